@@ -1,0 +1,1 @@
+"""What runs beside the log: projection, audit, replay, queries and the command line."""

@@ -1,0 +1,88 @@
+"""The one configuration: read once at the edge, frozen, passed down.
+
+Each setting comes from, in this order: an explicit option, the environment, ``config.toml`` in the home, a default.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from modeltrail.errors import ConfigurationError
+
+HOME_NAME = ".modeltrail"
+CONFIG_NAME = "config.toml"
+_SETTINGS = ("log", "database", "audit")
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where things are. ``home`` need not exist yet: whoever writes first makes it.
+
+    ``log`` is ``kafka://HOST:PORT[,HOST:PORT]/TOPIC`` or the path of an embedded log; ``database`` a SQLAlchemy
+    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL).
+    """
+
+    home: Path
+    log: str
+    database: str
+    audit: Path
+    log_options: Mapping[str, str] = field(default=_NO_OPTIONS)
+
+
+def find_home(environ: Mapping[str, str], cwd: Path) -> Path:
+    """Return MODELTRAIL_HOME, else the nearest ``.modeltrail`` upward from ``cwd``, else ``cwd/.modeltrail``."""
+    if explicit := environ.get("MODELTRAIL_HOME"):
+        return Path(explicit).expanduser().absolute()
+    for folder in (cwd, *cwd.parents):
+        if (folder / HOME_NAME).is_dir():
+            return folder / HOME_NAME
+    return cwd / HOME_NAME
+
+
+def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | None] = _NO_OPTIONS) -> Config:
+    """Return the configuration; ``options`` (keys log, database, audit) win over everything else.
+
+    Raises ConfigurationError when the TOML file is malformed or has a setting nobody knows.
+    """
+    home = find_home(environ, cwd)
+    stored = _read_file(home / CONFIG_NAME)
+
+    def setting(name: str, default: str) -> str:
+        value = options.get(name) or environ.get(f"MODELTRAIL_{name.upper()}") or stored.get(name)
+        return str(value) if value else default
+
+    prefix = "MODELTRAIL_LOG_"
+    log_options = {key: str(value) for key, value in stored.get("log_options", {}).items()}
+    log_options |= {
+        key[len(prefix) :].lower(): value for key, value in environ.items() if key.startswith(prefix)
+    }
+    return Config(
+        home=home,
+        log=setting("log", str(home / "log.db")),
+        database=setting("database", f"sqlite:///{home / 'read-model.db'}"),
+        audit=Path(setting("audit", str(home / "audit"))).expanduser(),
+        log_options=MappingProxyType(log_options),
+    )
+
+
+def _read_file(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        stored = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}", remedy="correct that line") from error
+    unknown = sorted(set(stored) - {*_SETTINGS, "log_options"})
+    if unknown:
+        raise ConfigurationError(
+            f"{path} has a setting nobody knows: {unknown[0]}",
+            remedy=f"known: {', '.join(_SETTINGS)}, log_options",
+        )
+    return stored
