@@ -56,9 +56,7 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
 
     prefix = "MODELTRAIL_LOG_"
     log_options = {key: str(value) for key, value in stored.get("log_options", {}).items()}
-    log_options |= {
-        key[len(prefix) :].lower(): value for key, value in environ.items() if key.startswith(prefix)
-    }
+    log_options |= {key[len(prefix) :].lower(): value for key, value in environ.items() if key.startswith(prefix)}
     return Config(
         home=home,
         log=setting("log", str(home / "log.db")),
