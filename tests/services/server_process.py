@@ -120,9 +120,15 @@ class ServerProcess(ABC):
         self.start()
 
     def pause(self) -> None:
-        """Freeze the server: connections stay open and nothing answers."""
+        """Freeze the server, and return when it is frozen: connections stay open and nothing answers."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         for process in self._family():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+                # The signal is only sent; a process in the middle of a system call goes on to its end.
+                while process.status() != psutil.STATUS_STOPPED:
+                    assert time.monotonic() < deadline, f"process {process.pid} cannot be paused"
+                    time.sleep(0.01)
 
     def resume(self) -> None:
         """Let a paused server go on."""
