@@ -16,9 +16,7 @@ MAX_TEXT_CHARACTERS = 65_536
 Note = dict[str, Any]
 
 
-def declaration(
-    declared: Declaration, subject: EntityRef, *, by: str, why: str = "", **more: str
-) -> Note:
+def declaration(declared: Declaration, subject: EntityRef, *, by: str, why: str = "", **more: str) -> Note:
     """Return the note by which ``by`` declares something about a dataset or a model version."""
     statement, redactions = _clean({"by": by, "why": why, "assurance": "claimed", **more})
     about = EntityRef(subject.kind, subject.namespace, subject.name, subject.version, subject.digest)

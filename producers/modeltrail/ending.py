@@ -12,7 +12,6 @@ from modeltrail.redaction import redact_text
 from modeltrail_schemas.event import RunState
 
 ABRUPT_WAIT_S = 2.0
-SIGTERM_WAIT_S = 5.0
 MAX_MESSAGE_CHARACTERS = 8_192
 MAX_STACK_TRACE_CHARACTERS = 65_536
 
@@ -68,11 +67,12 @@ class Termination:
     """Calls ``abort`` when SIGTERM comes, then lets the signal do what it would have done.
 
     Only where nobody else handles SIGTERM, and only from the main thread: a handler of the training code stays in
-    charge. ``abort`` runs in a thread of its own, because the signal may have interrupted the holder of a lock.
+    charge. ``abort`` may interrupt any call of this thread, so all locks on its way are reentrant.
     """
 
     def __init__(self, abort: Callable[[], None]) -> None:
         self._abort = abort
+        self._process_id = os.getpid()
         self._watching = False
 
     def watch(self) -> None:
@@ -91,9 +91,8 @@ class Termination:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._watching = False
 
-    def _terminated(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
-        farewell = threading.Thread(target=self._abort, name="modeltrail-abort", daemon=True)
-        farewell.start()
-        farewell.join(SIGTERM_WAIT_S)
+    def _terminated(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a handler's signature
+        if self._process_id == os.getpid():
+            self._abort()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -68,4 +68,6 @@ def read_launch(environ: Mapping[str, str], parent: str = "") -> Launch:
 
 def derive_run_id(base: str, job: str, ordinal: int) -> str:
     """Return the id (UUIDv8) of the ``ordinal``-th run of ``job`` under ``base``, the same in every process."""
-    return str(uuid.UUID(bytes=hashed_id(f"modeltrail-run\0{base}\0{job}\0{ordinal}".encode("utf-8", "surrogatepass"))))
+    return str(
+        uuid.UUID(bytes=hashed_id(f"modeltrail-run\0{base}\0{job}\0{ordinal}".encode("utf-8", "surrogatepass")))
+    )

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modeltrail.background import Background
+from modeltrail.capture.environment import EnvironmentMarkers, capture_environment
 from modeltrail.config import Config
 from modeltrail.datasets.files import DigestCache
 from modeltrail.launch import Launch, read_launch
+from modeltrail_schemas.event import Environment
 
 MAX_HASHING_THREADS = 4
 
@@ -25,7 +27,7 @@ MAX_HASHING_THREADS = 4
 class NoteTaker(Protocol):
     """What takes notes: ``modeltrail.emitter.Emitter``, or ``Silence``."""
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
         """Keep a note."""
 
     def flush(self, timeout_ms: int) -> bool:
@@ -35,7 +37,7 @@ class NoteTaker(Protocol):
 class Silence:
     """Takes no notes: what a run writes to when nothing can be recorded. Training goes on."""
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
         """Drop the note."""
 
     def flush(self, timeout_ms: int) -> bool:  # noqa: ARG002 - the protocol's signature
@@ -78,6 +80,7 @@ class Recorder:
     capturing: Background = field(default_factory=lambda: Background(1))
     _ordinals: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _environment: tuple[Environment, int] | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -89,6 +92,11 @@ class Recorder:
         """Return the cache of file digests in the home."""
         return DigestCache(self.config.home / "cache")
 
+    @property
+    def described_environments(self) -> EnvironmentMarkers:
+        """Return what this log has already been told of environments."""
+        return EnvironmentMarkers(self.config.home / "environments", self.config.log)
+
     def next_ordinal(self, base: str, job: str) -> int:
         """Return how many runs of ``job`` under ``base`` were started before, and count one more."""
         with self._lock:
@@ -98,7 +106,13 @@ class Recorder:
 
     def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
         """Keep a note."""
-        self.notes.emit(note, durable=durable)
+        self.notes.emit(note, durable=durable, rank=self.surroundings.launch.rank)
+
+    def environment(self) -> tuple[Environment, int]:
+        """Return the environment and how many values in it were redacted; it is captured once per process."""
+        if self._environment is None:
+            self._environment = capture_environment(self.surroundings.environ)
+        return self._environment
 
 
 def time_left_s(deadline_s: float) -> float:

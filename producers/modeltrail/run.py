@@ -36,12 +36,15 @@ class Run:
     ``owned``: this process starts and ends it; otherwise it only adds to it (``attach_run``, ranks above 0).
     """
 
-    def __init__(self, recorder: Recorder, run_id: str, job: JobName, *, owned: bool, parent_run_id: str = "") -> None:
+    def __init__(
+        self, recorder: Recorder, run_id: str, job: JobName, *, owned: bool, parent_run_id: str = ""
+    ) -> None:
         self.id = run_id
         self.job = job
         self.parent_run_id = parent_run_id
         self.owned = owned
-        self.code_note: dict[str, Any] = {}
+        self.captured: Task[dict[str, Any]] | None = None
+        self.outer: Run | None = None
         self.on_end: Callable[[], None] = nothing
         self._recorder = recorder
         self._process_id = os.getpid()
@@ -83,7 +86,9 @@ class Run:
         self.emit({"parameters": encoded, "seeds": seeds_among(encoded), "redactions": redactions})
 
     @never_raises(nothing)
-    def log_metric(self, name: str, value: Any, *, step: int = 0, dataset: Handle | EntityRef | str | None = None) -> None:
+    def log_metric(
+        self, name: str, value: Any, *, step: int = 0, dataset: Handle | EntityRef | str | None = None
+    ) -> None:
         """Record one value of one metric. NaN and infinities are kept; what is no number is warned about once."""
         self.log_metrics({name: value}, step=step, dataset=dataset)
 
@@ -238,6 +243,8 @@ class Run:
         deadline_s = time.monotonic() + (ending.wait_s if ending.wait_s is not None else FINISH_WAIT_S)
         late = [task for task in self._tasks if not task.wait(time_left_s(deadline_s))]
         self._ended = True
+        if self.captured is not None and self.captured.error is not None:
+            warn_once(f"code and environment could not be recorded: {self.captured.error}")
         if late and not ending.abrupt:
             warn_once(
                 f"run {self.id} ended before {len(late)} digests or captures were ready; they follow if this process "

@@ -6,9 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from modeltrail.background import Task
 from modeltrail.capture.command import capture_command
-from modeltrail.capture.environment import EnvironmentMarkers, capture_environment
 from modeltrail.capture.git import capture_code
 from modeltrail.capture.seeds import capture_seeds
 from modeltrail.guard import warn_once
@@ -74,42 +72,31 @@ def announce(
 
 
 def capture_around(run: Run, recorder: Recorder, parent: Run | None) -> None:
-    """Capture code and environment in the background, and add them to the run when they are known.
+    """Capture code and environment in the background; they are added to the run when they are known.
 
-    A nested run stands on its parent's: it is not captured again.
+    A nested run stands on what its parent stands on.
     """
-    inherited = parent.surroundings if parent is not None else None
-    run.surroundings = inherited or recorder.capturing.submit(lambda: capture(recorder))
+    outer = parent.captured if parent is not None else None
 
-    def add() -> None:
-        captured = run.surroundings
-        if captured is None:
-            return
-        captured.wait(CAPTURE_WAIT_S)
-        if captured.error is not None or captured.value is None:
-            warn_once(f"code and environment could not be recorded: {captured.error}")
-            return
-        run.emit(captured.value)
+    def capture_and_add() -> dict[str, Any]:
+        note = outer.value if outer is not None and outer.value is not None else capture(recorder)
+        run.emit(note)
+        recorder.described_environments.mark_described(note["environment_digest"])
+        return {name: value for name, value in note.items() if name not in ("environment", "redactions")}
 
-    run.follow(recorder.capturing.submit(add))
-
-
-CAPTURE_WAIT_S = 60.0
+    run.captured = recorder.capturing.submit(capture_and_add)
+    run.follow(run.captured)
 
 
 def capture(recorder: Recorder) -> dict[str, Any]:
-    """Return what surrounds this process now, as the note that a run adds: code and environment."""
+    """Return what surrounds this process now, as a run's note: its code, its environment, in full if that is new."""
     around = recorder.surroundings
     folders = (around.script.parent, around.folder) if around.script else (around.folder,)
     code, in_code = capture_code(folders, around.script, around.environ)
-    environment, in_environment = capture_environment(around.environ)
+    environment, in_environment = recorder.environment()
     note: dict[str, Any] = {"environment_digest": environment.digest, "redactions": in_code + in_environment}
     if code != SourceCode():
         note |= {"code": dumper(SourceCode)(code), "commit": code.commit}
-    markers = EnvironmentMarkers(recorder.config.home / "environments", recorder.config.log)
-    if not markers.is_described(environment.digest):
+    if not recorder.described_environments.is_described(environment.digest):
         note["environment"] = dumper(Environment)(environment)
     return note
-
-
-__all__ = ["Task", "announce", "capture_around", "new_run_id", "place_run"]

@@ -21,7 +21,9 @@ MAX_UNTRACKED = 1_000
 MAX_OUTPUT_BYTES = 8_000_000
 
 
-def capture_code(folders: tuple[Path, ...], script: Path | None, environ: Mapping[str, str]) -> tuple[SourceCode, int]:
+def capture_code(
+    folders: tuple[Path, ...], script: Path | None, environ: Mapping[str, str]
+) -> tuple[SourceCode, int]:
     """Return what is committed and what is not in the first of ``folders`` that is in a work tree.
 
     ``script`` is the program that runs; its path inside the repository is the entry point. The second value is how
@@ -40,7 +42,9 @@ def _capture(git: "_Git", root: Path, script: Path | None) -> tuple[SourceCode, 
     diff, whole = git.read("diff", "HEAD", max_bytes=MAX_DIFF_READ_BYTES) if commit else (b"", True)
     text, found_in_diff = redact_text(diff.decode("utf-8", "replace"))
     redacted = text.encode("utf-8", "replace")
-    listed, _ = git.read("ls-files", "--others", "--exclude-standard", "--directory", "-z", max_bytes=MAX_OUTPUT_BYTES)
+    listed, _ = git.read(
+        "ls-files", "--others", "--exclude-standard", "--directory", "-z", max_bytes=MAX_OUTPUT_BYTES
+    )
     names = [name.decode("utf-8", "replace") for name in listed.split(b"\0") if name]
     untracked = [name for name in names if not name.startswith(".modeltrail")]
     return SourceCode(

@@ -37,9 +37,7 @@ def identify_frame(data: Any, *, out_of_time: Callable[[], bool]) -> Identity | 
     elif numpy is not None and isinstance(data, numpy.ndarray):
         rows = int(data.shape[0]) if data.ndim else 1
         fields = [Field("", f"{data.dtype}{list(data.shape[1:]) or ''}")]
-        known = Identity(
-            rows=rows, fields=tuple(fields), bytes=int(data.nbytes), format="array", provider="numpy"
-        )
+        known = Identity(rows=rows, fields=tuple(fields), bytes=int(data.nbytes), format="array", provider="numpy")
         digest = _digest(lambda: _hash_array(numpy, data, out_of_time))
     else:
         return None
