@@ -16,6 +16,10 @@ from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
+from modeltrail_schemas.event import RunState
+from modeltrail_schemas.identity import canonical_run_id
+from modeltrail_schemas.names import NO_JOB, JobName, parse_name
+
 from modeltrail.config import Config, load
 from modeltrail.ending import Ending, Termination, ending_of
 from modeltrail.guard import complain, misuse, never_raises, nothing, warn_once
@@ -24,9 +28,6 @@ from modeltrail.launch import RUN_ID_VARIABLE
 from modeltrail.recorder import Recorder, Silence, Surroundings
 from modeltrail.run import Run
 from modeltrail.starting import announce, capture_around, place_run
-from modeltrail_schemas.event import RunState
-from modeltrail_schemas.identity import canonical_run_id
-from modeltrail_schemas.names import NO_JOB, JobName, parse_name
 
 FLUSH_TIMEOUT_MS = 30_000
 LAST_FLUSH_TIMEOUT_MS = 5_000
@@ -192,7 +193,7 @@ def attach_run(run_id: str = "", *, job: str = "", capture: bool = True) -> Run:
 
 
 def tracked(job: str, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator that makes each call of a function, async or not, a run; options are those of ``start_run``."""
+    """Return a decorator that makes each call of a function, async or not, a run; options as for ``start_run``."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if iscoroutinefunction(function):

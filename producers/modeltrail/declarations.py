@@ -1,15 +1,16 @@
 """What people declare about models, data and runs, as notes. Pure.
 
-One verb per declaration; ``by`` is who says so and ``why`` is in their words. Nobody checks ``by`` here: its assurance
-is ``claimed``.
+One verb per declaration; ``by`` is who says so and ``why`` is in their words. Nobody checks ``by`` here: its
+assurance is ``claimed``.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modeltrail.redaction import redact_text
 from modeltrail_schemas.event import Declaration, Kind
 from modeltrail_schemas.names import EntityRef
+
+from modeltrail.redaction import redact_text
 
 MAX_TEXT_CHARACTERS = 65_536
 

@@ -1,4 +1,4 @@
-"""The calls by which people declare something outside a run's own story: the life of a model version, words, corrections.
+"""The calls by which people declare what no run does: the life of a model version, descriptions, corrections.
 
 They need no active run, and are kept durably before they return. ``by`` is the user of this process unless given.
 """
@@ -7,15 +7,16 @@ import getpass
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modeltrail_schemas.event import Declaration
+from modeltrail_schemas.identity import canonical_run_id
+from modeltrail_schemas.names import EntityRef
+
 from modeltrail.active import PROCESS
 from modeltrail.declarations import declaration, description, run_declaration
 from modeltrail.guard import misuse, never_raises, nothing
 from modeltrail.handles import Handle, ref_of
 from modeltrail.parameters import encode_parameters
 from modeltrail.run import Run
-from modeltrail_schemas.event import Declaration
-from modeltrail_schemas.identity import canonical_run_id
-from modeltrail_schemas.names import EntityRef
 
 Thing = Handle | EntityRef | str
 _NO_VALUES: Mapping[str, Any] = {}
@@ -49,7 +50,7 @@ def approve_model_version(model: Thing, *, by: str = "", why: str = "") -> None:
 
 @never_raises(nothing)
 def deploy_model_version(model: Thing, *, target: str, by: str = "", why: str = "") -> None:
-    """Declare that a model version is deployed at ``target``, such as ``https://fraud.example`` or ``eu-west/api``."""
+    """Declare that a model version is deployed at ``target``, such as ``eu-west/api``."""
     _declare(Declaration.DEPLOYED, _version_of(model), by=by, why=why, target=target)
 
 
@@ -67,7 +68,7 @@ def retract_dataset(dataset: Thing, *, why: str, by: str = "") -> None:
 
 @never_raises(nothing)
 def describe(entity: Thing, text: str = "", *, owners: Sequence[str] = ()) -> None:
-    """Describe a dataset, a model, a version or a job (``dataset:NS/NAME``), and say whose it is; the last word stands."""
+    """Describe a dataset, model, version or job (``dataset:NS/NAME``), and say whose it is; the last word stands."""
     if isinstance(owners, str):
         owners = (owners,)
     if isinstance(entity, str) and entity.partition(":")[0] not in {"dataset", "model", "job"}:

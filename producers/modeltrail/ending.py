@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from modeltrail.redaction import redact_text
 from modeltrail_schemas.event import RunState
+
+from modeltrail.redaction import redact_text
 
 ABRUPT_WAIT_S = 2.0
 MAX_MESSAGE_CHARACTERS = 8_192

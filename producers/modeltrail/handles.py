@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from modeltrail.background import Task
 from modeltrail_schemas.names import NO_ENTITY, EntityRef, display_name, parse_name
+
+from modeltrail.background import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""How this process was launched: its rank, and the id that all processes of one launch share. Pure over an environment.
+"""How this process was launched: its rank, and the id that all processes of one launch share. Pure.
 
-Sources: torchrun (torch.distributed.elastic: RANK, WORLD_SIZE, TORCHELASTIC_RUN_ID, TORCHELASTIC_RESTART_COUNT), Slurm
-(srun: SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_JOB_ID, SLURM_STEP_ID), Open MPI and PMIx.
+Sources: torchrun (RANK, WORLD_SIZE, TORCHELASTIC_RUN_ID, TORCHELASTIC_RESTART_COUNT), Slurm (srun:
+ SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_JOB_ID, SLURM_STEP_ID), Open MPI and PMIx.
 """
 
 import uuid

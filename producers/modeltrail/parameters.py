@@ -1,8 +1,8 @@
 """Values of parameters as JSON text, and values of metrics as floats. Pure.
 
 Numbers stay exact: an integer of any size, a float as its shortest round-tripping spelling. What JSON cannot say is
-marked: ``{"repr": …, "type": …}`` for other objects, ``{"truncated": …, "sha256": …, "bytes": …}`` past the bound, and
-the strings ``"NaN"``, ``"Infinity"``, ``"-Infinity"``. Names containing secrets are for ``redaction``, called here.
+marked: ``{"repr": …, "type": …}`` for other objects, ``{"truncated": …, "sha256": …, "bytes": …}`` past the bound,
+and the strings ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def encode_parameter(name: str, value: Any) -> tuple[str, int]:
 
 
 def seeds_among(encoded: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters whose names say that they are seeds: ``seed``, ``random_state``, …"""
+    """Return the parameters whose names say that they are seeds, such as ``random_state``."""
     return {name: value for name, value in encoded.items() if name.rpartition(".")[2].lower() in SEED_NAMES}
 
 

@@ -1,4 +1,4 @@
-"""One process's recorder: where its runs write to, what they share (environment, caches, background threads), and where they are.
+"""One process's recorder: where its runs write to, and what they share (environment, caches, background threads).
 
 It is made once per process from the configuration, by ``active``; nothing here reads the environment variables again.
 """
@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from modeltrail_schemas.event import Environment
+
 from modeltrail.background import Background
 from modeltrail.capture.environment import EnvironmentMarkers, capture_environment
 from modeltrail.config import Config
 from modeltrail.datasets.files import DigestCache
 from modeltrail.launch import Launch, read_launch
-from modeltrail_schemas.event import Environment
 
 MAX_HASHING_THREADS = 4
 

@@ -1,7 +1,7 @@
 """Secrets out of text, names, command lines and URLs, before anything is kept. Pure: it reads and writes nothing.
 
-Four signs, surest first: known shapes (key prefixes, JWT, PEM), credentials in URLs, secret-like names before a value,
-and random-looking strings. The last is careful: digests, commits, UUIDs and short base64 are what lineage is made of.
+Four signs, surest first: known shapes (key prefixes, JWT, PEM), credentials in URLs, secret-like names before a
+value, and random-looking strings. The last is careful: lineage is made of digests, commits, UUIDs, short base64.
 Every function returns the clean form and how many values it took out. ``-p VALUE`` of a command line is not
 recognised: to most programs it is a port or a path.
 """
@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 REDACTED = "[redacted]"
 MIN_RANDOM_CHARACTERS = 32
@@ -56,19 +57,103 @@ _HEXADECIMAL = re.compile(r"[0-9a-fA-F-]+")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _SECRET_WORDS = frozenset(
-    "password passwd passphrase passwort pwd secret secrets credential credentials apikey authtoken "
-    "accesskey secretkey privatekey authorization".split()
+    {
+        "password",
+        "passwd",
+        "passphrase",
+        "passwort",
+        "pwd",
+        "secret",
+        "secrets",
+        "credential",
+        "credentials",
+        "apikey",
+        "authtoken",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "authorization",
+    }
 )
-_KEYS = frozenset("api access secret private account encryption signing shared auth master service sas".split())
+_KEYS = frozenset(
+    {
+        "api",
+        "access",
+        "secret",
+        "private",
+        "account",
+        "encryption",
+        "signing",
+        "shared",
+        "auth",
+        "master",
+        "service",
+        "sas",
+    }
+)
 _HARMLESS_TOKENS = frozenset(
-    "pad eos bos unk sep cls mask special start end stop next first last image prefix suffix decoder max min num "
-    "per begin end of vocab word sub forced separator".split()
+    {
+        "pad",
+        "eos",
+        "bos",
+        "unk",
+        "sep",
+        "cls",
+        "mask",
+        "special",
+        "start",
+        "end",
+        "stop",
+        "next",
+        "first",
+        "last",
+        "image",
+        "prefix",
+        "suffix",
+        "decoder",
+        "max",
+        "min",
+        "num",
+        "per",
+        "begin",
+        "of",
+        "vocab",
+        "word",
+        "sub",
+        "forced",
+        "separator",
+    }
 )
 _ABOUT_A_SECRET = frozenset(
-    "file path name env variable url uri length len policy count size type id field column prompt class ttl "
-    "expiry hint manager store".split()
+    {
+        "file",
+        "path",
+        "name",
+        "env",
+        "variable",
+        "url",
+        "uri",
+        "length",
+        "len",
+        "policy",
+        "count",
+        "size",
+        "type",
+        "id",
+        "field",
+        "column",
+        "prompt",
+        "class",
+        "ttl",
+        "expiry",
+        "hint",
+        "manager",
+        "store",
+    }
 )
-_NOT_A_VALUE = frozenset("none null true false str string bytes optional required prompt self".split())
+_NOT_A_VALUE = frozenset(
+    {"none", "null", "true", "false", "str", "string", "bytes", "optional", "required", "prompt", "self"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +179,6 @@ def judge_name(name: str) -> Name:
 def redact_text(text: str) -> tuple[str, int]:
     """Return ``text`` without the secrets that can be told by their shape, their place in a URL, or their name."""
     count = 0
-
-    def known(match: re.Match[str]) -> str:
-        nonlocal count
-        count += 1
-        return REDACTED
 
     def url_password(match: re.Match[str]) -> str:
         nonlocal count
@@ -134,7 +214,7 @@ def redact_text(text: str) -> tuple[str, int]:
 
     if len(text) < 6:
         return text, 0
-    text_now = _KNOWN.sub(known, text)
+    text_now, count = _KNOWN.subn(REDACTED, text)
     if "://" in text_now:
         text_now = _URL_TOKEN.sub(url_token, _URL_PASSWORD.sub(url_password, text_now))
     text_now = _AUTHORIZATION.sub(authorization, text_now)
@@ -188,7 +268,7 @@ def looks_random(token: str) -> bool:
     classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "" for c in token]
     if not {"d", "u", "l"} <= set(classes) or classes.count("d") < 3:
         return False
-    pairs = [(left, right) for left, right in zip(classes, classes[1:], strict=False) if left and right]
+    pairs = [(left, right) for left, right in pairwise(classes) if left and right]
     changes = sum(left != right for left, right in pairs)
     return changes >= 0.42 * len(pairs) and len(pairs) >= 0.7 * len(token) and _entropy_bits(token) >= 3.9
 
@@ -198,7 +278,7 @@ def _entropy_bits(token: str) -> float:
 
 
 def _has_key_pair(words: Sequence[str]) -> bool:
-    return any(right == "key" and left in _KEYS for left, right in zip(words, words[1:], strict=False))
+    return any(right == "key" and left in _KEYS for left, right in pairwise(words))
 
 
 def _is_opaque(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""A run: what a training job holds, and every call on it. No call raises into the training code or waits on a network.
+"""A run: what a training job holds, and every call on it. No call raises into training or waits on a network.
 
 Calls append a note and return. Those that look at data wait for its hash at most IDENTITY_WAIT_S; a hash that takes
 longer is recorded when it is there, and the end of the run waits for it at most FINISH_WAIT_S.
@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from modeltrail_schemas.event import RunState
+from modeltrail_schemas.names import EntityRef, JobName
+
 from modeltrail.background import Task
 from modeltrail.datasets.identity import Identity
 from modeltrail.datasets.source import Source, identify_in_memory, identify_stored, source_of, whereabouts
@@ -20,8 +23,6 @@ from modeltrail.parameters import encode_parameter, encode_parameters, metric_va
 from modeltrail.recorder import Recorder, time_left_s
 from modeltrail.redaction import redact_value
 from modeltrail.versions import Mention, identified, mention_note, name_version
-from modeltrail_schemas.event import RunState
-from modeltrail_schemas.names import EntityRef, JobName
 
 IDENTITY_WAIT_S = 2.0
 FINISH_WAIT_S = 30.0
@@ -275,7 +276,7 @@ class Run:
     def _mention(
         self, relation: str, named: EntityRef, source: Source, **details: str
     ) -> tuple[EntityRef, Task[EntityRef] | None]:
-        """Record the version that ``source`` is; return its reference, and the task that completes it if it is slow."""
+        """Record the version that ``source`` is; return its reference, and the task that completes a slow one."""
         mention = Mention(relation, named, tuple(details.items()))
         in_memory = identify_in_memory(source)
         work = identify_stored(source, self._recorder.digests)

@@ -6,6 +6,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from modeltrail_schemas.event import Environment, RunState, SourceCode
+from modeltrail_schemas.identity import canonical_run_id, new_event_id
+from modeltrail_schemas.names import JobName
+from modeltrail_schemas.records import dumper
+
 from modeltrail.capture.command import capture_command
 from modeltrail.capture.git import capture_code
 from modeltrail.capture.seeds import capture_seeds
@@ -14,10 +19,6 @@ from modeltrail.launch import derive_run_id
 from modeltrail.parameters import encode_parameters, seeds_among
 from modeltrail.recorder import Recorder
 from modeltrail.run import Run, clean_tags
-from modeltrail_schemas.event import Environment, RunState, SourceCode
-from modeltrail_schemas.identity import canonical_run_id, new_event_id
-from modeltrail_schemas.names import JobName
-from modeltrail_schemas.records import dumper
 
 
 def new_run_id() -> str:

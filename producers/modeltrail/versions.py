@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modeltrail.datasets.identity import Identity
 from modeltrail_schemas.event import Strength
 from modeltrail_schemas.names import EntityRef, parse_name
+
+from modeltrail.datasets.identity import Identity
 
 Note = dict[str, Any]
 

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modeltrail.capture.hardware import accelerators, cpu_count, cpu_name, memory_bytes
-from modeltrail.redaction import redact_text
 from modeltrail_schemas.event import Environment
 from modeltrail_schemas.records import dumper
+
+from modeltrail.capture.hardware import accelerators, cpu_count, cpu_name, memory_bytes
+from modeltrail.redaction import redact_text
 
 VARIABLES = (
     "BLIS_NUM_THREADS",
@@ -107,10 +108,9 @@ def installed_packages() -> dict[str, str]:
     packages: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         metadata = distribution.metadata
-        name = metadata["Name"] if metadata is not None and "Name" in metadata else ""
-        if name:
-            normalised = re.sub(r"[-_.]+", "-", name).lower()
-            packages.setdefault(normalised, str(metadata["Version"] if "Version" in metadata else ""))
+        if "Name" in metadata and "Version" in metadata:
+            name = re.sub(r"[-_.]+", "-", metadata["Name"]).lower()
+            packages.setdefault(name, metadata["Version"])
     return dict(sorted(packages.items()))
 
 

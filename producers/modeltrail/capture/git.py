@@ -1,18 +1,20 @@
-"""The commit that runs, asked of git itself. No git, no work tree, or too slow: nothing, and the run says so by absence.
+"""The commit that runs, asked of git itself. No git, no work tree, or too slow: the run says so by absence.
 
 git is asked without locks, prompts, hooks, external diff programs and file system monitors: reading must change
-nothing and start nothing. The diff is against the last commit, redacted, and cut at 256 kB; its digest is over all of it.
+nothing and start nothing. The diff is against the last commit, redacted, and cut at 256 kB; its digest is over all
+of it.
 """
 
 import hashlib
 import os
-import subprocess  # noqa: S404 - git with fixed arguments, no shell
+import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from modeltrail.redaction import redact_text, redact_url
 from modeltrail_schemas.event import SourceCode
+
+from modeltrail.redaction import redact_text, redact_url
 
 GIT_TIMEOUT_S = 10.0
 MAX_DIFF_BYTES = 256_000

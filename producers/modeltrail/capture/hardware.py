@@ -3,7 +3,7 @@
 import os
 import platform
 import shutil
-import subprocess  # noqa: S404 - one fixed program, no shell
+import subprocess
 from pathlib import Path
 
 NVIDIA_SMI_TIMEOUT_S = 5.0

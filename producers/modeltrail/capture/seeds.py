@@ -1,4 +1,4 @@
-"""Seeds that were set outside the training code. Those inside are logged: ``log_seed``, or parameters named as seeds."""
+"""Seeds set outside the training code. Those inside are logged: ``log_seed``, or parameters named as seeds."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The identity of files and folders: SHA-256 of every byte, never of a sample, remembered while the file stays as it is.
+"""The identity of files and folders: SHA-256 of every byte, never of a sample, remembered while unchanged.
 
 A folder's digest is the SHA-256 over its files in order of their relative paths: ``path NUL size NUL hex LF`` each.
 Symbolic links to files are followed, links to folders are not; a folder's hidden ``.modeltrail`` is not data.
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeltrail.datasets.identity import Identity
 from modeltrail_schemas.event import Strength
+
+from modeltrail.datasets.identity import Identity
 
 CHUNK_BYTES = 1 << 20
 RACY_NS = 2_000_000_000
@@ -22,7 +23,7 @@ _FORMATS = {"jsonl": "json", "pq": "parquet", "pkl": "pickle", "yml": "yaml", "t
 
 @dataclass(frozen=True, slots=True)
 class DigestCache:
-    """Digests of unchanged files: one small file per path in ``folder``. A cache that cannot be written is no cache."""
+    """Digests of unchanged files, one small file per path in ``folder``; one that cannot be written is no cache."""
 
     folder: Path
 
@@ -51,13 +52,13 @@ class DigestCache:
 
 def identify_path(path: Path, cache: DigestCache, *, now_ns: int) -> Identity:
     """Return the identity of the file or folder at ``path``. Raises OSError where it cannot be read."""
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the user's symbolic links
+    path = Path(os.path.abspath(path))  # resolve() would follow the user's symbolic links
     return _identify_folder(path, cache, now_ns) if path.is_dir() else _identify_file(path, cache, now_ns)
 
 
 def location_of(path: Path) -> str:
     """Return the ``file://`` URI of ``path``."""
-    return Path(os.path.abspath(path)).as_uri()  # noqa: PTH100 - as above
+    return Path(os.path.abspath(path)).as_uri()
 
 
 def format_of(path: Path) -> str:

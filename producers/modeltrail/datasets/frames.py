@@ -1,4 +1,4 @@
-"""The identity of data in memory: pandas DataFrames and NumPy arrays. It imports neither: whoever has one, has it loaded.
+"""The identity of data in memory: pandas DataFrames and NumPy arrays. It imports neither: whoever has one has it.
 
 ``pandas:HEX`` is the SHA-256 over column names, dtypes and pandas' own hash of every row, the index included;
 ``numpy:HEX`` over dtype, shape and bytes. Both are hashed in the caller's thread, because the caller may change
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from modeltrail.datasets.identity import Identity
 from modeltrail_schemas.event import Field, Strength
+
+from modeltrail.datasets.identity import Identity
 
 CELLS_PER_STEP = 1_000_000
 MAX_FIELDS = 10_000
@@ -25,7 +26,7 @@ class OverBudgetError(Exception):
 def identify_frame(data: Any, *, out_of_time: Callable[[], bool]) -> Identity | None:
     """Return the identity of a frame or array, None for any other type.
 
-    Over budget, or with cells that cannot be hashed, its strength is ``none``; rows and fields are known all the same.
+    Over budget, or with cells that have no hash, its strength is ``none``; rows and fields are known all the same.
     """
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(data, pandas.Series):

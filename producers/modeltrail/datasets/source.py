@@ -1,4 +1,4 @@
-"""From what the caller points at (a path, a frame, bytes, a URI) to an identity: which resolver answers, in which order."""
+"""From what the caller points at (a path, a frame, bytes, a URI) to an identity: which resolver answers, and when."""
 
 import os
 import time
@@ -29,7 +29,7 @@ class Source:
     def default_name(self) -> str:
         """Return the name of the file or the last part of the URI; empty for data in memory."""
         if self.path is not None:
-            return Path(os.path.abspath(self.path)).name  # noqa: PTH100 - the name the user sees, links not followed
+            return Path(os.path.abspath(self.path)).name  # the name the user sees, links not followed
         return urlsplit(self.uri).path.rstrip("/").rpartition("/")[2] if self.uri else ""
 
 

@@ -1,4 +1,4 @@
-"""Versions that a store has already given: DVC, git LFS and Delta beside a local path; S3, GCS, lakeFS, Hugging Face in a URI.
+"""Versions that a store has given: DVC, git LFS, Delta at a local path; S3, GCS, lakeFS, Hugging Face in a URI.
 
 Each function looks for one store's mark and returns None where there is none. Nothing is asked over a network.
 Sources: DVC ``.dvc`` files, git-lfs specification v1, Delta protocol (``_delta_log/%020d.json``), S3 ``versionId``.
@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from modeltrail_schemas.event import Strength
+
 from modeltrail.datasets.files import CHUNK_BYTES, format_of, location_of
 from modeltrail.datasets.identity import Identity
 from modeltrail.redaction import redact_url
-from modeltrail_schemas.event import Strength
 
 MAX_POINTER_BYTES = 4096
 _LFS_POINTER = re.compile(
