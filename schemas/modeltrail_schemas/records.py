@@ -1,4 +1,4 @@
-"""The plain dictionaries that fastavro reads to event types. Pure; the way out is ``binary``.
+"""Event types to plain dictionaries, in the form that fastavro reads and writes, and back. Pure.
 
 The plan of each type is worked out once from its annotations, so a field is written down in two places only: the
 .avsc file and the dataclass. A type with ``format`` and ``parse`` travels as its text form.
@@ -6,13 +6,28 @@ The plan of each type is worked out once from its annotations, so a field is wri
 
 import types
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 Convert = Callable[[Any], Any]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """How the parts of a record are converted on the way out, or on the way in."""
+
+    record: Callable[[Any], Convert]
+    text: Callable[[Any], Convert]
+    sequence: Convert
+    mapping: Convert | None
+
+
+def dumper(record_type: type[Any]) -> Convert:
+    """Return the function that turns a value of ``record_type`` into a dictionary."""
+    return _dumper(cast(Hashable, record_type))
 
 
 def loader(record_type: type[T]) -> Callable[[Any], T]:
@@ -21,11 +36,22 @@ def loader(record_type: type[T]) -> Callable[[Any], T]:
 
 
 @cache
+def _dumper(record_type: Any) -> Convert:
+    names, converters = _plan(record_type, _Direction(_dumper, lambda text_type: text_type.format, list, dict))
+    values = attrgetter(*names)
+
+    def dump(record: Any) -> dict[str, Any]:
+        result = dict(zip(names, values(record), strict=True))
+        for name, convert in converters:
+            result[name] = convert(result[name])
+        return result
+
+    return dump
+
+
+@cache
 def _loader(record_type: Any) -> Convert:
-    hints = get_type_hints(record_type)
-    names = tuple(field.name for field in fields(record_type))
-    every = ((name, _converter(hints[name])) for name in names)
-    converters = tuple((name, convert) for name, convert in every if convert is not None)
+    names, converters = _plan(record_type, _Direction(_loader, lambda text_type: text_type.parse, tuple, None))
     values = itemgetter(*names)
 
     def load(record: dict[str, Any]) -> Any:
@@ -36,22 +62,31 @@ def _loader(record_type: Any) -> Convert:
     return load
 
 
-def _converter(hint: Any) -> Convert | None:
+def _plan(record_type: type[Any], direction: _Direction) -> tuple[tuple[str, ...], tuple[tuple[str, Convert], ...]]:
+    hints = get_type_hints(record_type)
+    names = tuple(field.name for field in fields(record_type))
+    converters = ((name, _converter(hints[name], direction)) for name in names)
+    return names, tuple((name, convert) for name, convert in converters if convert is not None)
+
+
+def _converter(hint: Any, direction: _Direction) -> Convert | None:
     """Return how a value annotated with ``hint`` is converted; None where it stays as it is."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         (inner,) = (argument for argument in arguments if argument is not type(None))
-        return _optional(_converter(inner))
+        return _optional(_converter(inner, direction))
     if origin is tuple:
-        return _each(_converter(arguments[0]))
-    if (origin is not None and issubclass(origin, Mapping)) or not is_dataclass(hint):
+        return _each(_converter(arguments[0], direction), direction.sequence)
+    if origin is not None and issubclass(origin, Mapping):
+        return direction.mapping
+    if not is_dataclass(hint):
         return None
-    return cast(Convert, hint.parse) if hasattr(hint, "parse") else _loader(cast(Hashable, hint))
+    return direction.text(hint) if hasattr(hint, "parse") else direction.record(hint)
 
 
 def _optional(convert: Convert | None) -> Convert | None:
     return None if convert is None else lambda value: None if value is None else convert(value)
 
 
-def _each(convert: Convert | None) -> Convert:
-    return tuple if convert is None else lambda values: tuple([convert(value) for value in values])
+def _each(convert: Convert | None, sequence: Convert) -> Convert:
+    return sequence if convert is None else lambda values: sequence([convert(value) for value in values])
