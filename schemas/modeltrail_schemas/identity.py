@@ -1,0 +1,70 @@
+"""Who is who: event ids and the 16-byte keys of runs and named things. Pure.
+
+Sources: RFC 9562 (UUID versions 7 and 8).
+"""
+
+import hashlib
+import uuid
+
+from modeltrail_schemas.names import EntityRef
+
+_VERSION_AND_VARIANT_CLEAR = ~((0xF << 76) | (0x3 << 62))
+
+
+def new_event_id(event_time_ns: int, random: bytes) -> bytes:
+    """Return a UUIDv7 (16 bytes) for ``event_time_ns``; ``random`` is 8 bytes of entropy.
+
+    The 12 bits after the version hold the fraction of the millisecond (RFC 9562, section 6.2, method 3), so ids
+    of one emitter, whose times strictly increase by at least 245 ns, sort as its events do.
+    """
+    milliseconds, rest_ns = divmod(event_time_ns, 1_000_000)
+    fraction = rest_ns * 4096 // 1_000_000
+    value = (milliseconds & ((1 << 48) - 1)) << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62
+    value |= int.from_bytes(random[:8], "big") & ((1 << 62) - 1)
+    return value.to_bytes(16, "big")
+
+
+def hashed_id(data: bytes) -> bytes:
+    """Return the UUIDv8 (16 bytes) made of the first bits of the SHA-256 of ``data``."""
+    value = int.from_bytes(hashlib.sha256(data).digest()[:16], "big")
+    return (value & _VERSION_AND_VARIANT_CLEAR | 0x8 << 76 | 0x2 << 62).to_bytes(16, "big")
+
+
+def canonical_run_id(run_id: str) -> str:
+    """Return ``run_id`` as it is compared: a UUID in lower case with hyphens, any other string unchanged."""
+    if len(run_id) == 36:
+        try:
+            return str(uuid.UUID(run_id))
+        except ValueError:
+            return run_id
+    return run_id
+
+
+def run_key(run_id: str) -> bytes:
+    """Return the 16-byte key of a run: the UUID itself (so that keys sort by time), else a hash of the text."""
+    if len(run_id) == 36:
+        try:
+            return uuid.UUID(run_id).bytes
+        except ValueError:
+            pass
+    return _key("run", run_id)
+
+
+def job_key(namespace: str, name: str) -> bytes:
+    """Return the 16-byte key of a job."""
+    return _key("job", namespace, name)
+
+
+def entity_key(kind: str, namespace: str, name: str, version: str = "") -> bytes:
+    """Return the 16-byte key of a dataset or model (``version`` empty) or of one version of it."""
+    return _key(kind, namespace, name, version)
+
+
+def ref_key(ref: EntityRef) -> bytes:
+    """Return the key of what ``ref`` names: the version if it tells one, else the name."""
+    return _key(ref.kind, ref.namespace, ref.name, ref.identity)
+
+
+def _key(*parts: str) -> bytes:
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return hashed_id(b"".join(len(part).to_bytes(4, "big") + part for part in encoded))
