@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modeltrail.log import LogIdentity, Position, Record
+
 from modeltrail_server.audit import layout, pinning, proofs
 from modeltrail_server.audit.auditor import Auditor
 from modeltrail_server.audit.checkpoint import Checkpoint

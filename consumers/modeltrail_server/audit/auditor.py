@@ -14,6 +14,7 @@ from typing import Self
 
 from modeltrail.errors import LogIdentityError
 from modeltrail.log import LogIdentity, Record
+
 from modeltrail_server.audit import layout, leaf
 from modeltrail_server.audit.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from modeltrail_server.audit.errors import AuditError, AuditorRunningError, FaultKind

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from modeltrail.log import Record
+
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind
@@ -78,7 +79,7 @@ def changed_bundle(files: "LogFiles", tile: Tile, hashes: bytes, entries: Sequen
 def changed_record(
     files: "LogFiles", name: str, index: int, signed: Sequence[bytes], found: Sequence[Record | None]
 ) -> AuditDamagedError:
-    """Name what is wrong with ``found``, a record and the next in its segment; ``signed`` are the leaves from it on."""
+    """Name what is wrong with the first of ``found``, records of a segment; ``signed`` are the leaves from it on."""
     leaf = decode_leaf(signed[0])
     record = found[0]
     if record is None:

@@ -9,6 +9,7 @@ from threading import Event
 
 from modeltrail.errors import LogIdentityError, LogUnavailableError, OffsetOutOfRangeError
 from modeltrail.log import Log, Reader, Record
+
 from modeltrail_server.audit import layout, leaf
 from modeltrail_server.audit.auditor import Auditor
 from modeltrail_server.audit.checkpoint import Checkpoint
@@ -137,7 +138,7 @@ class _Following:
             return
         if start > auditor.next_offset or end < auditor.next_offset:
             raise OffsetOutOfRangeError(
-                f"partition {partition} holds offsets {start} to {end - 1}; the audit goes on at {auditor.next_offset}",
+                f"partition {partition} holds offsets {start} to {end - 1}; the audit is at {auditor.next_offset}",
                 remedy="records were removed before they were audited, or the log was restored from an older copy: "
                 "find out which, and go on in a new audit folder; this one still verifies",
             )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from modeltrail.log import Headers, Record
+
 from modeltrail_server.audit.errors import AuditError
 
 VERSION = 1

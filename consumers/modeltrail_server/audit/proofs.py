@@ -11,6 +11,7 @@ index <tree index>
 from dataclasses import dataclass
 
 from modeltrail.log import Record
+
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditError, ProofError

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modeltrail.log import Record
+
 from modeltrail_server.audit import diagnosis, layout
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind, NoteError

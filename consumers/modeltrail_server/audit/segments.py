@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from modeltrail.log import Record
+
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.errors import AuditError
 from modeltrail_server.audit.leaf import decode_headers

@@ -162,7 +162,7 @@ def prove_consistency(old: int, new: int, reader: TileReader) -> list[bytes]:
 
 
 def check_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
-    """Raise ProofError unless ``proof`` shows the tree under ``old_root`` to be a prefix of that under ``new_root``."""
+    """Raise ProofError unless ``proof`` shows the tree under ``old_root`` to begin the one under ``new_root``."""
     if not 0 <= old <= new:
         raise ProofError(f"a tree of {old} leaves is no prefix of one of {new}")
     if old in (0, new):
