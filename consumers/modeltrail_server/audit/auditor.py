@@ -188,7 +188,7 @@ class Auditor:
         if not (folder / layout.CHECKPOINT).exists():
             if (folder / layout.TILES).exists():
                 raise self._files.fault(FaultKind.DELETED, layout.CHECKPOINT, "there are tiles, but no signed head")
-            publish_verifier(self._store, layout.VERIFIER_KEY, self._signer.verifier)
+            publish_verifier(folder, layout.VERIFIER_KEY, self._signer.verifier, self._disk)
             self._store.replace(layout.CHECKPOINT, sign_checkpoint(self.head, self._signer))
             return
         self._require_origin((folder / layout.CHECKPOINT).read_bytes())

@@ -15,7 +15,7 @@ from modeltrail_server.audit.auditor import Auditor
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditError
 from modeltrail_server.audit.files import Files, Store
-from modeltrail_server.audit.keys import read_key
+from modeltrail_server.audit.keys import publish_verifier, read_key
 
 OnPublish = Callable[[int, Checkpoint], None]
 
@@ -39,9 +39,7 @@ def write_schemas(folder: Path, schemas: Mapping[str, bytes], *, files: Files | 
             raise AuditError(f"the schema given as {digest} has another SHA-256")
     store = Store(folder, layout.SCRATCH, files or Files())
     store.open()
-    missing = {layout.schema_path(digest): text for digest, text in schemas.items()}
-    if missing:
-        store.write_once(missing)
+    store.write_once({layout.schema_path(digest): text for digest, text in schemas.items()})
 
 
 def follow(
@@ -62,6 +60,7 @@ def follow(
     KeyFileError (no ``init`` yet), AuditorRunningError, LogIdentityError, OffsetOutOfRangeError, AuditDamagedError.
     """
     signer = read_key(folder)
+    publish_verifier(folder, layout.VERIFIER_KEY, signer.verifier, files or Files())
     write_schemas(folder, schemas or {}, files=files)
     following = _Following(log, pace or Pace(), compress, on_publish)
     for partition in range(log.partitions()):

@@ -23,7 +23,7 @@ def create_key(folder: Path, name: str, files: Files) -> SignerKey:
     store = Store(folder, layout.SCRATCH, files)
     store.open()
     store.write_once({layout.KEY: f"{signer.format()}\n".encode()}, SECRET_MODE)
-    publish_verifier(store, layout.VERIFIER_KEY, signer.verifier)
+    publish_verifier(folder, layout.VERIFIER_KEY, signer.verifier, files)
     return signer
 
 
@@ -47,8 +47,10 @@ def read_key(folder: Path) -> SignerKey:
     return SignerKey.parse(text.removesuffix("\n"))
 
 
-def publish_verifier(store: Store, name: str, key: VerifierKey) -> None:
-    """Write a verifier key beside what it verifies."""
+def publish_verifier(folder: Path, name: str, key: VerifierKey, files: Files) -> None:
+    """Write a verifier key beside what it verifies; one that lies there must be the same."""
+    store = Store(folder, layout.SCRATCH, files)
+    store.open()
     store.write_once({name: f"{key.format()}\n".encode()})
 
 

@@ -88,6 +88,8 @@ def history(size: int, *, seed: int = 1, partition: int = 0, gaps: bool = True) 
         digest = hashlib.sha256(f"{seed}-{number}".encode()).digest()
         key = chance.choice((None, b"", digest[:16]))
         headers = chance.choice(((), (), (("trace", digest[:4]), ("", b""))))
-        records.append(Record(partition, offset, 1_700_000_000_000 + number, key, digest * chance.randrange(4), headers))
+        records.append(
+            Record(partition, offset, 1_700_000_000_000 + number, key, digest * chance.randrange(4), headers)
+        )
         offset += 1
     return records

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from audit_logs import IDENTITY, NAME
-
 from modeltrail.log import Record
 from modeltrail_server import audit
 from modeltrail_server.audit.keys import read_key

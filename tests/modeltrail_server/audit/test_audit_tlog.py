@@ -6,8 +6,6 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymerkle import InmemoryTree
-
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.errors import ProofError
 from modeltrail_server.audit.tlog import (
@@ -26,9 +24,13 @@ from modeltrail_server.audit.tlog import (
     tiles,
 )
 from modeltrail_server.audit.tree import Tree, decode_bundle, encode_bundle
+from pymerkle import InmemoryTree
 
-# The test vectors of Certificate Transparency (RFC 6962's reference implementation): eight entries, the root of each prefix.
-CT_ENTRIES = [bytes.fromhex(text) for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")]
+# The test vectors of Certificate Transparency (RFC 6962's reference implementation): entries, and each prefix's root.
+CT_ENTRIES = [
+    bytes.fromhex(text)
+    for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+]
 CT_ROOTS = [
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
     "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -104,8 +106,8 @@ def test_a_root_is_that_of_pymerkle(size: int) -> None:
         (256, ["tile/0/000", "tile/1/000.p/1", "tile/entries/000"]),
         (
             1000,
-            ["tile/0/000", "tile/0/001", "tile/0/002", "tile/0/003.p/232", "tile/1/000.p/3"]
-            + ["tile/entries/000", "tile/entries/001", "tile/entries/002", "tile/entries/003.p/232"],
+            [f"tile/{name}" for name in ("0/000", "0/001", "0/002", "0/003.p/232", "1/000.p/3")]
+            + [f"tile/entries/{name}" for name in ("000", "001", "002", "003.p/232")],
         ),
     ],
 )
@@ -138,7 +140,21 @@ def test_a_path_is_parsed_into_what_it_was_made_of(level: int, index: int, width
     assert layout.parse_segment_path(layout.segment_path(index) + suffix) == (index, compressed)
 
 
-@pytest.mark.parametrize("name", ["tile/0/1", "tile/64/000", "tile/0/000.p/256", "tile/0/000.p/0", "tile/0/x000/001", "tile/00/000", "checkpoint", "segments/x000/000"])
+UNWRITTEN = [
+    "tile/0/1",
+    "tile/64/000",
+    "tile/0/000.p/256",
+    "tile/0/000.p/0",
+    "tile/0/x000/001",
+    "tile/00/000",
+    "checkpoint",
+    "segments/x000/000",
+    "segments/0",
+    "tile/entries/x000/000",
+]
+
+
+@pytest.mark.parametrize("name", UNWRITTEN)
 def test_a_name_nobody_writes_is_not_parsed(name: str) -> None:
     assert layout.parse_tile_path(name) is None
     assert layout.parse_segment_path(name) is None
