@@ -3,6 +3,7 @@
 What is authentic is decided in ``reading``; here the differences are put into words.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind
 from modeltrail_server.audit.leaf import decode as decode_leaf
 from modeltrail_server.audit.leaf import encode as encode_leaf
-from modeltrail_server.audit.segments import FrameCutError, FrameError
+from modeltrail_server.audit.segments import FrameCutError, FrameError, SegmentReader, segment_of
 from modeltrail_server.audit.tlog import (
     HASH_BYTES,
     TILE_HEIGHT,
@@ -68,10 +69,7 @@ def changed_bundle(files: "LogFiles", tile: Tile, hashes: bytes, entries: Sequen
     else:
         kind = _classify(signed[position:], found[position:])
         detail = f"the entry was {kind}: its hash is not the signed one"
-    offset = None
-    if position < len(entries) and kind is FaultKind.CHANGED and position:
-        offset = _offset(entries[position - 1])
-        offset = None if offset is None else offset + 1
+    offset = _find_offset(files, signed[position], entries) if position < tile.width else None
     fault = Fault(kind, files.name(layout.entries_path(tile)), detail, tile.index * TILE_WIDTH + position, offset)
     return AuditDamagedError(fault)
 
@@ -129,6 +127,21 @@ def _classify(signed: Sequence[bytes], found: Sequence[bytes]) -> FaultKind:
     if len(signed) > 1 and found[0] == signed[1]:
         return FaultKind.DELETED
     return FaultKind.REORDERED if found[0] in signed else FaultKind.CHANGED
+
+
+def _find_offset(files: "LogFiles", signed: bytes, entries: Sequence[bytes]) -> int | None:
+    """Return the offset of the record with leaf hash ``signed``, looked for in the segments of a bundle."""
+    offsets = [offset for entry in entries if (offset := _offset(entry)) is not None]
+    for number in sorted({segment_of(offset) for offset in offsets}):
+        with (
+            contextlib.suppress(FrameError, FileNotFoundError),
+            SegmentReader.open(files.path, number, files.partition) as reader,
+        ):
+            reader.header()
+            while (record := reader.record()) is not None:
+                if leaf_hash(encode_leaf(record)) == signed:
+                    return record.offset
+    return None
 
 
 def _offset(entry: bytes) -> int | None:

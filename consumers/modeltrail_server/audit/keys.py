@@ -39,6 +39,8 @@ def read_key(folder: Path) -> SignerKey:
         ) from error
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise KeyFileError(f"{path} is not a key file", remedy="restore it from its backup") from None
     if mode & _OTHERS:
         raise KeyFileError(
             f"{path} can be read or written by others (mode {stat.S_IMODE(mode):04o}): they could sign in its name",

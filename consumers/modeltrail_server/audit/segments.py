@@ -103,11 +103,12 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class SegmentReader:
-    """Reads a segment's frames in order. ``position`` is the number of uncompressed bytes read so far."""
+    """Reads a segment's frames in order. ``position`` counts its bytes read, ``end`` all of them if known."""
 
     path: Path
     partition: int
     source: Source
+    end: int | None = None
     position: int = 0
 
     @classmethod
@@ -121,7 +122,9 @@ class SegmentReader:
     @classmethod
     def open_file(cls, path: Path, partition: int) -> Self:
         """Open one form of a segment."""
-        return cls(path, partition, _Inflating(path) if path.suffix == layout.COMPRESSED else path.open("rb"))
+        if path.suffix == layout.COMPRESSED:
+            return cls(path, partition, _Inflating(path))
+        return cls(path, partition, path.open("rb"), path.stat().st_size)
 
     def header(self) -> tuple[int, int]:
         """Read number and first tree index; the first thing to read. Raises FrameError."""
@@ -162,6 +165,8 @@ class SegmentReader:
         self.close()
 
     def _take(self, size: int) -> bytes:
+        if self.end is not None:  # a damaged length must not make a buffer of gigabytes
+            size = min(size, self.end - self.position)
         data = self.source.read(size)
         self.position += len(data)
         return data

@@ -1,7 +1,9 @@
 """Promise 3 in the audit log: killed at any write step, no leaf is missing, doubled or moved, and no head lies."""
 
+import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +36,17 @@ def lasting_files(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.fixture
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder in memory where the machine has one: thousands of files are made and removed here."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        yield Path(name)
+
+
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     files = CountingFiles()
@@ -48,16 +61,16 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ids=["killed", "killed while writing", "power lost"],
 )
 def test_after_a_crash_at_any_step_the_log_is_whole(
-    make_files: Callable[[int], CrashingFiles], torn: bool, steps: list[str], tmp_path: Path
+    make_files: Callable[[int], CrashingFiles], torn: bool, steps: list[str], quick_path: Path
 ) -> None:
     assert len(steps) > 100
-    run(tmp_path / "reference", CountingFiles())
-    expected = lasting_files(tmp_path / "reference")
+    run(quick_path / "reference", CountingFiles())
+    expected = lasting_files(quick_path / "reference")
     assert {"0/tile/0/000", "0/tile/entries/000", "0/segments/000.gz", "0/segments/001"} <= set(expected)
     for at, step in enumerate(steps):
         if torn and not step.startswith(("create", "extend")):
             continue
-        folder = tmp_path / str(at)
+        folder = quick_path / str(at)
         with pytest.raises(Crash):
             run(folder, make_files(at))
         if (folder / "0" / layout.CHECKPOINT).exists() and (folder / layout.VERIFIER_KEY).exists():
@@ -68,12 +81,12 @@ def test_after_a_crash_at_any_step_the_log_is_whole(
         assert report.ok, f"restarted after a crash at {steps[at]}: {report.faults}"
         assert lasting_files(folder) == expected, steps[at]
         shutil.rmtree(folder)
-    assert list(audit.read_records(tmp_path / "reference")) == RECORDS
+    assert list(audit.read_records(quick_path / "reference")) == RECORDS
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("skipped", ["bytes of files", "names of tiles"])
-def test_losing_power_is_noticed_when_a_sync_is_left_out(skipped: str, steps: list[str], tmp_path: Path) -> None:
+def test_losing_power_is_noticed_when_a_sync_is_left_out(skipped: str, steps: list[str], quick_path: Path) -> None:
     """The test above would fail without the auditor's syncs: at some step a head names what the disk has lost."""
 
     class Careless(PowerLossFiles):
@@ -85,7 +98,7 @@ def test_losing_power_is_noticed_when_a_sync_is_left_out(skipped: str, steps: li
 
     lying = 0
     for at in range(len(steps)):
-        folder = tmp_path / str(at)
+        folder = quick_path / str(at)
         with pytest.raises(Crash):
             run(folder, Careless(at))
         if (folder / "0" / layout.CHECKPOINT).exists() and (folder / layout.VERIFIER_KEY).exists():
