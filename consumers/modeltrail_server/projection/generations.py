@@ -115,8 +115,7 @@ def check_version(generation: Generation) -> None:
 
 def read_positions(connection: Connection, tables: Tables) -> dict[int, int]:
     """Return the next offset of each partition that was ever read."""
-    rows = connection.execute(select(tables.position.c.partition, tables.position.c.next_offset))
-    return {partition: next_offset for partition, next_offset in rows}
+    return dict(connection.execute(select(tables.position.c.partition, tables.position.c.next_offset)).tuples().all())
 
 
 def as_position(next_offsets: dict[int, int]) -> Position:
