@@ -7,11 +7,11 @@ it is found from the events that remain. The state is then what it would be had 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from modeltrail_schemas.codec import decode_routing
+from modeltrail_schemas.identity import job_key
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from modeltrail_schemas.codec import decode_routing
-from modeltrail_schemas.identity import job_key
 from modeltrail_server.projection.batches import (
     Batch,
     ConflictRow,

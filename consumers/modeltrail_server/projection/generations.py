@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
-
 from modeltrail.errors import LogIdentityError
 from modeltrail.log.protocol import LogIdentity, Position
+from sqlalchemy import Connection, Engine, insert, inspect, select
+
 from modeltrail_server.errors import ProjectionVersionError
 from modeltrail_server.projection.engine import explained, writing
 from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables, control_tables, tables_of

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
-
 from modeltrail.errors import LogUnavailableError
 from modeltrail.log.protocol import Log, Position, Reader, Record
 from modeltrail_schemas.errors import ModeltrailError
+from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+
 from modeltrail_server.errors import DatabaseUnavailableError
 from modeltrail_server.projection import conflicts
 from modeltrail_server.projection.batches import Batch, decode_batch
