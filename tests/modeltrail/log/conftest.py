@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import pytest
-from modeltrail.log import Log
+from modeltrail.log import Log, open_log
 from modeltrail.log.embedded import EmbeddedLog
 from modeltrail.log.memory import MemoryLog
 
@@ -66,6 +67,44 @@ class EmbeddedPlace:
             log.close()
 
 
+class KafkaPlace:
+    """A topic. What needs kafka-python is imported when used: it takes half a second that the other tests save."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.bootstrap = (bootstrap,)
+        self.topic = topic
+        self._opened: list[Log] = []
+
+    def create(self, partitions: int = 1) -> None:
+        from modeltrail.log.topic import create
+
+        create(self.bootstrap, self.topic, partitions=partitions, options={})
+
+    def open(self) -> Log:
+        self._opened.append(open_log(f"kafka://{','.join(self.bootstrap)}/{self.topic}"))
+        return self._opened[-1]
+
+    def recreate(self) -> None:
+        with self._admin() as admin:
+            admin.delete_topics([self.topic])
+        self.create()
+
+    def forget(self, before_offset: int) -> None:
+        from kafka import TopicPartition
+
+        with self._admin() as admin:
+            admin.delete_records({TopicPartition(self.topic, 0): before_offset})
+
+    def close(self) -> None:
+        for log in self._opened:
+            log.close()
+
+    def _admin(self):
+        from kafka.admin import KafkaAdminClient
+
+        return KafkaAdminClient(bootstrap_servers=list(self.bootstrap))
+
+
 @pytest.fixture
 def memory_place() -> MemoryPlace:
     return MemoryPlace()
@@ -78,9 +117,15 @@ def embedded_place(tmp_path: Path) -> Iterator[EmbeddedPlace]:
     place.close()
 
 
-@pytest.fixture(
-    params=["memory", "embedded"],
-)
+@pytest.fixture
+def kafka_place(kafka_bootstrap: str) -> Iterator[KafkaPlace]:
+    place = KafkaPlace(kafka_bootstrap, f"log-{uuid4().hex}")
+    place.create()
+    yield place
+    place.close()
+
+
+@pytest.fixture(params=["memory", "embedded", pytest.param("kafka", marks=pytest.mark.service)])
 def place(request: pytest.FixtureRequest) -> Place:
     """Each implementation in turn."""
     return request.getfixturevalue(f"{request.param}_place")
