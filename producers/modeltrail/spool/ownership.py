@@ -6,7 +6,9 @@ A lock belongs to an open file: a forked child must close its copy (never unlock
 import fcntl
 import json
 import os
+import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,11 +17,12 @@ from modeltrail.spool.layout import owner_file, unfinished_folder
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Which process made a spool. ``started_ns`` is when it made it, UTC."""
+    """Which process made a spool, when (``started_ns``, UTC), and the address of the log its events go to."""
 
-    host: str
-    process_id: int
-    started_ns: int
+    host: str = ""
+    process_id: int = 0
+    started_ns: int = 0
+    log: str = ""
 
 
 @dataclass(slots=True)
@@ -37,9 +40,9 @@ class Ownership:
             self.descriptor = -1
 
 
-def found(root: Path, emitter_id: str, host: str) -> Ownership:
+def found(root: Path, emitter_id: str, *, host: str, log: str) -> Ownership:
     """Make the spool of a new emitter and own it; nobody sees it before it is owned. Raises OSError."""
-    owner = Owner(host, os.getpid(), time.time_ns())
+    owner = Owner(host, os.getpid(), time.time_ns(), log)
     making = unfinished_folder(root, emitter_id)
     making.mkdir(parents=True)
     descriptor = os.open(owner_file(making), os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -54,8 +57,13 @@ def found(root: Path, emitter_id: str, host: str) -> Ownership:
     return Ownership(folder, owner, descriptor)
 
 
-def adopt(folder: Path) -> Ownership | None:
-    """Own the spool of a dead process; None when its process lives or somebody else just adopted it."""
+def adopt(folder: Path, *, log: str | None = None) -> Ownership | None:
+    """Own the spool of a dead process; None when its process lives, or somebody else just adopted it.
+
+    With ``log``, None also when its events go to another log.
+    """
+    if log is not None and read_owner(folder).log != log:
+        return None
     try:
         descriptor = os.open(owner_file(folder), os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -68,6 +76,14 @@ def adopt(folder: Path) -> Ownership | None:
         os.close(descriptor)
         return None
     return Ownership(folder, read_owner(folder), descriptor)
+
+
+def remove_unfinished(root: Path, *, older_than_s: float = 3_600.0) -> None:
+    """Remove what is left where a process died while it made its spool, before its first note."""
+    for folder in root.glob(unfinished_folder(root, "*").name):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > older_than_s:
+                shutil.rmtree(folder)
 
 
 def is_alive(folder: Path) -> bool:
@@ -84,4 +100,4 @@ def read_owner(folder: Path) -> Owner:
     try:
         return Owner(**json.loads(owner_file(folder).read_bytes()))
     except (OSError, ValueError, TypeError):
-        return Owner("", 0, 0)
+        return Owner()
