@@ -15,7 +15,6 @@ from services.server_process import ServerProcess, ServiceUnavailableError, free
 
 POM = Path(__file__).with_name("kafka-pom.xml")
 MAVEN_TIMEOUT_S = 600
-FORMAT_TIMEOUT_S = 120
 CLUSTER_ID = "bW9kZWx0cmFpbC10ZXN0cw"
 # A short life in small memory: the quick compiler only. A benchmark passes its own.
 JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
@@ -58,14 +57,7 @@ class LocalKafka(ServerProcess):
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         (self.folder / "log4j2.properties").write_text(LOGGING)
         format_storage = ["format", "-t", CLUSTER_ID, "-c", str(self._properties)]
-        subprocess.run(
-            [*self._java("kafka.tools.StorageTool"), *format_storage],
-            cwd=self.folder,
-            check=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=FORMAT_TIMEOUT_S,
-        )
+        self._run([*self._java("kafka.tools.StorageTool"), *format_storage])
 
     def command(self) -> list[str]:
         """Return the command of the broker."""

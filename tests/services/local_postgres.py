@@ -16,7 +16,6 @@ from typing import Any
 
 from services.server_process import ServerProcess, ServiceUnavailableError, free_ports
 
-INITDB_TIMEOUT_S = 120
 UNPRIVILEGED_USER = "nobody"
 
 
@@ -48,26 +47,8 @@ class LocalPostgres(ServerProcess):
 
     def prepare(self) -> None:
         """Make the data folder."""
-        subprocess.run(
-            [
-                self._binaries / "initdb",
-                "-D",
-                self._data,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-            ],
-            cwd=self.folder,
-            check=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=INITDB_TIMEOUT_S,
-            **self.identity(),
-        )
+        shape = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        self._run([str(self._binaries / "initdb"), "-D", str(self._data), *shape])
 
     def command(self) -> list[str]:
         """Return the command of the server: one address, no socket file, no SSL."""
@@ -100,9 +81,12 @@ class LocalPostgres(ServerProcess):
         )
         if found.returncode == 0:
             return binaries
-        copy = self.folder / "server"
-        shutil.copytree(binaries.parent, copy, symlinks=True)
-        return copy / binaries.name
+        installation, package = binaries.parents[:2]
+        copy = self.folder / "wheel"
+        shutil.copytree(installation, copy / package.name / installation.name, symlinks=True)
+        for libraries in package.parent.glob(f"{package.name}.libs"):  # where the binaries look for them: beside
+            shutil.copytree(libraries, copy / libraries.name)
+        return copy / package.name / installation.name / binaries.name
 
 
 def find_binaries() -> Path:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import psutil
 
+PREPARE_TIMEOUT_S = 120
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30
 # Below the ports a kernel hands out for outgoing connections: a client that tries again while the server is down must
@@ -120,9 +121,15 @@ class ServerProcess(ABC):
         self.start()
 
     def pause(self) -> None:
-        """Freeze the server: connections stay open and nothing answers."""
+        """Freeze the server, and return when it is frozen: connections stay open and nothing answers."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         for process in self._family():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+                # The signal is only sent; a process in the middle of a system call goes on to its end.
+                while process.status() != psutil.STATUS_STOPPED:
+                    assert time.monotonic() < deadline, f"process {process.pid} cannot be paused"
+                    time.sleep(0.01)
 
     def resume(self) -> None:
         """Let a paused server go on."""
@@ -138,6 +145,20 @@ class ServerProcess(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _run(self, command: list[str]) -> None:
+        """Run ``command`` to its end as the server's user; raises RuntimeError with its output if it fails."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PREPARE_TIMEOUT_S,
+            **self.identity(),
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stdout.decode(errors='replace')}")
 
     def _family(self) -> list[psutil.Process]:
         try:

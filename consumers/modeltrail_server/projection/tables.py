@@ -1,0 +1,221 @@
+"""The tables of the read model, one set for each generation; and the few that tell which generation is live.
+
+A generation's tables are named ``g<number>_<table>``: nothing is ever renamed or migrated. Times are nanoseconds or
+milliseconds since 1970, UTC, as their names say. Text may be any Python string, so what PostgreSQL's text
+refuses is escaped.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+PROJECTION_VERSION = 1
+
+_ESCAPE = "\ufffe"
+_REFUSED = re.compile("[\x00\ud800-\udfff\ufffe]")
+_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
+
+
+def escape_text(text: str) -> str:
+    """Return ``text`` with what databases refuse (U+0000, lone surrogates) as U+FFFE and four hex digits."""
+    return _REFUSED.sub(lambda match: f"{_ESCAPE}{ord(match[0]):04x}", text)
+
+
+def unescape_text(text: str) -> str:
+    """Return what ``escape_text`` was given."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if _ESCAPE in text else text
+
+
+class AnyText(TypeDecorator[str]):
+    """Any Python string, stored as text, ordered by code point on every database."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """Return text compared byte by byte, whatever the database's locale."""
+        return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Return what the database stores."""
+        return None if value is None else escape_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Return what was bound."""
+        return None if value is None else unescape_text(value)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one generation. Columns of run, entity, link and content are those of the rows in facts.py."""
+
+    generation: int
+    metadata: MetaData
+    event: Table
+    run: Table
+    entity: Table
+    link: Table
+    content: Table
+    position: Table
+    dead_letter: Table
+    conflict: Table
+
+
+@dataclass(frozen=True)
+class ControlTables:
+    """What stands above the generations."""
+
+    metadata: MetaData
+    generation: Table
+    pointer: Table
+
+
+def _key(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary(16), primary_key=primary_key, nullable=nullable)
+
+
+def _number(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _text(name: str, *, primary_key: bool = False) -> Column[str]:
+    return Column(name, AnyText, primary_key=primary_key, nullable=False)
+
+
+@lru_cache(maxsize=16)
+def tables_of(generation: int) -> Tables:
+    """Return the tables of ``generation``."""
+    metadata, prefix = MetaData(), f"g{generation}_"
+
+    def table(name: str, *columns: Column[Any] | Index, clustered: bool = False) -> Table:
+        return Table(prefix + name, metadata, *columns, sqlite_with_rowid=not clustered)
+
+    return Tables(
+        generation=generation,
+        metadata=metadata,
+        # Every event once. The payload is the message as it stood in the log.
+        event=table(
+            "event",
+            _key("event_id", primary_key=True),
+            _number("partition"),
+            _number("offset"),
+            _number("recorded_ms"),
+            _number("event_time_ns"),
+            _text("kind"),
+            _text("type"),
+            _key("run_key", nullable=True),
+            Column("payload", LargeBinary, nullable=False),
+            Index(f"{prefix}event_by_run", "run_key", "event_time_ns"),
+        ),
+        run=table(
+            "run",
+            _key("run_key", primary_key=True),
+            _text("run_id"),
+            _text("state"),
+            Column("state_terminal", Boolean, nullable=False),
+            _number("state_time_ns", nullable=True),
+            _key("state_event_id", nullable=True),
+            _key("job_key", nullable=True),
+            _number("job_time_ns", nullable=True),
+            _key("job_event_id", nullable=True),
+            _key("parent_key", nullable=True),
+            _number("parent_time_ns", nullable=True),
+            _key("parent_event_id", nullable=True),
+            _number("first_time_ns"),
+            _key("first_event_id"),
+            _number("last_time_ns"),
+            _key("last_event_id"),
+            Index(f"{prefix}run_by_job", "job_key", "first_time_ns"),
+            Index(f"{prefix}run_by_time", "first_time_ns"),
+            Index(f"{prefix}run_by_parent", "parent_key"),
+            clustered=True,
+        ),
+        entity=table(
+            "entity",
+            _key("entity_key", primary_key=True),
+            _text("kind"),
+            _text("namespace"),
+            _text("name"),
+            _text("version"),
+            _key("name_key"),
+            _number("first_time_ns"),
+            _key("first_event_id"),
+            Index(f"{prefix}entity_by_name", "kind", "name", "namespace", "version"),
+            Index(f"{prefix}entity_by_name_key", "name_key", "first_time_ns"),
+            clustered=True,
+        ),
+        link=table(
+            "link",
+            _key("entity_key", primary_key=True),
+            Column("event_time_ns", BigInteger, primary_key=True),
+            _key("event_id", primary_key=True),
+            _text("relation", primary_key=True),
+            _text("role", primary_key=True),
+            _key("activity_key", nullable=True),
+            Index(f"{prefix}link_by_activity", "activity_key"),
+            clustered=True,
+        ),
+        content=table(
+            "content",
+            _text("digest", primary_key=True),
+            _key("entity_key", primary_key=True),
+            _number("first_time_ns"),
+            _key("first_event_id"),
+            Index(f"{prefix}content_by_entity", "entity_key"),
+            clustered=True,
+        ),
+        position=table(
+            "position",
+            Column("partition", Integer, primary_key=True, autoincrement=False),
+            _number("next_offset"),
+            _number("recorded_ms"),
+        ),
+        # What could not be read, kept as it came: decoded again in place after a fix.
+        dead_letter=table(
+            "dead_letter",
+            Column("partition", Integer, primary_key=True, autoincrement=False),
+            Column("offset", BigInteger, primary_key=True, autoincrement=False),
+            _number("recorded_ms"),
+            _text("reason"),
+            Column("key", LargeBinary, nullable=True),
+            Column("value", LargeBinary, nullable=False),
+            clustered=True,
+        ),
+        # The same event id with another payload: the smallest payload SHA-256 stands, the others are reported here.
+        conflict=table(
+            "conflict",
+            _key("event_id", primary_key=True),
+            Column("payload_sha256", LargeBinary(32), primary_key=True),
+            Column("partition", Integer, nullable=False),
+            _number("offset"),
+            clustered=True,
+        ),
+    )
+
+
+@lru_cache(maxsize=1)
+def control_tables() -> ControlTables:
+    """Return the tables that tell which generations there are and which one readers use."""
+    metadata = MetaData()
+    return ControlTables(
+        metadata=metadata,
+        generation=Table(
+            "modeltrail_generation",
+            metadata,
+            Column("number", Integer, primary_key=True, autoincrement=False),
+            Column("projection_version", Integer, nullable=False),
+            Column("topic_id", AnyText, nullable=False),
+            Column("log_name", AnyText, nullable=False),
+            _number("created_ms"),
+        ),
+        pointer=Table(
+            "modeltrail_pointer",
+            metadata,
+            Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+            Column("generation", Integer, nullable=False),
+        ),
+    )
