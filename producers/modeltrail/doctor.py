@@ -85,9 +85,8 @@ def _configuration(config: Config) -> Iterator[Finding]:
     for name, value in settings.items():
         yield Finding(Level.OK, "configuration", f"{name} = {_without_password(value)}")
     if config.log_options:
-        yield Finding(
-            Level.OK, "configuration", f"log options set (not shown): {', '.join(sorted(config.log_options))}"
-        )
+        names = ", ".join(sorted(config.log_options))
+        yield Finding(Level.OK, "configuration", f"log options set (their values are not shown): {names}")
 
 
 def _home(config: Config) -> Iterator[Finding]:
@@ -161,9 +160,8 @@ def _log(config: Config) -> Iterator[Finding]:
         return
     with log:
         end = log.end()
-        yield Finding(
-            Level.OK, "log", f"{log.identity.name} answers, {log.partitions()} partition(s), end {end.format()}"
-        )
+        shape = f"{log.partitions()} partition(s), end {end.format()}"
+        yield Finding(Level.OK, "log", f"{log.identity.name} answers, {shape}")
         yield from _clock_against(log)
     if isinstance(address, KafkaAddress):
         yield from _topic(address, config)
@@ -194,7 +192,7 @@ def _topic(address: KafkaAddress, config: Config) -> Iterator[Finding]:
 
     problems = check(address.bootstrap, address.topic, options=config.log_options)
     for problem in problems:
-        yield Finding(Level(problem.level), "topic", problem.what, problem.remedy)
+        yield Finding(Level(problem.severity), "topic", problem.what, problem.remedy)
     if not problems:
         yield Finding(Level.OK, "topic", f"{address.topic} is fit to be a log")
 

@@ -21,9 +21,7 @@ class Flushed:
     is_complete: bool
 
 
-def flush_spools(
-    config: Config, *, timeout_ms: int, on_progress: Callable[[int], None] = lambda events: None
-) -> Flushed:
+def flush_spools(config: Config, *, timeout_ms: int, on_progress: Callable[[int], None] | None = None) -> Flushed:
     """Send what dead processes left for this log; ``on_progress`` hears the number of events sent so far.
 
     Raises OSError when a spool cannot be read or written.
@@ -42,7 +40,8 @@ def flush_spools(
                     if not _send(connection, drain, batch, deadline):
                         return Flushed(spools, events, is_complete=False)
                     events += len(batch.events)
-                    on_progress(events)
+                    if on_progress is not None:
+                        on_progress(events)
             finally:
                 drain.close()
             spools += 1

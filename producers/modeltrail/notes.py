@@ -107,6 +107,7 @@ def coalesce(
             # What others said before a declaration or the end of a run stays before it.
             latest.clear()
         groups.append(_Group(note))
+        latest.pop(key, None)
         if _is_open_ended(note):
             latest[key] = groups[-1]
     return [group.notes for group in groups]

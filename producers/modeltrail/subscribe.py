@@ -68,7 +68,8 @@ def subscribe(
 
     A new name begins at ``start``. An event counts as handled when the next one is asked for, so one on which the
     loop ended, or the process died, comes again. Without ``follow`` it ends at the log's end as of now. ``model`` and
-    ``dataset`` are ``[NAMESPACE/]NAME[@VERSION]``, ``job`` ``[NAMESPACE/]NAME``. Close it, or use it in a ``with`` statement, to free the name.
+    ``dataset`` are ``[NAMESPACE/]NAME[@VERSION]``, ``job`` is ``[NAMESPACE/]NAME``. Close it, or use it in a ``with``
+    statement, to free the name.
 
     Raises ConfigurationError (the name is in use), LogIdentityError, LogUnavailableError; iterating raises
     UnknownSchemaError where a newer modeltrail wrote, and goes on there after an upgrade.
