@@ -28,7 +28,7 @@ Print = Callable[[str], None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0 for fine, 1 when the answer is "no", 2 for wrong use, 3 when a system is down."""
+    """Run the command line; return 0: fine, 1: the answer is "no", 2: wrong use, 3: a system is down."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     server = _find_server(entry_points(group=COMMANDS_GROUP))
     if server is not None:

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,8 @@ class Emitter:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._lock = threading.RLock()
+        self._deferred: deque[tuple[Mapping[str, Any], bool, int]] = deque()
+        self._is_writing = False
         self._session: Session | None = None
         self._left_behind: list[Session] = []
         self._last_ns = 0
@@ -70,11 +73,10 @@ class Emitter:
         It survives ``kill -9`` on return, and a power cut 100 ms later; with ``durable`` that too on return.
         Never raises: what cannot be kept is counted, warned of once, and becomes a gap.
         """
-        try:
-            with self._lock:
-                self._emit(note, durable=durable, rank=rank)
-        except Exception as error:  # noqa: BLE001 - training goes on, whatever happens here
-            self._drop(note, str(error) or repr(error))
+        with self._lock:
+            self._deferred.append((note, durable, rank))
+            if not self._is_writing:
+                self._write_deferred()
 
     def flush(self, timeout_ms: int) -> bool:
         """Wait until the log has all that was emitted; return whether it has. False also when notes were lost."""
@@ -97,6 +99,19 @@ class Emitter:
         with self._lock:
             self._session = None
         session.close(deadline)
+
+    def _write_deferred(self) -> None:
+        """Write what waits. A signal handler or finaliser that emits meanwhile, in this thread, has it done here."""
+        self._is_writing = True
+        try:
+            while self._deferred:
+                note, durable, rank = self._deferred.popleft()
+                try:
+                    self._emit(note, durable=durable, rank=rank)
+                except Exception as error:  # noqa: BLE001 - training goes on, whatever happens here
+                    self._drop(note, str(error) or repr(error))
+        finally:
+            self._is_writing = False
 
     def _emit(self, note: Mapping[str, Any], *, durable: bool, rank: int) -> None:
         session = self._session or self._open()
@@ -147,17 +162,16 @@ class Emitter:
         return session
 
     def _drop(self, note: Mapping[str, Any], reason: str) -> None:
-        with self._lock:
-            self.dropped_notes += 1
-            if self._session is not None:
-                self._warn("drop", "a note could not be kept: %s; the log will show a gap", reason)
-            sequence = self._session.sequence if self._session else 0
-            run_id = str(note.get("run_id", ""))
-            loss = self._losses.get(run_id)
-            if loss is not None:
-                loss.count, loss.last_sequence = loss.count + 1, sequence
-            elif len(self._losses) < MAX_LOSSES_NAMED:
-                self._losses[run_id] = _Loss(reason, sequence, sequence)
+        self.dropped_notes += 1
+        if self._session is not None:
+            self._warn("drop", "a note could not be kept: %s; the log will show a gap", reason)
+        sequence = self._session.sequence if self._session else 0
+        run_id = str(note.get("run_id", ""))
+        loss = self._losses.get(run_id)
+        if loss is not None:
+            loss.count, loss.last_sequence = loss.count + 1, sequence
+        elif len(self._losses) < MAX_LOSSES_NAMED:
+            self._losses[run_id] = _Loss(reason, sequence, sequence)
 
     def _write_losses(self, session: Session) -> None:
         """Write a gap for each run that lost notes. Raises as ``_append``: then they stay lost notes to tell of."""
@@ -177,7 +191,9 @@ class Emitter:
         """Bring what was written, and what was lost, to the disk; return whether that went well."""
         try:
             with self._lock:
-                self._write_losses(session)
+                if not self._is_writing:
+                    self._write_deferred()
+                    self._write_losses(session)
             session.writer.sync()
         except (OSError, ValueError) as error:
             self._warn("sync", "the spool cannot be written to the disk: %s", error)
@@ -199,6 +215,8 @@ class Emitter:
         """Begin anew: the lock may be held by a thread that is gone, and the spool is the parent's."""
         session, self._session = self._session, None
         self._lock = threading.RLock()
+        self._deferred.clear()
+        self._is_writing = False
         self._losses = {}
         if session is not None:
             session.leave_to_parent()

@@ -50,7 +50,8 @@ class SpoolWriter:
         if count != len(frame):
             self._cut(written)
             raise OSError(28, "the disk took a part of a note only")
-        self.place = (segment, written + count)
+        # Asked of the file, so that an append that a signal cut short between write and here is made up for.
+        self.place = (segment, os.lseek(self._descriptor, 0, os.SEEK_CUR))
         return count
 
     def rotate(self, header: Header) -> None:
