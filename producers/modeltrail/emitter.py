@@ -118,26 +118,35 @@ class Emitter:
         if session is None:
             self._drop(note, "the home cannot be used")
             return
+        body = encode_note(note)
         if self._losses:
             self._write_losses(session)
-        session.sequence += 1
-        self._append(session, note, rank)
+        self._append(session, body, rank)
         if note.get("type") != RunState.RUNNING:
             track_open_runs(session.open_runs, note)
-        if session.writer.is_full:
-            session.writer.rotate(Header(session.open_runs, self._last_ns, session.emitter_fields(rank)))
-        if durable:
-            session.writer.sync()
+        if session.writer.is_full or durable:
+            self._settle(session, rank, durable=durable)
 
-    def _append(self, session: Session, note: Mapping[str, Any], rank: int) -> None:
-        """Write ``note`` with its stamp before its own fields. Raises OSError, TypeError, ValueError."""
-        body = encode_note(note)
+    def _append(self, session: Session, body: bytes, rank: int) -> None:
+        """Write a note with its stamp before its own fields. Raises OSError; it has no number then."""
         self._last_ns = max(time.time_ns(), self._last_ns + TIME_STEP_NS)
-        stamp = encode_note({"event_time_ns": self._last_ns, "emitter": session.emitter_fields(rank)})
+        stamp = encode_note({"event_time_ns": self._last_ns, "emitter": session.next_emitter_fields(rank)})
         payload = b"%b,%b" % (stamp[:-1], body[1:])
         if len(payload) > session.room_bytes:
             raise OSError(f"the spool reached its bound of {self._config.max_spool_bytes:,} bytes")
         session.room_bytes -= session.writer.append(payload)
+        session.sequence += 1
+
+    def _settle(self, session: Session, rank: int, *, durable: bool) -> None:
+        """Begin the next segment when one is due, and wait for the disk when asked; the note is written already."""
+        try:
+            if session.writer.is_full:
+                emitter = session.next_emitter_fields(rank) | {"sequence": session.sequence}
+                session.writer.rotate(Header(session.open_runs, self._last_ns, emitter))
+            if durable:
+                session.writer.sync()
+        except OSError as error:
+            self._warn("sync", "the spool cannot be written to the disk: %s", error)
 
     def _open(self) -> Session | None:
         """Open a spool and start its threads; None when that is not possible, tried again a little later."""
@@ -165,6 +174,7 @@ class Emitter:
         self.dropped_notes += 1
         if self._session is not None:
             self._warn("drop", "a note could not be kept: %s; the log will show a gap", reason)
+            self._session.sequence += 1
         sequence = self._session.sequence if self._session else 0
         run_id = str(note.get("run_id", ""))
         loss = self._losses.get(run_id)
@@ -176,7 +186,6 @@ class Emitter:
     def _write_losses(self, session: Session) -> None:
         """Write a gap for each run that lost notes. Raises as ``_append``: then they stay lost notes to tell of."""
         for run_id, loss in list(self._losses.items()):
-            session.sequence += 1
             gap = gap_note(
                 run_id,
                 reason=loss.reason,
@@ -184,7 +193,7 @@ class Emitter:
                 first_sequence=loss.first_sequence,
                 last_sequence=loss.last_sequence,
             )
-            self._append(session, gap, 0)
+            self._append(session, encode_note(gap), 0)
             del self._losses[run_id]
 
     def _sync(self, session: Session) -> bool:

@@ -3,6 +3,7 @@
 Nothing here is called in the caller's thread except to open, to wait and to close.
 """
 
+import logging
 import os
 import shutil
 import socket
@@ -20,10 +21,14 @@ from modeltrail.spool.writing import SpoolWriter
 if TYPE_CHECKING:
     from modeltrail.sender import Sender
 
+_LOGGER = logging.getLogger("modeltrail")
 SYNC_INTERVAL_S = 0.1
 MEASURE_INTERVAL_S = 1.0
-MAX_SILENCE_S = 2.0
+MAX_SILENCE_S = 1.8
 """How long closing waits for a log that neither takes an event nor refuses one."""
+
+MAX_JOIN_S = 0.2
+"""How long closing waits, after that, for the sender to come out of what it is doing."""
 
 
 class Session:
@@ -55,13 +60,13 @@ class Session:
         self._send_thread = send_thread
         threading.Thread(target=self._sync, name="modeltrail-sync", daemon=True).start()
 
-    def emitter_fields(self, rank: int) -> Fields:
-        """Return the ``emitter`` of the note being written."""
+    def next_emitter_fields(self, rank: int) -> Fields:
+        """Return the ``emitter`` of the next note."""
         owner = self.writer.ownership.owner
         return {
             "id": self.id,
             "rank": rank,
-            "sequence": self.sequence,
+            "sequence": self.sequence + 1,
             "host": owner.host,
             "process_id": owner.process_id,
         }
@@ -81,14 +86,19 @@ class Session:
 
     def close(self, deadline: float) -> None:
         """Send what the log takes until ``deadline`` and end the threads; the last of them lets go of the spool."""
-        self.wait(deadline, max_silence_s=MAX_SILENCE_S)
+        if not self.wait(deadline, max_silence_s=MAX_SILENCE_S):
+            _LOGGER.warning(
+                "what was recorded last is not in the log yet: it is kept in %s and sent by the next process, "
+                "or by: modeltrail spool flush",
+                self.writer.ownership.folder,
+            )
         self._closing.set()
         if self._sender is not None:
             self._sender.stop()
         if self._send_thread is None:
             self._let_go()
         else:
-            self._send_thread.join(max(0.0, min(deadline - time.monotonic(), MAX_SILENCE_S / 4)))
+            self._send_thread.join(min(MAX_JOIN_S, max(0.0, deadline - time.monotonic())))
 
     def leave_to_parent(self) -> None:
         """In a forked child: close what would keep the parent's locks alive, and touch nothing else."""
