@@ -9,6 +9,7 @@ from typing import Self
 
 from modeltrail.errors import ConfigurationError, LogIdentityError
 from modeltrail.log.protocol import LogIdentity, Position
+from modeltrail.spool.ownership import sync_folder
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
@@ -46,11 +47,7 @@ class StoredCursor:
                 file.flush()
                 os.fsync(file.fileno())
             making.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self._path.parent)
         except OSError as error:
             raise ConfigurationError(f"{self._path} cannot be written: {error.strerror}") from error
         self.position = position

@@ -28,6 +28,7 @@ from modeltrail.spool.layout import Header
 REOPEN_INTERVAL_S = 10.0
 CLOSE_TIMEOUT_MS = 10_000
 FORK_WAIT_S = 5.0
+MAX_NOTE_BYTES = 16 * 1024 * 1024
 MAX_LOSSES_NAMED = 1_000
 _HOME_REMEDY = "set MODELTRAIL_HOME to a folder on a local disk that this user can write"
 _LOGGER = logging.getLogger("modeltrail")
@@ -128,10 +129,12 @@ class Emitter:
             self._settle(session, rank, durable=durable)
 
     def _append(self, session: Session, body: bytes, rank: int) -> None:
-        """Write a note with its stamp before its own fields. Raises OSError; it has no number then."""
+        """Write a note with its stamp before its own fields. Raises OSError, ValueError; it has no number then."""
         self._last_ns = max(time.time_ns(), self._last_ns + TIME_STEP_NS)
         stamp = encode_note({"event_time_ns": self._last_ns, "emitter": session.next_emitter_fields(rank)})
         payload = b"%b,%b" % (stamp[:-1], body[1:])
+        if len(payload) > MAX_NOTE_BYTES:
+            raise ValueError(f"it has {len(payload):,} bytes, more than {MAX_NOTE_BYTES:,}")
         if len(payload) > session.room_bytes:
             raise OSError(f"the spool reached its bound of {self._config.max_spool_bytes:,} bytes")
         session.room_bytes -= session.writer.append(payload)

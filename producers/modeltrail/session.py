@@ -5,7 +5,6 @@ Nothing here is called in the caller's thread except to open, to wait and to clo
 
 import logging
 import os
-import shutil
 import socket
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from modeltrail.config import Config
 from modeltrail.notes import Fields
 from modeltrail.spool.layout import spool_root, used_bytes
+from modeltrail.spool.ownership import discard
 from modeltrail.spool.writing import SpoolWriter
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class Session:
     def _let_go(self) -> None:
         sent = self._sender is not None and self._sender.acknowledged >= self.writer.place
         if sent and not self.open_runs:
-            shutil.rmtree(self.writer.ownership.folder, ignore_errors=True)
+            with suppress(OSError):  # what cannot be removed now, the next process removes
+                discard(self.writer.ownership)
         self.writer.close()
 
     def _sync(self) -> None:

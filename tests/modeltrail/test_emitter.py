@@ -342,3 +342,17 @@ print(loaded, "fastavro" in sys.modules)
 
 def test_warnings_go_to_the_modeltrail_logger_only(config: Config) -> None:
     assert not logging.getLogger("modeltrail").handlers
+
+
+def test_an_event_that_the_log_refuses_becomes_a_gap_and_the_rest_goes_on(
+    config: Config, emitter: Emitter, logged: Logged, metric_note: MakeNote
+) -> None:
+    emitter.emit(metric_note(0))
+    emitter.emit({"kind": "model", "type": "ALIASED", "statement": {"text": "x" * 9_000_000}})
+    emitter.emit(metric_note(1, tags={"x": "y" * 20_000_000}))
+    emitter.emit(metric_note(2))
+    assert emitter.flush(FLUSH_MS)
+    events = logged(config)
+    assert steps(events) == [0, 2]
+    gaps = [event.gap for event in events if event.gap]
+    assert sorted((gap.lost_events, gap.first_sequence, gap.last_sequence) for gap in gaps) == [(1, 2, 2), (1, 3, 3)]

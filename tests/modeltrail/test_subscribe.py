@@ -49,10 +49,14 @@ def test_an_event_that_was_not_handled_comes_again(config: Config) -> None:
 
 def test_a_consumer_that_fails_hears_the_event_again(config: Config) -> None:
     append(config, event(0), event(1))
-    with pytest.raises(RuntimeError), subscribe("s", config=config) as subscription:
+
+    def handle(subscription: Subscription) -> None:
         for each in subscription:
             if each.run_id == "r1":
                 raise RuntimeError
+
+    with subscribe("s", config=config) as subscription, pytest.raises(RuntimeError):
+        handle(subscription)
     assert hear(config) == ["r1"]
 
 

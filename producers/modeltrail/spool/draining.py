@@ -4,7 +4,6 @@ Whoever drains owns the spool. A batch stays the next one until it is acknowledg
 """
 
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from modeltrail.log.protocol import Outgoing
 from modeltrail.notes import TIME_STEP_NS, Fields, Note, gap_note, inferred_abort, track_open_runs
 from modeltrail.spool.layout import Header, damaged_file, events_file, notes_file, segments
 from modeltrail.spool.outbox import Batch, Outbox
-from modeltrail.spool.ownership import Ownership
+from modeltrail.spool.ownership import Ownership, discard
 from modeltrail.spool.reading import Damage, Reading, read_notes
 
 _LOGGER = logging.getLogger("modeltrail")
@@ -80,7 +79,7 @@ class SpoolDrain:
         remaining = segments(folder)
         if not remaining:
             if self._written is None:
-                shutil.rmtree(folder)
+                discard(self.ownership)
                 self.finished = True
             return None
         self._segment = remaining[0]

@@ -45,16 +45,36 @@ def found(root: Path, emitter_id: str, *, host: str, log: str) -> Ownership:
     owner = Owner(host, os.getpid(), time.time_ns(), log)
     making = unfinished_folder(root, emitter_id)
     making.mkdir(parents=True)
+    folder = root / emitter_id
     descriptor = os.open(owner_file(making), os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, json.dumps(asdict(owner)).encode())
+        os.fsync(descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        folder = root / emitter_id
         making.rename(folder)
+        for changed in (folder, root):
+            sync_folder(changed)
     except BaseException:
         os.close(descriptor)
         raise
     return Ownership(folder, owner, descriptor)
+
+
+def discard(ownership: Ownership) -> None:
+    """Remove a spool of which the log has everything, out of sight first: a crash leaves nothing half of it."""
+    folder = ownership.folder
+    hidden = unfinished_folder(folder.parent, folder.name)
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return once the names in ``folder`` survive a power cut. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def adopt(folder: Path, *, log: str | None = None) -> Ownership | None:
@@ -62,10 +82,10 @@ def adopt(folder: Path, *, log: str | None = None) -> Ownership | None:
 
     With ``log``, None also when its events go to another log.
     """
-    if log is not None and read_owner(folder).log != log:
+    if log is not None and read_owner(folder).log not in (log, ""):  # a power cut can empty the file
         return None
     try:
-        descriptor = os.open(owner_file(folder), os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(owner_file(folder), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     except OSError:
         return None
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modeltrail.spool.framing import encode_frame
 from modeltrail.spool.layout import SEGMENT_BYTES, Header, encode_header, notes_file
-from modeltrail.spool.ownership import Ownership, found
+from modeltrail.spool.ownership import Ownership, found, sync_folder
 
 
 class SpoolWriter:
@@ -20,6 +20,7 @@ class SpoolWriter:
         self._segment_bytes = segment_bytes
         self._descriptor = -1
         self._finished_descriptors: list[int] = []
+        self._synced_segment = 0
         self.place = (0, 0)
         self._begin_segment(Header())
 
@@ -68,6 +69,9 @@ class SpoolWriter:
                 finally:
                     os.close(finished)
         os.fsync(self._descriptor)
+        if self._synced_segment != (segment := self.place[0]):
+            sync_folder(self.ownership.folder)
+            self._synced_segment = segment
 
     def close(self) -> None:
         """Close the files and let go of the spool, which stays. A forked child takes nothing from its parent so."""
