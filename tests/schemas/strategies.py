@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
-from modeltrail_schemas.event import Declaration, Kind, LineageEvent, RunState
+from modeltrail_schemas.event import NO_ID, Declaration, Kind, LineageEvent, RunState
 from modeltrail_schemas.names import EntityRef, JobName
 
 ANY_TEXT = st.text(st.characters(), max_size=12)
@@ -16,6 +16,7 @@ ANY_TEXT = st.text(st.characters(), max_size=12)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 """What UTF-8 can carry."""
 LONGS = st.integers(-(1 << 63), (1 << 63) - 1)
+IDS = st.binary(min_size=16, max_size=16)
 INTS = st.integers(-(1 << 31), (1 << 31) - 1)
 INT_FIELDS = {"rank", "cpu_count", "redactions"}
 RUN_IDS = st.uuids().map(str) | TEXT
@@ -29,7 +30,7 @@ jobs = st.builds(JobName, ANY_TEXT, ANY_TEXT)
 def events(*, nan: bool = False, texts: st.SearchStrategy[str] = TEXT) -> st.SearchStrategy[LineageEvent]:
     """Return any event without a document; ``nan``: a metric may be not a number, which no event equals."""
     named = {
-        "event_id": st.binary(min_size=16, max_size=16),
+        "event_id": IDS.filter(lambda event_id: event_id != NO_ID),
         "kind": st.sampled_from(list(Kind)).map(str) | texts,
         "type": st.sampled_from([*RunState, *Declaration]).map(str) | texts,
         "run_id": RUN_IDS if texts is TEXT else texts,
@@ -46,7 +47,7 @@ def _records(record_type: Any, texts: Any, nan: bool, named: tuple[tuple[str, An
     default = record_type()
     chosen = dict(named)
     if "event_id" in hints:
-        chosen.setdefault("event_id", st.binary(min_size=16, max_size=16))
+        chosen.setdefault("event_id", IDS)
     for field in fields(record_type):
         if field.name not in chosen:
             values = INTS if field.name in INT_FIELDS else _values(hints[field.name], texts, nan)

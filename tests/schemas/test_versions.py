@@ -90,7 +90,7 @@ FULL_EVENT = LineageEvent(
     ),
     models=(ModelDetail(MODEL, "content", "sklearn", "s3://b/m", 7, DATASET),),
     statement=Statement("ana", "because", "claimed", "production", "live", "eu", "text"),
-    descriptions=(Description(MODEL, "finds fraud", ("ana",)),),
+    descriptions=(Description(MODEL.unversioned, "finds fraud", ("ana",)),),
     error=RunError("ValueError", "no", "trace"),
     retraction=Retraction(bytes(range(16, 32)), "wrong"),
     gap=Gap("disk full", 3, 4, 6),
