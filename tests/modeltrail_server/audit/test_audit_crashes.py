@@ -1,14 +1,12 @@
 """Promise 3 in the audit log: killed at any write step, no leaf is missing, doubled or moved, and no head lies."""
 
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from audit_logs import IDENTITY, NAME, ListLog, history
+from audit_logs import IDENTITY, NAME, ListLog, history, lasting_files
 from crashing import CountingFiles, Crash, CrashingFiles, PowerLossFiles
 from modeltrail_server import audit
 from modeltrail_server.audit import layout
@@ -24,27 +22,6 @@ def run(folder: Path, files: Files) -> None:
     if not (folder / layout.KEY).exists():
         audit.init(folder, NAME, IDENTITY, files=files)
     audit.follow(folder, ListLog(RECORDS), once=True, compress=True, pace=PACE, files=files, schemas={})
-
-
-def lasting_files(folder: Path) -> dict[str, bytes]:
-    """Return what depends on the log alone: full tiles and bundles, and the segments' content."""
-    files = {path.relative_to(folder).as_posix(): path for path in (folder / "0").rglob("*") if path.is_file()}
-    return {
-        name: path.read_bytes()
-        for name, path in files.items()
-        if (name.startswith("0/tile") and ".p/" not in name) or name.startswith("0/segments")
-    }
-
-
-@pytest.fixture
-def quick_path(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder in memory where the machine has one: thousands of files are made and removed here."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as name:
-        yield Path(name)
 
 
 @pytest.fixture(scope="module")
