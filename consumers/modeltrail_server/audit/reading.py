@@ -248,6 +248,16 @@ class _Segments:
             raise diagnosis.damaged_frame(self._files, self.name, index, offset, error) from error
 
 
+def find_first(files: LogFiles, head: Checkpoint, offset: int) -> int:
+    """Return a bundle to read from for everything at and after ``offset``, proved not to be too late a one."""
+    first = max(0, find_bundle(files, head, offset) - 1)
+    if first:
+        _, entries = next(authentic_entries(files, head, first=first))
+        if decode_leaf(entries[0]).offset > offset:
+            return 0  # a bundle lied to the search; reading from the start will find which
+    return first
+
+
 def find_bundle(files: LogFiles, head: Checkpoint, offset: int) -> int:
     """Return the number of the bundle that holds the first record at or after ``offset``: a search, not yet a proof.
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from modeltrail.errors import LogIdentityError
 from modeltrail.log import LogIdentity
 from modeltrail_server import audit
-from modeltrail_server.audit import layout
+from modeltrail_server.audit import layout, leaf
 from modeltrail_server.audit.keys import read_key
 from modeltrail_server.audit.tlog import edge, tiles
+from modeltrail_server.audit.tree import decode_bundle, encode_bundle
 
 RECORDS = history(1100)
 
@@ -82,6 +83,17 @@ def test_records_come_back_from_any_offset(tmp_path: Path) -> None:
     for at in (0, 1, 255, 256, 700, 1099):
         assert list(audit.read_records(tmp_path, start=RECORDS[at].offset)) == RECORDS[at:]
     assert list(audit.read_records(tmp_path, start=RECORDS[-1].offset + 1)) == []
+
+
+def test_a_bundle_that_lies_cannot_hide_records_from_a_reader(tmp_path: Path) -> None:
+    """Reading from an offset searches the bundles: one that claims lower offsets would send the search too far."""
+    start(tmp_path, RECORDS)
+    bundle = tmp_path / "0" / "tile" / "entries" / "001"
+    entries, _ = decode_bundle(bundle.read_bytes())
+    entries[-1] = leaf.encode(RECORDS[0])
+    bundle.write_bytes(encode_bundle(entries))
+    with pytest.raises(audit.AuditDamagedError, match="tile/entries/001, index 511"):
+        list(audit.read_records(tmp_path, start=RECORDS[400].offset))
 
 
 def test_records_out_of_order_are_refused(tmp_path: Path) -> None:
