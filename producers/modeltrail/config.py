@@ -14,6 +14,7 @@ from modeltrail.errors import ConfigurationError
 HOME_NAME = ".modeltrail"
 CONFIG_NAME = "config.toml"
 _SETTINGS = ("log", "database", "audit")
+MAX_SPOOL_BYTES = 1024**3
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -29,7 +30,8 @@ class Config:
     log: str
     database: str
     audit: Path
-    log_options: Mapping[str, str] = field(default=_NO_OPTIONS)
+    log_options: Mapping[str, str] = field(default_factory=lambda: _NO_OPTIONS)
+    max_spool_bytes: int = MAX_SPOOL_BYTES
 
 
 def find_home(environ: Mapping[str, str], cwd: Path) -> Path:

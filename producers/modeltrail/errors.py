@@ -7,6 +7,10 @@ class ConfigurationError(ModeltrailError):
     """A setting is missing, malformed, or points at something that cannot be used."""
 
 
+class LogNotFoundError(ConfigurationError):
+    """There is no log at this address yet: nobody made the file or the topic."""
+
+
 class LogUnavailableError(ModeltrailError):
     """The log cannot be reached now. The same call may succeed later: retry with backoff."""
 
@@ -39,6 +43,7 @@ __all__ = [
     "ConfigurationError",
     "InvalidEventError",
     "LogIdentityError",
+    "LogNotFoundError",
     "LogUnavailableError",
     "ModeltrailError",
     "OffsetOutOfRangeError",

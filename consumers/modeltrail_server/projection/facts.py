@@ -17,14 +17,17 @@ RUN_STATES = frozenset(RunState)
 
 
 class RunRow(NamedTuple):
-    """A run. ``state_*`` name the event that decides the state, ``job_*`` and ``parent_*`` the first to name them."""
+    """A run. ``state_*`` name the event that decides the state, ``job_*`` and ``parent_*`` the first to name them.
+
+    ``state`` is empty, and what names its event None, while no event has told one.
+    """
 
     run_key: bytes
     run_id: str
     state: str
     state_terminal: bool
-    state_time_ns: int
-    state_event_id: bytes
+    state_time_ns: int | None
+    state_event_id: bytes | None
     job_key: bytes | None
     job_time_ns: int | None
     job_event_id: bytes | None
@@ -167,8 +170,8 @@ def _run_row(event: Routing) -> RunRow:
         run_id=canonical_run_id(event.run_id),
         state=event.type if has_state else "",
         state_terminal=event.type in TERMINAL_STATES and has_state,
-        state_time_ns=time_ns if has_state else 0,
-        state_event_id=event_id if has_state else b"",
+        state_time_ns=time_ns if has_state else None,
+        state_event_id=event_id if has_state else None,
         job_key=_identities(event.job.ref)[0].entity_key if has_job else None,
         job_time_ns=time_ns if has_job else None,
         job_event_id=event_id if has_job else None,

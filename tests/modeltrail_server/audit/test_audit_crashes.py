@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from audit_logs import IDENTITY, NAME, ListLog, history, lasting_files
-from crashing import CountingFiles, Crash, CrashingFiles, PowerLossFiles
+from crashing import CountingFiles, Crash, CrashingFiles, FullFiles, PowerLossFiles
 from modeltrail_server import audit
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.files import Files
@@ -34,8 +34,13 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.mark.fault
 @pytest.mark.parametrize(
     ("make_files", "torn"),
-    [(CrashingFiles, False), (lambda at: CrashingFiles(at, torn=True), True), (PowerLossFiles, False)],
-    ids=["killed", "killed while writing", "power lost"],
+    [
+        (CrashingFiles, False),
+        (lambda at: CrashingFiles(at, torn=True), True),
+        (PowerLossFiles, False),
+        (lambda at: FullFiles(at, torn=True), True),
+    ],
+    ids=["killed", "killed while writing", "power lost", "disk full"],
 )
 def test_after_a_crash_at_any_step_the_log_is_whole(
     make_files: Callable[[int], CrashingFiles], torn: bool, steps: list[str], quick_path: Path
@@ -48,7 +53,7 @@ def test_after_a_crash_at_any_step_the_log_is_whole(
         if torn and not step.startswith(("create", "extend")):
             continue
         folder = quick_path / str(at)
-        with pytest.raises(Crash):
+        with pytest.raises((Crash, audit.AuditWriteError)):
             run(folder, make_files(at))
         if (folder / "0" / layout.CHECKPOINT).exists() and (folder / layout.VERIFIER_KEY).exists():
             report = audit.verify(folder)

@@ -1,0 +1,57 @@
+# make demo     train models, then ask where they came from: one minute
+# make check    formatting, lint, types, imports, fast tests: before every commit
+# make test     the same with the tests on real services and those that break things, and coverage
+# make bench    the benchmarks
+# make lock     choose versions anew
+# Needs Python >= 3.11 and git; everything else goes into .venv. Another Python: make test PYTHON=python3.13
+
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" $(NEW_ENOUGH) 2> /dev/null && echo "$$python" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+.PHONY: demo check test bench lint lock clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/python examples/demo.py
+
+check: lint
+	$(BIN)/python -m pytest -m "not service and not fault"
+
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests/benchmarks --override-ini=python_files='bench_*.py' -s
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+# Exact versions, hashes checked; the project itself comes from this folder. dev.lock holds all of demo.lock.
+$(VENV)/dev.stamp $(VENV)/demo.stamp: $(VENV)/%.stamp: requirements/%.lock requirements/build.lock pyproject.toml | $(BIN)/pip
+	$(PIP) install -q --require-hashes -r requirements/build.lock -r $<
+	$(PIP) install -q --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/pip:
+	@"$(PYTHON)" $(NEW_ENOUGH) 2> /dev/null || { \
+		echo 'modeltrail needs Python 3.11 or newer, and found none. Install one, or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip' 2> /dev/null || { \
+		echo '$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+lock:
+	$(LOCK) --extra demo --extra server --group dev pyproject.toml -o requirements/dev.lock
+	$(LOCK) --group build -c requirements/dev.lock -o requirements/build.lock
+	$(LOCK) --extra demo -c requirements/dev.lock pyproject.toml -o requirements/demo.lock
+	$(LOCK) --extra server -c requirements/dev.lock pyproject.toml -o requirements/server.lock
+
+clean:
+	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,146 @@
+"""Records of one partition as one batch to write: decoded, each event once, what cannot be read set aside. Pure."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from modeltrail.log.protocol import Record
+from modeltrail_schemas.codec import decode_routing
+from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
+from modeltrail_schemas.event import NO_ID
+from modeltrail_schemas.identity import run_key
+
+from modeltrail_server.projection.facts import Facts, facts_of
+
+
+class EventRow(NamedTuple):
+    """An event, and the record that brought it."""
+
+    event_id: bytes
+    partition: int
+    offset: int
+    recorded_ms: int
+    event_time_ns: int
+    kind: str
+    type: str
+    run_key: bytes | None
+    payload: bytes
+
+
+class DeadLetterRow(NamedTuple):
+    """A record that cannot be read, as it came."""
+
+    partition: int
+    offset: int
+    recorded_ms: int
+    reason: str
+    key: bytes | None
+    value: bytes
+
+
+class ConflictRow(NamedTuple):
+    """A payload that lost to another payload of the same event id."""
+
+    event_id: bytes
+    payload_sha256: bytes
+    partition: int
+    offset: int
+
+
+class Decoded(NamedTuple):
+    """An event and what it says."""
+
+    row: EventRow
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one transaction writes: everything of ``partition`` from ``first_offset`` up to ``next_offset``.
+
+    ``unknown_schema`` is the error of the record at ``next_offset`` when that is why the batch ends there.
+    """
+
+    partition: int
+    first_offset: int
+    next_offset: int
+    recorded_ms: int
+    records: int
+    events: dict[bytes, Decoded] = field(default_factory=dict)
+    dead_letters: list[DeadLetterRow] = field(default_factory=list)
+    conflicts: list[ConflictRow] = field(default_factory=list)
+    duplicates: int = 0
+    unknown_schema: UnknownSchemaError | None = None
+
+
+def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
+    """Return the batch of ``records``, which follow each other in one partition from ``first_offset`` on.
+
+    It ends before the first record whose schema is unknown, and is empty when that is the first of all.
+    """
+    partition, next_offset, recorded_ms = records[0].partition, first_offset, 0
+    events: dict[bytes, Decoded] = {}
+    dead_letters: list[DeadLetterRow] = []
+    conflicts: list[ConflictRow] = []
+    duplicates = count = 0
+    unknown_schema = None
+    for record in records:
+        try:
+            decoded = decode_record(record)
+        except InvalidEventError as error:
+            dead_letters.append(_dead_letter(record, str(error)))
+        except UnknownSchemaError as error:
+            unknown_schema = error
+            break
+        else:
+            known = events.setdefault(decoded.row.event_id, decoded)
+            if known is not decoded:
+                duplicates += 1
+                if known.row.payload != decoded.row.payload:
+                    events[decoded.row.event_id], loser = decide(known, decoded)
+                    conflicts.append(conflict_of(loser.row))
+        count += 1
+        next_offset, recorded_ms = record.offset + 1, max(recorded_ms, record.timestamp_ms)
+    return Batch(
+        partition, first_offset, next_offset, recorded_ms, count, events, dead_letters, conflicts, duplicates,
+        unknown_schema,
+    )  # fmt: skip
+
+
+def decode_record(record: Record) -> Decoded:
+    """Return the event of ``record``. Raises InvalidEventError, UnknownSchemaError."""
+    event = decode_routing(record.value)
+    if event.event_id == NO_ID:
+        raise InvalidEventError("the event has no id")
+    row = EventRow(
+        event.event_id,
+        record.partition,
+        record.offset,
+        record.timestamp_ms,
+        event.event_time_ns,
+        event.kind,
+        event.type,
+        run_key(event.run_id) if event.run_id else None,
+        record.value,
+    )
+    return Decoded(row, facts_of(event))
+
+
+def decide(one: Decoded, other: Decoded) -> tuple[Decoded, Decoded]:
+    """Return (winner, loser) of two payloads of one event id: the smallest SHA-256 stands."""
+    return (one, other) if payload_sha256(one.row) < payload_sha256(other.row) else (other, one)
+
+
+def payload_sha256(row: EventRow) -> bytes:
+    """Return the SHA-256 of the message."""
+    return hashlib.sha256(row.payload).digest()
+
+
+def conflict_of(loser: EventRow) -> ConflictRow:
+    """Return the report of a payload that lost."""
+    return ConflictRow(loser.event_id, payload_sha256(loser), loser.partition, loser.offset)
+
+
+def _dead_letter(record: Record, reason: str) -> DeadLetterRow:
+    return DeadLetterRow(record.partition, record.offset, record.timestamp_ms, reason, record.key, record.value)

@@ -1,0 +1,213 @@
+"""The same event id with another payload: the smallest payload SHA-256 stands, and what the loser said goes.
+
+Everything an event says is a function of its payload, so what a loser left behind is known, and what stands without
+it is found from the events that remain. The state is then what it would be had the loser never come.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from modeltrail_schemas.codec import decode_routing
+from modeltrail_schemas.identity import job_key
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from modeltrail_server.projection.batches import (
+    Batch,
+    ConflictRow,
+    Decoded,
+    EventRow,
+    conflict_of,
+    decide,
+)
+from modeltrail_server.projection.facts import ContentRow, EntityRow, Facts, facts_of
+from modeltrail_server.projection.merge import fold
+from modeltrail_server.projection.tables import Tables
+
+IDS_A_QUERY = 500
+EVENTS_A_FETCH = 500
+
+_Order = tuple[int, bytes]
+
+
+class Resolution(NamedTuple):
+    """What of a batch stands beside what was there: its events, the facts that go, and the payloads that lost."""
+
+    events: list[Decoded]
+    replaced: list[Facts]
+    conflicts: list[ConflictRow]
+    duplicates: int
+
+
+def resolve(connection: Connection, tables: Tables, batch: Batch) -> Resolution:
+    """Return how the batch, of which some event ids were there before, stands to the events in the table.
+
+    A winner of the batch takes the place of the event that was there; its links are deleted here, the rest of what
+    it said is mended by ``mend`` once the batch's own rows are written.
+    """
+    events = dict(batch.events)
+    replaced: list[Facts] = []
+    conflicts: list[ConflictRow] = []
+    duplicates = 0
+    for there in _events_there(connection, tables, sorted(events)):
+        mine = events[there.event_id]
+        if (there.partition, there.offset) == (mine.row.partition, mine.row.offset):
+            continue  # the event this transaction has just inserted
+        if there.payload == mine.row.payload:
+            duplicates += 1
+            del events[there.event_id]
+            continue
+        theirs = Decoded(there, facts_of(decode_routing(there.payload)))
+        winner, loser = decide(mine, theirs)
+        conflicts.append(conflict_of(loser.row))
+        if winner is mine:
+            connection.execute(
+                update(tables.event).values(mine.row._asdict()).where(tables.event.c.event_id == there.event_id)
+            )
+            _delete_links(connection, tables, theirs.facts)
+            replaced.append(theirs.facts)
+        else:
+            del events[there.event_id]
+    return Resolution(list(events.values()), replaced, conflicts, duplicates)
+
+
+def report(connection: Connection, tables: Tables, conflicts: Sequence[ConflictRow]) -> None:
+    """Write down the payloads that lost; one that lost before is not written again."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(tables.conflict).on_conflict_do_nothing()
+    connection.execute(statement, [conflict._asdict() for conflict in sorted(conflicts)])
+
+
+def mend(connection: Connection, tables: Tables, replaced: Sequence[Facts]) -> None:
+    """Make runs, entities and contents what the remaining events say, where a replaced event had a say."""
+    for key in sorted({facts.run.run_key for facts in replaced if facts.run}):
+        _mend_run(connection, tables, key)
+    entities = {entity.entity_key: entity for facts in replaced for entity in facts.entities}
+    # Versions before names: what a version's row says then stands for all mentions of the version.
+    for entity in sorted(entities.values(), key=lambda row: (row.entity_key == row.name_key, row.entity_key)):
+        if entity.kind != "job":
+            _mend_entity(connection, tables, entity)
+    _mend_jobs(connection, tables, sorted(key for key, entity in entities.items() if entity.kind == "job"))
+    contents = {content[:2]: content for facts in replaced for content in facts.contents}
+    for _, content in sorted(contents.items()):
+        _mend_content(connection, tables, content)
+
+
+def _events_there(connection: Connection, tables: Tables, ids: Sequence[bytes]) -> Iterable[EventRow]:
+    for start in range(0, len(ids), IDS_A_QUERY):
+        query = select(tables.event).where(tables.event.c.event_id.in_(ids[start : start + IDS_A_QUERY]))
+        for row in connection.execute(query.order_by(tables.event.c.event_id).with_for_update()):
+            yield EventRow(*row)
+
+
+def _delete_links(connection: Connection, tables: Tables, facts: Facts) -> None:
+    columns = tables.link.c
+    for link in facts.links:
+        connection.execute(
+            delete(tables.link).where(
+                columns.entity_key == link.entity_key,
+                columns.event_time_ns == link.event_time_ns,
+                columns.event_id == link.event_id,
+                columns.relation == link.relation,
+                columns.role == link.role,
+            )
+        )
+
+
+def _mend_run(connection: Connection, tables: Tables, run_key: bytes) -> None:
+    is_run = tables.run.c.run_key == run_key
+    connection.execute(select(tables.run.c.run_key).where(is_run).with_for_update())
+    payloads = select(tables.event.c.payload).where(tables.event.c.run_key == run_key)
+    with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(payloads) as result:
+        runs = fold(_run_facts(payload) for payload in result.scalars()).runs
+    if runs:
+        connection.execute(update(tables.run).values(runs[0]._asdict()).where(is_run))
+    else:
+        connection.execute(delete(tables.run).where(is_run))
+
+
+def _run_facts(payload: bytes) -> Facts:
+    return Facts(facts_of(decode_routing(payload)).run, (), (), ())
+
+
+def _mend_entity(connection: Connection, tables: Tables, entity: EntityRow) -> None:
+    """Set who first named the entity: an event linked to it, or one that named a version of it."""
+    link, versions, key = tables.link.c, tables.entity.c, entity.entity_key
+    connection.execute(select(versions.entity_key).where(versions.entity_key == key).with_for_update())
+    linked = select(link.event_time_ns, link.event_id).where(link.entity_key == key)
+    named = select(versions.first_time_ns, versions.first_event_id).where(
+        versions.name_key == key, versions.entity_key != key
+    )
+    candidates = [
+        _first(connection, linked.order_by(link.event_time_ns, link.event_id)),
+        _first(connection, named.order_by(versions.first_time_ns, versions.first_event_id)),
+    ]
+    first = min((candidate for candidate in candidates if candidate), default=None)
+    _set_first(connection, tables.entity, and_(versions.entity_key == key), first)
+
+
+def _mend_jobs(connection: Connection, tables: Tables, keys: Sequence[bytes]) -> None:
+    """Set who first named each job: no index tells, so all events are looked through, and only when it matters."""
+    jobs, events = tables.entity.c, tables.event.c
+    firsts: dict[bytes, _Order | None] = {}
+    for key in keys:
+        known = connection.execute(
+            select(jobs.first_event_id).where(jobs.entity_key == key).with_for_update()
+        ).scalar_one_or_none()
+        named_by = (
+            None if known is None else connection.scalar(select(events.payload).where(events.event_id == known))
+        )
+        if named_by is None or not _names_job(named_by, key):
+            firsts[key] = None
+        else:
+            firsts.setdefault(key, None)
+    if not firsts:
+        return
+    query = select(events.event_time_ns, events.event_id, events.payload)
+    with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(query) as result:
+        for time_ns, event_id, payload in result:
+            job = decode_routing(payload).job
+            if job.name and (key := job_key(job.namespace, job.name)) in firsts:
+                known_first, order = firsts[key], (time_ns, event_id)
+                firsts[key] = order if known_first is None else min(known_first, order)
+    for key, first in firsts.items():
+        _set_first(connection, tables.entity, and_(jobs.entity_key == key), first)
+
+
+def _names_job(payload: bytes, key: bytes) -> bool:
+    job = decode_routing(payload).job
+    return bool(job.name) and job_key(job.namespace, job.name) == key
+
+
+def _mend_content(connection: Connection, tables: Tables, content: ContentRow) -> None:
+    """Set who first asserted the content: the first event linked to the entity that says so."""
+    link, events, contents = tables.link.c, tables.event.c, tables.content.c
+    is_content = and_(contents.digest == content.digest, contents.entity_key == content.entity_key)
+    connection.execute(select(contents.entity_key).where(is_content).with_for_update())
+    query = (
+        select(events.payload)
+        .join(tables.link, link.event_id == events.event_id)
+        .where(link.entity_key == content.entity_key)
+        .order_by(link.event_time_ns, link.event_id)
+    )
+    first = None
+    with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(query) as result:
+        for payload in result.scalars():
+            said = [row for row in facts_of(decode_routing(payload)).contents if row[:2] == content[:2]]
+            if said:
+                first = said[0].first_time_ns, said[0].first_event_id
+                break
+    _set_first(connection, tables.content, is_content, first)
+
+
+def _first(connection: Connection, query: Select[int, bytes]) -> _Order | None:
+    row = connection.execute(query.limit(1)).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def _set_first(connection: Connection, table: Table, is_row: ColumnElement[bool], first: _Order | None) -> None:
+    if first is None:
+        connection.execute(delete(table).where(is_row))
+    else:
+        values = {"first_time_ns": first[0], "first_event_id": first[1]}
+        connection.execute(update(table).values(values).where(is_row))

@@ -1,0 +1,153 @@
+"""The read model's database: how it is opened, and its errors in our words.
+
+An engine made here gives SQLite the same transactions as PostgreSQL: one BEGIN, which takes the write lock at once
+where the connection was marked by ``writing``.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from modeltrail_schemas.errors import ModeltrailError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from modeltrail_server.errors import DatabaseUnavailableError, DatabaseUrlError
+
+CONNECT_TIMEOUT_S = 10
+BUSY_TIMEOUT_MS = 30_000
+SQLITE_CACHE_KIB = 64 * 1024
+SQLITE_CHECKPOINT_PAGES = 8_192
+POOL_SIZE = 5
+POOL_WAIT_S = 30
+
+_SQLITE_PRAGMAS = (
+    "journal_mode = WAL",
+    # A power cut may take the last commits, never consistency; positions go with them, so the log gives them again.
+    "synchronous = NORMAL",
+    f"busy_timeout = {BUSY_TIMEOUT_MS}",
+    f"cache_size = -{SQLITE_CACHE_KIB}",
+    f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
+    "temp_store = MEMORY",
+)
+_FORMS = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+
+
+def open_engine(url: str, *, statement_timeout_ms: int | None = None) -> Engine:
+    """Return the engine of the database at ``url``, a SQLAlchemy URL. Nothing is connected yet.
+
+    The folder of a SQLite file is made. Raises DatabaseUrlError.
+    """
+    address = _parse_url(url)
+    if address.get_backend_name() == "sqlite":
+        return _open_sqlite(address)
+    options = "" if statement_timeout_ms is None else f"-c statement_timeout={statement_timeout_ms}"
+    return create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "modeltrail", "options": options},
+        pool_pre_ping=True,
+        pool_size=POOL_SIZE,
+        pool_timeout=POOL_WAIT_S,
+    )
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a transaction that will write; committed at the end, rolled back on an error.
+
+    Raises DatabaseUnavailableError, DatabaseUrlError for what the database raises.
+    """
+    with explained(engine), engine.connect() as connection, connection.execution_options(writes=True).begin():
+        yield connection
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[None]:
+    """Raise in our words what the driver raises about the state of the database."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        raise _translate(error, engine) from error
+    except Exception as error:
+        # The PostgreSQL driver is loaded only where it is used.
+        if type(error).__module__.partition(".")[0] == "psycopg":
+            raise _translate(error, engine) from error
+        raise
+
+
+def _parse_url(url: str) -> URL:
+    try:
+        address = make_url(url.replace("postgres://", "postgresql://", 1))
+        address.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise DatabaseUrlError(f"not the address of a database: {url!r}", remedy=f"write {_FORMS}") from error
+    if address.get_backend_name() not in ("sqlite", "postgresql"):
+        raise DatabaseUrlError(f"no support for {address.get_backend_name()}", remedy=f"write {_FORMS}")
+    if address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:"):
+        raise DatabaseUrlError("a SQLite database needs a file", remedy=f"write {_FORMS}")
+    return address
+
+
+def _open_sqlite(address: URL) -> Engine:
+    path = Path(str(address.database)).expanduser().absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUrlError(
+            f"the folder {path.parent} cannot be made: {error.strerror}",
+            remedy="name another place with MODELTRAIL_DATABASE or MODELTRAIL_HOME",
+        ) from error
+    engine = create_engine(address.set(database=str(path)), connect_args={"isolation_level": None})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(driver_connection: Any, _record: Any) -> None:
+    for pragma in _SQLITE_PRAGMAS:
+        driver_connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _translate(error: Exception, engine: Engine) -> ModeltrailError:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    name = engine.url.render_as_string(hide_password=True)
+    if isinstance(cause, sqlite3.Error):
+        return _translate_sqlite(cause, name, str(engine.url.database))
+    reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+    if isinstance(error, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError) or _is_operational(cause):
+        return DatabaseUnavailableError(
+            f"the database {name} does not answer: {reason}", remedy="start it, or correct MODELTRAIL_DATABASE"
+        )
+    return DatabaseUrlError(f"the database {name} refused: {reason}", remedy="see what its role may do")
+
+
+def _is_operational(cause: BaseException) -> bool:
+    return any(base.__name__ in ("OperationalError", "InterfaceError") for base in type(cause).__mro__)
+
+
+def _translate_sqlite(cause: sqlite3.Error, name: str, path: str) -> ModeltrailError:
+    code = getattr(cause, "sqlite_errorname", "")
+    if code.startswith("SQLITE_NOTADB"):
+        return DatabaseUrlError(f"{path} is not a SQLite database", remedy="name another file, or move this one away")
+    if code.startswith("SQLITE_CORRUPT"):
+        return DatabaseUrlError(
+            f"{path} is damaged: {cause}", remedy="move it away: the log builds it anew (modeltrail rebuild)"
+        )
+    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return DatabaseUrlError(
+            f"{path} cannot be written: {cause}", remedy="make it writable, or name another with MODELTRAIL_DATABASE"
+        )
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR")):
+        return DatabaseUnavailableError(
+            f"the database {name} does not answer: {cause}", remedy="free the disk, or end who holds the file"
+        )
+    return DatabaseUrlError(f"the database {name} refused: {cause}")

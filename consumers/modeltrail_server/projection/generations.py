@@ -1,0 +1,145 @@
+"""The generations of the read model: made, found, pointed at, read in one snapshot, dropped.
+
+A generation is one set of tables, built from one log by one version of the projection. Readers and projectors go
+where the pointer says.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from modeltrail.errors import LogIdentityError
+from modeltrail.log.protocol import LogIdentity, Position
+from sqlalchemy import Connection, Engine, insert, inspect, select
+
+from modeltrail_server.errors import ProjectionVersionError
+from modeltrail_server.projection.engine import explained, writing
+from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables, control_tables, tables_of
+
+# Whoever changes which generations there are holds this PostgreSQL advisory lock (the bytes of "modeltrl").
+GENERATIONS_LOCK = int.from_bytes(b"modeltrl", "big")
+_POINTER_ID = 1
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A generation, as its row tells."""
+
+    number: int
+    projection_version: int
+    topic_id: str
+    log_name: str
+
+    @property
+    def tables(self) -> Tables:
+        """Return its tables."""
+        return tables_of(self.number)
+
+
+def current_generation(connection: Connection, *, lock: bool = False) -> Generation | None:
+    """Return the generation that the pointer names, None where nothing was built yet.
+
+    With ``lock`` it stays the current one until the transaction ends.
+    """
+    control = control_tables()
+    if not inspect(connection).has_table(control.pointer.name):
+        return None
+    query = (
+        select(*control.generation.c["number", "projection_version", "topic_id", "log_name"])
+        .join_from(control.generation, control.pointer, control.generation.c.number == control.pointer.c.generation)
+        .where(control.pointer.c.id == _POINTER_ID)
+    )
+    row = connection.execute(query.with_for_update(read=True, of=control.pointer) if lock else query).one_or_none()
+    return None if row is None else Generation(*row)
+
+
+def prepare(engine: Engine, log: LogIdentity) -> Generation:
+    """Return the current generation, made first where there is none, that a projector of ``log`` may write.
+
+    Raises ProjectionVersionError, LogIdentityError.
+    """
+    with explained(engine), engine.connect() as connection:
+        generation = current_generation(connection)
+    if generation is None:
+        with writing(engine) as connection:
+            lock_generations(connection)
+            control_tables().metadata.create_all(connection)
+            generation = current_generation(connection)
+            if generation is None:
+                generation = create_generation(connection, log, number=1)
+                connection.execute(
+                    insert(control_tables().pointer).values(id=_POINTER_ID, generation=generation.number)
+                )
+    check_writable(generation, log)
+    return generation
+
+
+def create_generation(connection: Connection, log: LogIdentity, *, number: int) -> Generation:
+    """Make the tables of generation ``number`` and its row; nobody is pointed at it."""
+    generation = Generation(number, PROJECTION_VERSION, log.topic_id, log.name)
+    generation.tables.metadata.create_all(connection)
+    connection.execute(
+        insert(control_tables().generation).values(
+            number=number,
+            projection_version=PROJECTION_VERSION,
+            topic_id=log.topic_id,
+            log_name=log.name,
+            created_ms=time.time_ns() // 1_000_000,
+        )
+    )
+    return generation
+
+
+def check_writable(generation: Generation, log: LogIdentity) -> None:
+    """Raise ProjectionVersionError or LogIdentityError unless this program may project ``log`` into it."""
+    check_version(generation)
+    if generation.topic_id != log.topic_id:
+        raise LogIdentityError(
+            f"the read model was built from the log {generation.log_name} ({generation.topic_id}), "
+            f"and {log.name} is another one ({log.topic_id}): it was recreated, or the configuration names another",
+            remedy="point MODELTRAIL_LOG and MODELTRAIL_DATABASE at what belongs together, "
+            "or build the read model anew from this log: modeltrail rebuild",
+        )
+
+
+def check_version(generation: Generation) -> None:
+    """Raise ProjectionVersionError unless this program understands the generation's tables."""
+    if generation.projection_version != PROJECTION_VERSION:
+        raise ProjectionVersionError(
+            f"the read model was built by version {generation.projection_version} of the projection, "
+            f"this is version {PROJECTION_VERSION}",
+            remedy="build it anew: modeltrail rebuild",
+        )
+
+
+def read_positions(connection: Connection, tables: Tables) -> dict[int, int]:
+    """Return the next offset of each partition that was ever read."""
+    return dict(connection.execute(select(tables.position.c.partition, tables.position.c.next_offset)).tuples().all())
+
+
+def as_position(next_offsets: dict[int, int]) -> Position:
+    """Return the next offsets as a position."""
+    return Position(tuple(next_offsets.get(partition, 0) for partition in range(max(next_offsets, default=-1) + 1)))
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[tuple[Connection, Tables]]:
+    """Give one read-only snapshot of the current generation: everything read through it is of one moment.
+
+    Raises ProjectionVersionError, DatabaseUnavailableError; LookupError where nothing was ever projected.
+    """
+    with explained(engine), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        generation = current_generation(connection)
+        if generation is None:
+            raise LookupError("nothing was projected into this database yet")
+        check_version(generation)
+        yield connection, generation.tables
+
+
+def lock_generations(connection: Connection) -> None:
+    """Wait until nobody else changes which generations there are; SQLite's write lock does that already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({GENERATIONS_LOCK})")

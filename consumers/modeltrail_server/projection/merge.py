@@ -1,0 +1,125 @@
+"""How rows of one key become one row, and how the facts of many events become one batch of rows. Pure.
+
+Every merge is a set of *choices*: a group of columns is taken as a whole from the row whose order key is least, or
+greatest. A choice is commutative, associative and idempotent because equal order keys come from the same event, and
+one event gives one row. The same choices are written as SQL in ``writing.py``.
+"""
+
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar
+
+from modeltrail_server.projection.facts import ContentRow, EntityRow, Facts, LinkRow, RunRow
+
+Row = TypeVar("Row", RunRow, EntityRow, ContentRow)
+
+
+class Choice:
+    """``columns`` come together from the row whose ``by`` is least (or ``greatest``); a None at its end loses."""
+
+    def __init__(self, row: type[Any], columns: tuple[str, ...], *, by: tuple[str, ...], greatest: bool) -> None:
+        self.columns, self.by, self.greatest = columns, by, greatest
+        self.indices = tuple(row._fields.index(column) for column in columns)
+        self._order_key = itemgetter(*(row._fields.index(column) for column in by))
+
+    def prefers(self, new: Any, old: Any) -> bool:
+        """Return whether the columns of ``new`` replace those of ``old``."""
+        new_key, old_key = self._order_key(new), self._order_key(old)
+        if new_key[-1] is None or old_key[-1] is None:
+            return new_key[-1] is not None
+        return bool(new_key > old_key if self.greatest else new_key < old_key)
+
+
+class Merging(NamedTuple):
+    """How rows of one type merge: the columns of their key, and what is chosen."""
+
+    key: tuple[str, ...]
+    choices: tuple[Choice, ...]
+
+
+_FIRST = ("first_time_ns", "first_event_id")
+_LAST = ("last_time_ns", "last_event_id")
+_JOB = ("job_time_ns", "job_event_id")
+_PARENT = ("parent_time_ns", "parent_event_id")
+_STATE = ("state_terminal", "state_time_ns", "state_event_id")
+
+# The state's order key is modeltrail_schemas.order.state_precedence.
+RUN = Merging(
+    ("run_key",),
+    (
+        Choice(RunRow, ("state", *_STATE), by=_STATE, greatest=True),
+        *(
+            Choice(
+                RunRow,
+                (f"{of}_key", f"{of}_time_ns", f"{of}_event_id"),
+                by=(f"{of}_time_ns", f"{of}_event_id"),
+                greatest=False,
+            )
+            for of in ("job", "parent")
+        ),
+        Choice(RunRow, ("run_id", *_FIRST), by=_FIRST, greatest=False),
+        Choice(RunRow, _LAST, by=_LAST, greatest=True),
+    ),
+)
+ENTITY = Merging(("entity_key",), (Choice(EntityRow, EntityRow._fields[1:], by=_FIRST, greatest=False),))
+CONTENT = Merging(("digest", "entity_key"), (Choice(ContentRow, _FIRST, by=_FIRST, greatest=False),))
+
+
+class Rows(NamedTuple):
+    """Rows to write, merged by key, in key order."""
+
+    runs: list[RunRow]
+    entities: list[EntityRow]
+    links: list[LinkRow]
+    contents: list[ContentRow]
+
+
+def merge_runs(one: RunRow, other: RunRow) -> RunRow:
+    """Return the one row that says what both say."""
+    return _merge(RUN.choices, one, other)
+
+
+def merge_entities(one: EntityRow, other: EntityRow) -> EntityRow:
+    """Return the one row that says what both say."""
+    return _merge(ENTITY.choices, one, other)
+
+
+def merge_contents(one: ContentRow, other: ContentRow) -> ContentRow:
+    """Return the one row that says what both say."""
+    return _merge(CONTENT.choices, one, other)
+
+
+def fold(all_facts: Iterable[Facts]) -> Rows:
+    """Return what the events say together: the same for any order and any repetition of ``all_facts``."""
+    runs: dict[bytes, RunRow] = {}
+    entities: dict[bytes, EntityRow] = {}
+    contents: dict[tuple[str, bytes], ContentRow] = {}
+    links: list[LinkRow] = []
+    for facts in all_facts:
+        if (run := facts.run) is not None:
+            known_run = runs.get(run.run_key)
+            runs[run.run_key] = run if known_run is None else merge_runs(known_run, run)
+        for entity in facts.entities:
+            known = entities.get(entity[0])
+            if known is None or entity[6:] < known[6:]:  # the merge of entities, on the busiest path
+                entities[entity[0]] = entity
+        for content in facts.contents:
+            known_content = contents.get(content[:2])
+            contents[content[:2]] = content if known_content is None else merge_contents(known_content, content)
+        links += facts.links
+    return Rows(
+        [runs[key] for key in sorted(runs)],
+        [entities[key] for key in sorted(entities)],
+        sorted(set(links)),
+        [contents[key] for key in sorted(contents)],
+    )
+
+
+def _merge(choices: tuple[Choice, ...], one: Row, other: Row) -> Row:
+    merged: list[Any] | None = None
+    for choice in choices:
+        if choice.prefers(other, one):
+            merged = merged or list(one)
+            for index in choice.indices:
+                merged[index] = other[index]
+    return one if merged is None else type(one)(*merged)

@@ -1,0 +1,333 @@
+"""The projector: reads a log, folds its events, writes the read model, each record exactly once.
+
+Positions live in the database only. One transaction writes one batch of one partition, and its first statement
+moves that partition's position from where this projector believes it to be: whoever is wrong writes nothing, reads
+the position again and goes on. So any number of projectors, and zombies, may run at once.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from modeltrail.errors import LogUnavailableError
+from modeltrail.log.protocol import Log, Position, Reader, Record
+from modeltrail_schemas.errors import ModeltrailError
+from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from modeltrail_server.errors import DatabaseUnavailableError
+from modeltrail_server.projection import conflicts
+from modeltrail_server.projection.batches import Batch, decode_batch
+from modeltrail_server.projection.engine import explained, writing
+from modeltrail_server.projection.facts import Facts
+from modeltrail_server.projection.generations import (
+    Generation,
+    as_position,
+    check_writable,
+    current_generation,
+    prepare,
+    read_positions,
+)
+from modeltrail_server.projection.merge import fold
+from modeltrail_server.projection.tables import Tables
+from modeltrail_server.projection.writing import Writer, writer_for
+
+MAX_BATCH_RECORDS = 4_000
+IDLE_WAIT_MS = 100
+END_WAIT_MS = 2_000
+FIRST_RETRY_S = 0.1
+MAX_RETRY_S = 15.0
+
+_logger = logging.getLogger(__name__)
+
+
+class PositionMovedError(Exception):
+    """Somebody else moved a position, or the pointer, since it was read: read again and go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStats:
+    """What one committed transaction did. ``decode_s`` and ``write_s`` are the seconds it took."""
+
+    partition: int
+    first_offset: int
+    next_offset: int
+    recorded_ms: int
+    records: int
+    new_events: int
+    duplicates: int
+    conflicts: int
+    dead_letters: int
+    decode_s: float
+    write_s: float
+
+
+class Observer(Protocol):
+    """Who wants to hear what a projector does; called in its thread, so briefly."""
+
+    def batch_written(self, stats: BatchStats) -> None:
+        """Hear of a committed batch."""
+        ...
+
+    def retrying(self, error: ModeltrailError, delay_s: float) -> None:
+        """Hear that something is down and is tried again after ``delay_s``."""
+        ...
+
+
+class LoggingObserver:
+    """Writes what happens to the log of the program, with positions."""
+
+    def batch_written(self, stats: BatchStats) -> None:
+        """Log a committed batch."""
+        _logger.debug("projected partition %d up to %d: %s", stats.partition, stats.next_offset, stats)
+        if stats.conflicts or stats.dead_letters:
+            _logger.warning(
+                "partition %d, offsets %d to %d: %d dead letters, %d conflicting payloads",
+                stats.partition,
+                stats.first_offset,
+                stats.next_offset,
+                stats.dead_letters,
+                stats.conflicts,
+            )
+
+    def retrying(self, error: ModeltrailError, delay_s: float) -> None:
+        """Log what is down."""
+        _logger.warning("%s; trying again in %.1f s", error, delay_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the read model is: ``position`` of what it holds, ``end`` of the log, ``records`` read meanwhile."""
+
+    position: Position
+    end: Position
+    records: int = 0
+
+    @property
+    def records_behind(self) -> int:
+        """Return how many offsets the read model is behind the log."""
+        return self.position.records_behind(self.end)
+
+
+def catch_up(
+    log: Log, engine: Engine, *, stop: threading.Event | None = None, observer: Observer | None = None
+) -> Progress:
+    """Project what the log holds now, up to its end as of this call, or until ``stop``.
+
+    Costs two short queries when there is nothing new. Raises what Projector.step raises.
+    """
+    generation, position = _prepared(log, engine)
+    end = log.end()
+    if position.covers(end):
+        return Progress(position, end)
+    with Projector(log, engine, observer=observer) as projector:
+        records = projector.catch_up(end, stop or threading.Event())
+    with explained(engine), engine.connect() as connection:
+        position = as_position(read_positions(connection, generation.tables))
+    return Progress(position, end, records)
+
+
+def _prepared(log: Log, engine: Engine) -> tuple[Generation, Position]:
+    with explained(engine), engine.connect() as connection:
+        generation = current_generation(connection)
+        if generation is not None:
+            check_writable(generation, log.identity)
+            return generation, as_position(read_positions(connection, generation.tables))
+    return prepare(engine, log.identity), Position()
+
+
+class Projector:
+    """Projects ``log`` into ``engine``: all partitions, or those that ``group`` gives this member.
+
+    Writes the current generation, or the one given as ``into``.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        engine: Engine,
+        *,
+        group: str | None = None,
+        into: Generation | None = None,
+        observer: Observer | None = None,
+        max_batch_records: int = MAX_BATCH_RECORDS,
+    ) -> None:
+        self._log, self._engine, self._group, self._into = log, engine, group, into
+        self._observer = observer or LoggingObserver()
+        self._max_batch_records = max_batch_records
+        self._writer = writer_for(engine)
+        self._generation: Generation | None = None
+        self._reader: Reader | None = None
+        self._expected: dict[int, int | None] = {}
+
+    def __enter__(self) -> "Projector":
+        """Return itself; closed on leaving."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the group, if any. May be called twice."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the log until ``stop``; what is down is waited for, with growing pauses of at most MAX_RETRY_S.
+
+        Raises what needs a person: UnknownSchemaError, LogIdentityError, OffsetOutOfRangeError,
+        ProjectionVersionError, DatabaseUrlError. Everything read before that is committed.
+        """
+        failures = 0
+        while not stop.is_set():
+            try:
+                self.step(wait_ms=IDLE_WAIT_MS)
+                failures = 0
+            except (DatabaseUnavailableError, LogUnavailableError) as error:
+                failures += 1
+                delay_s = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 16)) * random.uniform(0.5, 1)  # noqa: S311
+                self._observer.retrying(error, delay_s)
+                self._forget()
+                stop.wait(delay_s)
+        self.close()
+
+    def catch_up(self, end: Position, stop: threading.Event) -> int:
+        """Project up to ``end``, or until ``stop``; return how many records that were. Raises as ``step`` does."""
+        records, idle_since = 0, time.monotonic()
+        while not stop.is_set():
+            count = self.step(wait_ms=IDLE_WAIT_MS, end=end)
+            records += count
+            if count:
+                idle_since = time.monotonic()
+            if self._reached(end) or (time.monotonic() - idle_since) * 1000 > END_WAIT_MS:
+                break
+        return records
+
+    def step(self, *, wait_ms: int, end: Position | None = None) -> int:
+        """Read once and write what came, of each partition in a transaction; return how many records that were.
+
+        What lies at ``end`` or after it is left. Raises DatabaseUnavailableError and LogUnavailableError (try
+        again), and what needs a person.
+        """
+        reader = self._positioned_reader()
+        count = 0
+        for partition, records in reader.poll(max_records=self._max_batch_records, wait_ms=wait_ms).items():
+            if end is not None:
+                records = [record for record in records if record.offset < end[partition]]
+            if records:
+                count += self._project(partition, records)
+        return count
+
+    def _project(self, partition: int, records: Sequence[Record]) -> int:
+        expected = self._expected.get(partition)
+        first_offset = records[0].offset if expected is None else expected
+        started = time.perf_counter()
+        batch = decode_batch(records, first_offset=first_offset)
+        decoded = time.perf_counter()
+        if batch.records:
+            try:
+                with writing(self._engine) as connection:
+                    new_events, duplicates, conflicting = self._write(connection, batch, expected)
+            except PositionMovedError:
+                self._forget_positions()
+                return 0
+            self._expected[partition] = batch.next_offset
+            self._observer.batch_written(
+                BatchStats(
+                    partition=partition,
+                    first_offset=first_offset,
+                    next_offset=batch.next_offset,
+                    recorded_ms=batch.recorded_ms,
+                    records=batch.records,
+                    new_events=new_events,
+                    duplicates=duplicates,
+                    conflicts=conflicting,
+                    dead_letters=len(batch.dead_letters),
+                    decode_s=decoded - started,
+                    write_s=time.perf_counter() - decoded,
+                )
+            )
+        if batch.unknown_schema is not None:
+            self._forget()
+            raise batch.unknown_schema
+        return batch.records
+
+    def _write(self, connection: Connection, batch: Batch, expected: int | None) -> tuple[int, int, int]:
+        generation = self._generation
+        if generation is None or (self._into is None and current_generation(connection, lock=True) != generation):
+            raise PositionMovedError
+        move_position(connection, generation.tables, batch, expected)
+        return write_batch(connection, self._writer, generation.tables, batch)
+
+    def _positioned_reader(self) -> Reader:
+        if self._generation is None:
+            self._generation = self._into or prepare(self._engine, self._log.identity)
+            self._expected.clear()
+        if self._reader is None:
+            self._reader = self._log.reader(group=self._group)
+        missing = self._reader.unpositioned() | (self._reader.assignment() - self._expected.keys())
+        if missing:
+            with explained(self._engine), self._engine.connect() as connection:
+                next_offsets = read_positions(connection, self._generation.tables)
+            start = self._log.start() if missing - next_offsets.keys() else Position()
+            for partition in sorted(missing):
+                self._expected[partition] = next_offsets.get(partition)
+                self._reader.seek(partition, next_offsets.get(partition, start[partition]))
+        return self._reader
+
+    def _reached(self, end: Position) -> bool:
+        return all((self._expected.get(partition) or 0) >= offset for partition, offset in enumerate(end.offsets))
+
+    def _forget_positions(self) -> None:
+        """Believe nothing: the next step reads the pointer and the positions again."""
+        self._generation = None
+        self._expected.clear()
+
+    def _forget(self) -> None:
+        """Believe nothing, and open the log's reader again."""
+        self._forget_positions()
+        self.close()
+
+
+def move_position(connection: Connection, tables: Tables, batch: Batch, expected: int | None) -> None:
+    """Move the partition's position from ``expected`` (None: no record of it was ever read) past the batch.
+
+    Raises PositionMovedError when it is not there.
+    """
+    position = tables.position
+    values = {"next_offset": batch.next_offset, "recorded_ms": batch.recorded_ms}
+    if expected is None:
+        upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        statement = upsert(position).values(partition=batch.partition, **values).on_conflict_do_nothing()
+        moved = connection.execute(statement).rowcount
+    else:
+        is_expected = (position.c.partition == batch.partition) & (position.c.next_offset == expected)
+        moved = connection.execute(update(position).values(values).where(is_expected)).rowcount
+    if moved != 1:
+        raise PositionMovedError
+
+
+def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: Batch) -> tuple[int, int, int]:
+    """Write the batch; return (new events, duplicates, conflicts)."""
+    standing = list(batch.events.values())
+    rows = sorted(decoded.row for decoded in standing)
+    inserted = writer.insert_events(connection, tables, rows)
+    duplicates, conflicting = batch.duplicates, list(batch.conflicts)
+    replaced: list[Facts] = []
+    if inserted != len(rows):
+        standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch)
+        duplicates, conflicting = duplicates + repeated + len(more), conflicting + more
+    writer.merge_rows(connection, tables, fold(decoded.facts for decoded in standing))
+    if replaced:
+        conflicts.mend(connection, tables, replaced)
+    if conflicting:
+        conflicts.report(connection, tables, conflicting)
+    if batch.dead_letters:
+        connection.execute(insert(tables.dead_letter), [letter._asdict() for letter in batch.dead_letters])
+    return inserted, duplicates, len(conflicting)

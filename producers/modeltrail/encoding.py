@@ -1,0 +1,84 @@
+"""Notes to records of the log. Imports fastavro: for the sender and the command line, never for the caller's thread."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from modeltrail_schemas.codec import decode, encode
+from modeltrail_schemas.event import Gap, Kind, LineageEvent
+from modeltrail_schemas.identity import new_event_id
+
+from modeltrail.errors import InvalidEventError
+from modeltrail.log.protocol import Outgoing
+from modeltrail.notes import Note, coalesce, event_of, gap_note
+
+ENTROPY_BYTES = 8
+
+
+def encode_notes(notes: Sequence[Note]) -> list[Outgoing]:
+    """Return the records that the notes become, in order. A note that cannot be an event becomes a gap."""
+    records: list[Outgoing] = []
+    for group in coalesce(notes):
+        try:
+            records.append(record_of(event_of(group, _new_id)))
+        except InvalidEventError:
+            records += [_record_or_gap(note) for note in group]
+    return records
+
+
+def record_of(event: LineageEvent) -> Outgoing:
+    """Return the record of an event: keyed by run, else by job, else by the first thing it names."""
+    return Outgoing(value=encode(event), key=_key(event) or None)
+
+
+def gap_for(record: Outgoing, reason: str) -> Outgoing:
+    """Return the record that says that ``record``, an event of ours, was lost."""
+    lost = decode(record.value)
+    sequence = lost.emitter.sequence
+    return record_of(
+        LineageEvent(
+            event_id=_new_id(lost.event_time_ns),
+            kind=Kind.GAP,
+            event_time_ns=lost.event_time_ns,
+            run_id=lost.run_id,
+            job=lost.job,
+            producer=lost.producer,
+            emitter=lost.emitter,
+            gap=Gap(reason, 1, sequence, sequence),
+        )
+    )
+
+
+def _record_or_gap(note: Note) -> Outgoing:
+    try:
+        return record_of(event_of([note], _new_id))
+    except InvalidEventError as error:
+        return record_of(event_of([gap_in_place_of(note, str(error))], _new_id))
+
+
+def gap_in_place_of(note: Note, reason: str) -> Note:
+    """Return the note that says that ``note`` could not become an event."""
+    emitter, run_id = note.fields.get("emitter", {}), note.fields.get("run_id", "")
+    sequence = emitter.get("sequence", 0)
+    gap = gap_note(
+        run_id if isinstance(run_id, str) and run_id.isprintable() else "",
+        reason=reason.encode("ascii", "backslashreplace").decode("ascii"),
+        lost=1,
+        first_sequence=sequence,
+        last_sequence=sequence,
+    )
+    return Note(gap | {"event_time_ns": note.time_ns, "emitter": emitter}, 0)
+
+
+def _new_id(event_time_ns: int) -> bytes:
+    return new_event_id(event_time_ns, os.urandom(ENTROPY_BYTES))
+
+
+def _key(event: LineageEvent) -> bytes:
+    text = event.run_id or event.job.format()
+    if not text:
+        named = next(iter((*event.subjects, *event.outputs, *event.inputs)), None)
+        text = named.unversioned.format() if named is not None else ""
+    return text.encode("utf-8", "surrogatepass")
+
+
+EncodeNotes = Callable[[Sequence[Note]], list[Outgoing]]

@@ -1,0 +1,10 @@
+"""The spool: what a process wrote and the log has not acknowledged yet, in files that survive the process.
+
+    <home>/spool/<emitter id>/owner          JSON: host, process id, start; held by flock while the process lives
+    <home>/spool/<emitter id>/000001.notes   frames (framing.py): first ``H`` and a JSON header, then notes
+    <home>/spool/<emitter id>/000001.events  frames: encoded events with their ids, and what was acknowledged
+    <home>/spool/<emitter id>/damaged        bytes that could not be read, set aside
+
+The emitter appends to the last ``.notes``; the sender turns notes into events, stores these beside before it sends
+them, and removes a segment that was sent. What a dead process left is taken over by whoever gets its ``owner`` lock.
+"""

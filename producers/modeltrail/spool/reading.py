@@ -1,0 +1,62 @@
+"""The reader's side of a segment: its header, its notes from an offset on, and what of it is damaged."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modeltrail.errors import InvalidEventError
+from modeltrail.notes import Note, decode_note
+from modeltrail.spool.framing import decode_frames
+from modeltrail.spool.layout import Header, decode_header, is_header
+
+
+@dataclass(slots=True)
+class Damage:
+    """Bytes that are no note, between the notes before and after (None at an end)."""
+
+    data: bytes
+    before: Note | None
+    after: Note | None = None
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a segment holds from an offset on; ``end`` is the offset to read on from."""
+
+    notes: list[Note] = field(default_factory=list)
+    damages: list[Damage] = field(default_factory=list)
+    header: Header | None = None
+    end: int = 0
+
+
+def read_notes(path: Path, start: int, end: int | None = None) -> Reading:
+    """Return the notes between the offsets; without ``end`` to the end of the file, a torn tail left out.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read() if end is None else file.read(end - start)
+    frames = decode_frames(data, offset=start)
+    pieces: list[tuple[int, bytes, bool]] = [(at, payload, True) for payload, at in frames.payloads]
+    pieces += [(to, data[at - start : to - start], False) for at, to in frames.damages]
+    reading = Reading(end=frames.end)
+    for _, piece, is_whole in sorted(pieces):
+        _take(reading, piece, is_whole=is_whole)
+    return reading
+
+
+def _take(reading: Reading, piece: bytes, *, is_whole: bool) -> None:
+    last = reading.notes[-1] if reading.notes else None
+    if is_whole and is_header(piece):
+        reading.header = decode_header(piece)
+        return
+    try:
+        note = decode_note(piece) if is_whole else None
+    except InvalidEventError:
+        note = None
+    if note is None:
+        reading.damages.append(Damage(piece, last))
+        return
+    for damage in reading.damages:
+        damage.after = damage.after or note
+    reading.notes.append(note)
