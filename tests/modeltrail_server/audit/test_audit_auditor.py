@@ -15,6 +15,7 @@ from modeltrail.errors import LogIdentityError
 from modeltrail.log import LogIdentity
 from modeltrail_server import audit
 from modeltrail_server.audit import layout, leaf
+from modeltrail_server.audit.files import Files
 from modeltrail_server.audit.keys import read_key
 from modeltrail_server.audit.tlog import edge, tiles
 from modeltrail_server.audit.tree import decode_bundle, encode_bundle
@@ -192,3 +193,38 @@ def test_a_disk_that_refuses_is_named_and_nothing_is_signed(tmp_path: Path) -> N
     (tmp_path / "0" / "tile" / "1").unlink()
     go_on(tmp_path, RECORDS[100:600])
     assert audit.verify(tmp_path).partitions[0].records == 600
+
+
+class LyingFiles(Files):
+    """Writes one bit wrong in the file of one name, and says all is well."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def link(self, source: Path, target: Path) -> None:
+        self._spoil(source, target.as_posix())
+        super().link(source, target)
+
+    def extend(self, path: Path, at: int, data: bytes) -> None:
+        super().extend(path, at, data)
+        self._spoil(path, path.as_posix())
+
+    def _spoil(self, path: Path, name: str) -> None:
+        if name.endswith(self._name):
+            data = bytearray(path.read_bytes())
+            data[-1] ^= 1
+            path.write_bytes(data)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "name",
+    ["segments/000", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000", "entries/001.p/44"],
+)
+def test_nothing_is_signed_that_does_not_read_back(name: str, tmp_path: Path) -> None:
+    audit.init(tmp_path, NAME, IDENTITY)
+    with audit.Auditor(tmp_path, read_key(tmp_path), IDENTITY, 0, files=LyingFiles(name)) as auditor:
+        auditor.append(RECORDS[:300])
+        with pytest.raises(audit.AuditDamagedError):
+            auditor.publish()
+    assert audit.status(tmp_path).partitions[0].head.size == 0
