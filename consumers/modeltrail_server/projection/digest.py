@@ -43,7 +43,7 @@ def digest_of(connection: Connection, tables: Tables) -> Digest:
     """Return the digest of ``tables`` as the connection's snapshot shows them; memory does not grow with them."""
     sha256, counts = hashlib.sha256(DIGEST_FORMAT), {}
     for name, table, columns in _digested(tables):
-        sha256.update(encode_row((name, *(column.name for column in columns))))
+        sha256.update(encode_row((name, *(str(column.name) for column in columns))))
         counts[name] = 0
         query = select(*columns).order_by(*table.primary_key.columns)
         with connection.execution_options(yield_per=ROWS_A_FETCH).execute(query) as result:

@@ -1,20 +1,14 @@
-"""Databases, histories and records for the tests of the projection."""
+"""Events, records and histories for the tests of what is projected."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from random import Random
 
-import pytest
 from hypothesis import strategies as st
 from modeltrail.log.protocol import Outgoing, Record
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import Kind, LineageEvent, RunState
 from modeltrail_schemas.names import NO_JOB, EntityRef, JobName
-from modeltrail_server.projection.engine import open_engine
-from sqlalchemy import Engine
-
-EngineFactory = Callable[[], Engine]
 
 # Few names and few times, so that events meet; and texts that databases treat each in its own way.
 NASTY = ("", "a", "\x00", "\ud800", "\ufffe0000", "ä€😀", "x" * 300, "'\"%;", "A")
@@ -83,13 +77,12 @@ def history(runs: int, *, seed: int = 1) -> list[bytes]:
             RunState.START,
             start_ns,
             run_id,
-            "",
-            job,
-            inputs,
+            job=job,
+            inputs=inputs,
             commit=f"{number % 9:040x}",
         )
         end = LineageEvent(
-            random.randbytes(16), Kind.RUN, RunState.COMPLETE, start_ns + 500, run_id, "", job, outputs=(model,)
+            random.randbytes(16), Kind.RUN, RunState.COMPLETE, start_ns + 500, run_id, job=job, outputs=(model,)
         )
         messages += [encode(start), encode(end)]
     return messages
@@ -98,37 +91,3 @@ def history(runs: int, *, seed: int = 1) -> list[bytes]:
 def outgoing(messages: Sequence[bytes]) -> list[Outgoing]:
     """Return the messages as records to append."""
     return [Outgoing(message) for message in messages]
-
-
-@pytest.fixture
-def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
-    """Return an engine of an empty SQLite database."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'read-model.db'}")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
-def new_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EngineFactory]:
-    """Return ``new_engine() -> Engine``: an empty database each time, of each kind in turn."""
-    made: list[Engine] = []
-
-    def make() -> Engine:
-        if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path / f'{uuid.uuid4().hex}.db'}"
-        else:
-            url = request.getfixturevalue("new_database")()
-        made.append(open_engine(url))
-        return made[-1]
-
-    if request.param == "postgresql":
-        request.getfixturevalue("new_database")
-    yield make
-    for engine in made:
-        engine.dispose()
-
-
-@pytest.fixture
-def engine(new_engine: EngineFactory) -> Engine:
-    """Return an engine of an empty database, of each kind in turn."""
-    return new_engine()
