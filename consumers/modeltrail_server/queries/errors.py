@@ -37,3 +37,10 @@ class AmbiguousNameError(ModeltrailError):
         listed = ", ".join(candidates) + (", …" if more else "")
         super().__init__(f"{text!r} stands for several things: {listed}", remedy="write one of them in full")
         self.candidates = tuple(candidates)
+
+
+class PageTokenError(ModeltrailError):
+    """A page was asked for by a word that no list gave."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(f"{page!r} is no page", remedy="give what the list before said comes next, or nothing")

@@ -147,6 +147,31 @@ class Snapshot:
         statement = statements.last_runs_of_job(self.tables, self.as_of)
         return [run_brief(row) for row in self._fetch(statement, parameters)]
 
+    def runs_page(
+        self, *, job_key: bytes | None, since_ns: int | None, after: tuple[int, bytes] | None, limit: int
+    ) -> list[RunBrief]:
+        """Return runs, the last to begin first, after the one that began at ``after`` (time in ns, key)."""
+        narrowed = {"of_job": job_key is not None, "since": since_ns is not None, "after": after is not None}
+        time_ns, key = after or (0, b"")
+        bound = {"job_key": job_key, "since_ns": since_ns, "time_ns": time_ns, "key": key, "row_limit": limit}
+        statement = statements.runs_page(self.tables, **narrowed)
+        return [run_brief(row) for row in self._fetch(statement, bound)]
+
+    def next_name(self, kind: str, name: str, namespace: str) -> EntityRow | None:
+        """Return the name of ``kind`` that follows this one in the order of names, if any."""
+        bound = {"kind": kind, "name": name, "namespace": namespace}
+        rows = self._fetch(statements.next_name(self.tables), bound)
+        return EntityRow(*rows[0]) if rows else None
+
+    def count_runs(self, limit: int) -> int:
+        """Return the number of runs, at most ``limit``."""
+        return int(self._fetch(statements.count_runs(self.tables), {"row_limit": limit})[0][0])
+
+    def count_entities(self, kind: str, limit: int) -> int:
+        """Return the number of names and versions of ``kind``, at most ``limit``."""
+        bound = {"kind": kind, "row_limit": limit}
+        return int(self._fetch(statements.count_entities(self.tables), bound)[0][0])
+
     def runs_between(self, low: bytes, high: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs with keys from ``low`` to ``high``."""
         parameters = {"low": low, "high": high, "row_limit": limit}

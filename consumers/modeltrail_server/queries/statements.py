@@ -6,7 +6,19 @@ Each one seeks an index by its bound keys and reads at most :row_limit rows: non
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Executable, Select, bindparam, func, literal_column, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Executable,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.selectable import FromClause
 
 from modeltrail_server.projection.tables import Tables
@@ -189,11 +201,43 @@ def any_event(tables: Tables) -> Select[Any]:
     return select(literal_column("1")).select_from(tables.event).limit(1)
 
 
-def runs_listed(tables: Tables, *, newest_first: bool = True) -> Select[Any]:
-    """Select runs in the order of their first event, not yet narrowed; the caller adds conditions and a limit."""
+@_remembered
+def runs_page(tables: Tables, *, of_job: bool, since: bool, after: bool) -> Select[Any]:
+    """Select runs, the last to begin first: of job :job_key, begun at or after :since_ns, after (:time_ns, :key)."""
     run = tables.run
-    order = (run.c.first_time_ns, run.c.run_key)
-    return _runs(tables).order_by(*(column.desc() if newest_first else column for column in order))
+    statement = _runs(tables)
+    if of_job:
+        statement = statement.where(run.c.job_key == bindparam("job_key"))
+    if since:
+        statement = statement.where(run.c.first_time_ns >= bindparam("since_ns"))
+    if after:
+        before_it = and_(run.c.first_time_ns == bindparam("time_ns"), run.c.run_key < bindparam("key"))
+        statement = statement.where(run.c.first_time_ns <= bindparam("time_ns"))
+        statement = statement.where(or_(run.c.first_time_ns < bindparam("time_ns"), before_it))
+    return statement.order_by(run.c.first_time_ns.desc(), run.c.run_key.desc()).limit(_row_limit())
+
+
+@_remembered
+def next_name(tables: Tables) -> Select[Any]:
+    """Select the first entity of :kind after (:name, :namespace): a name, since its row has no version."""
+    entity = tables.entity
+    after = tuple_(entity.c.name, entity.c.namespace) > tuple_(bindparam("name"), bindparam("namespace"))
+    statement = select(*entity.c).where(entity.c.kind == bindparam("kind"), after)
+    return statement.order_by(entity.c.name, entity.c.namespace, entity.c.version).limit(1)
+
+
+@_remembered
+def count_runs(tables: Tables) -> Select[Any]:
+    """Count the runs, no further than :row_limit."""
+    return select(func.count()).select_from(select(tables.run.c.run_key).limit(_row_limit()).subquery())
+
+
+@_remembered
+def count_entities(tables: Tables) -> Select[Any]:
+    """Count the names and versions of :kind, no further than :row_limit."""
+    entity = tables.entity
+    counted = select(entity.c.name).where(entity.c.kind == bindparam("kind")).limit(_row_limit())
+    return select(func.count()).select_from(counted.subquery())
 
 
 def _events(tables: Tables) -> Select[Any]:
