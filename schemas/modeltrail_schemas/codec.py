@@ -1,49 +1,64 @@
 """Events to bytes and back: Avro single-object encoding (Avro 1.12, "Single-object encoding").
 
 A message is the marker C3 01, the schema's CRC-64-AVRO fingerprint (8 bytes, little-endian), and the record.
-``decode_routing`` reads only the leading fields, three times as fast as ``decode``.
+``decode_routing`` reads only the leading fields, three times as fast as ``decode``. Of an event with an OpenLineage
+document the routing fields and the document travel; the other fields are read from it again.
 """
 
+import struct
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from io import BytesIO
 from typing import Any, TypeVar
 
-from fastavro import schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader
 
+from modeltrail_schemas.binary import Encode, record_encoder
 from modeltrail_schemas.errors import InvalidEventError
 from modeltrail_schemas.event import LineageEvent, Routing
-from modeltrail_schemas.records import dumper, loader
+from modeltrail_schemas.openlineage.reading import with_details
+from modeltrail_schemas.records import loader
+from modeltrail_schemas.surrogates import encodable
 from modeltrail_schemas.versions import SchemaVersion, current_version, find_version
 
 MARKER = b"\xc3\x01"
 HEADER_BYTES = 10
 T = TypeVar("T")
 
+_ROUTING_FIELDS = tuple(field.name for field in fields(Routing))
+
 
 def encode(event: LineageEvent) -> bytes:
     """Return the message of ``event``, written with the current schema.
 
-    Raises InvalidEventError when a value does not fit its field (such as an integer past 64 bits).
+    Lone surrogates in its strings are percent-encoded. Raises InvalidEventError when a value does not fit its field
+    (such as an integer past 64 bits).
     """
-    version = current_version()
-    buffer = BytesIO()
-    buffer.write(MARKER + version.fingerprint.to_bytes(8, "little"))
+    travelling = event if event.document is None else _without_details(event)
+    header, encode_record = _current_encoder()
     try:
-        schemaless_writer(buffer, version.parsed, dumper(LineageEvent)(event))
-    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+        try:
+            return header + encode_record(travelling)
+        except UnicodeEncodeError:
+            return header + encode_record(_encodable(travelling))
+    except (ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
         raise InvalidEventError(f"the event cannot be encoded: {error}") from error
-    return buffer.getvalue()
 
 
 def decode(message: bytes) -> LineageEvent:
     """Return the whole event. Raises InvalidEventError (damaged), UnknownSchemaError (a newer writer)."""
     version = schema_of(message)
-    return _read(message, version.parsed, current_version().parsed, LineageEvent)
+    event, end = _read(message, version.parsed, current_version().parsed, LineageEvent)
+    if end != len(message):
+        raise InvalidEventError(f"{len(message) - end} bytes follow the event: it was damaged or joined with another")
+    return event if event.document is None else with_details(event, event.document)
 
 
 def decode_routing(message: bytes) -> Routing:
     """Return the leading fields of the event. Raises as ``decode`` does; damage past them goes unseen."""
     version = schema_of(message)
-    return _read(message, version.parsed_prefix, current_version().parsed_prefix, Routing)
+    return _read(message, version.parsed_prefix, current_version().parsed_prefix, Routing)[0]
 
 
 def schema_of(message: bytes) -> SchemaVersion:
@@ -53,10 +68,37 @@ def schema_of(message: bytes) -> SchemaVersion:
     return find_version(int.from_bytes(message[2:HEADER_BYTES], "little"))
 
 
-def _read(message: bytes, writer: Any, reader: Any, record_type: type[T]) -> T:
+@cache
+def _current_encoder() -> tuple[bytes, Encode]:
+    version = current_version()
+    header = MARKER + version.fingerprint.to_bytes(8, "little")
+    return header, record_encoder(version.definition, LineageEvent)
+
+
+def _without_details(event: LineageEvent) -> LineageEvent:
+    """Return the routing fields and the document alone."""
+    return LineageEvent(**{name: getattr(event, name) for name in _ROUTING_FIELDS}, document=event.document)
+
+
+def _encodable(value: Any) -> Any:
+    """Return ``value`` with each string in it made one that UTF-8 can carry; names encode themselves."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, tuple):
+        return tuple(_encodable(item) for item in value)
+    if isinstance(value, Mapping):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    if is_dataclass(value) and not hasattr(value, "parse"):
+        return replace(value, **{field.name: _encodable(getattr(value, field.name)) for field in fields(value)})  # type: ignore[type-var]
+    return value
+
+
+def _read(message: bytes, writer: Any, reader: Any, record_type: type[T]) -> tuple[T, int]:
+    """Return the record and where in ``message`` it ends."""
     buffer = BytesIO(message)
     buffer.seek(HEADER_BYTES)
     try:
-        return loader(record_type)(schemaless_reader(buffer, writer, None if writer is reader else reader))
+        record = loader(record_type)(schemaless_reader(buffer, writer, None if writer is reader else reader))
     except (EOFError, ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError) as error:
         raise InvalidEventError(f"the event's bytes cannot be decoded: {error or type(error).__name__}") from error
+    return record, buffer.tell()

@@ -244,6 +244,7 @@ class LineageEvent(Routing):
     """
 
     producer: str = ""
+    parent_job: JobName = NO_JOB
     emitter: Emitter = Emitter()
     parameters: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()

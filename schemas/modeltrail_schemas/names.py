@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from modeltrail_schemas.surrogates import percent_encoded
+
 DEFAULT_NAMESPACE = "default"
 NAMES_REMEMBERED = 65_536
 
@@ -146,11 +148,7 @@ def _parse_ref(text: str) -> EntityRef:
 
 
 def _escape(part: str, reserved: re.Pattern[str] = _RESERVED) -> str:
-    return reserved.sub(_percent_encode, part)
-
-
-def _percent_encode(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
+    return reserved.sub(percent_encoded, part)
 
 
 def _unescape(part: str) -> str:

@@ -1,4 +1,4 @@
-"""Event types to the plain dictionaries that fastavro reads and writes, and back. Pure.
+"""Event types to plain dictionaries, in the form that fastavro reads and writes, and back. Pure.
 
 The plan of each type is worked out once from its annotations, so a field is written down in two places only: the
 .avsc file and the dataclass. A type with ``format`` and ``parse`` travels as its text form.
