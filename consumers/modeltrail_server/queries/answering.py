@@ -28,6 +28,7 @@ from modeltrail_server.queries.snapshot import ActivityLink, RunBrief, Snapshot,
 
 MAX_MAKERS = 20
 MAX_LAST_RUNS = 10
+MAX_LAST_LINKS = 40
 MAX_USERS_COUNTED = 1_000
 MAX_DECLARATIONS = 2_000
 MAX_VERSIONS_NAMED = 10
@@ -89,8 +90,8 @@ def view_dataset(snapshot: Snapshot, subject: Subject) -> DatasetVersionView:
     rows = snapshot.entities([subject.key])
     declarations = snapshot.events_about({subject.key, subject.name_key}, "subject", limit=MAX_DECLARATIONS)
     timeline = Timeline.of(stored.event for stored in declarations)
-    makers = snapshot.activities_of_entities([subject.key], ["output"], limit=MAX_MAKERS)
-    users = snapshot.activities_of_entities([subject.key], ["input"], limit=MAX_LAST_RUNS)
+    makers = snapshot.last_activities(subject.key, "output", limit=MAX_MAKERS)
+    users = snapshot.last_activities(subject.key, "input", limit=MAX_LAST_LINKS)
     telling = {link.link.event_id for link in (*makers[:1], *users[:1])} | {row.first_event_id for row in rows}
     told = fold_details(stored.event for stored in (*declarations, *snapshot.events_by_id(telling)))
     versions = snapshot.versions_of_name(subject.name_key, limit=MAX_VERSIONS_NAMED + 1)
@@ -122,7 +123,7 @@ def view_job(snapshot: Snapshot, subject: Subject) -> JobView:
 
 def view_commit(snapshot: Snapshot, subject: Subject) -> CommitView:
     """Return the last runs that ran from a commit."""
-    runs = snapshot.activities_of_entities([subject.key], ["commit"], limit=MAX_LAST_RUNS)
+    runs = snapshot.last_activities(subject.key, "commit", limit=MAX_LAST_LINKS)
     return CommitView(subject.ref, _lines(runs))
 
 
@@ -138,7 +139,7 @@ def _lines(links: Iterable[ActivityLink]) -> tuple[RunLine, ...]:
         )
         for link in links
     }
-    return tuple(sorted(lines.values(), key=lambda line: (-line.started_ns, line.run_id)))
+    return tuple(sorted(lines.values(), key=lambda line: (-line.started_ns, line.run_id))[:MAX_LAST_RUNS])
 
 
 def _merged(told: Iterable[Use], entity: EntityRef) -> Use:

@@ -8,7 +8,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modeltrail_schemas.identity import entity_key, ref_key, run_key
+from modeltrail_schemas.identity import entity_key, job_key, ref_key, run_key
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, display_name, parse_name
 
 from modeltrail_server.projection.facts import EntityRow
@@ -50,6 +50,11 @@ class Subject:
         return ref_key(self.ref.unversioned) if self.kind in VERSIONED_KINDS else self.key
 
 
+def key_of(ref: EntityRef) -> bytes:
+    """Return the key under which the read model holds ``ref``."""
+    return job_key(ref.namespace, ref.name) if ref.kind == "job" else ref_key(ref)
+
+
 def display(ref: EntityRef) -> str:
     """Return the name of ``ref`` without its kind, as a person would write it."""
     return ref.name if ref.kind in ("commit", "environment") else display_name(ref)
@@ -72,6 +77,8 @@ def resolve(snapshot: Snapshot, text: str, *, kinds: Sequence[str] = ALL_KINDS) 
     if found:
         listed = [subject.text for subject in found[:MAX_CANDIDATES]]
         raise AmbiguousNameError(text, listed, more=len(found) > MAX_CANDIDATES)
+    if len(kinds) > 1 and any(_candidates(snapshot, text, [kind for kind in ALL_KINDS if kind not in kinds])):
+        raise NotFoundError(f"{text!r} is no {' or '.join(kinds)}", remedy="see what it is: modeltrail show " + text)
     raise _not_found(snapshot, text, kinds)
 
 
@@ -128,7 +135,7 @@ def _named(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[EntityRo
     if not kinds or not text.partition("@")[0]:
         return []
     refs = [ref for kind in kinds for ref in _readings(text, kind)]
-    rows = snapshot.entities([entity_key(ref.kind, ref.namespace, ref.name) for ref in refs])
+    rows = snapshot.entities([key_of(ref) for ref in refs])
     if rows:
         return rows
     parsed = parse_name(f"{DEFAULT_NAMESPACE}/{text}", kind="")

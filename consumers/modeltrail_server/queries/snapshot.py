@@ -119,13 +119,14 @@ class Snapshot:
     def activities_of_entities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[ActivityLink]:
-        """Return the runs and jobs that stand in these relations to these entities."""
-        statement = statements.activities_of_entities(self.tables, self.as_of)
-        rows = self._rows(statement, keys, limit, relations=list(relations))
-        return [
-            ActivityLink(LinkRow(*row[:6]), row[6], row[7] or "", row[8] or 0, row[9] or 0, _job(row[10], row[11]))
-            for row in rows
-        ]
+        """Return the runs and jobs that stand in these relations to these entities, in no order."""
+        statement = statements.activities_of_entities(self.tables, self.as_of, latest_first=False)
+        return list(map(_activity_link, self._rows(statement, keys, limit, relations=list(relations))))
+
+    def last_activities(self, key: bytes, relation: str, *, limit: int) -> list[ActivityLink]:
+        """Return the runs and jobs that stand in ``relation`` to one entity, the latest to say so first."""
+        statement = statements.activities_of_entities(self.tables, self.as_of, latest_first=True)
+        return list(map(_activity_link, self._rows(statement, [key], limit, relations=[relation])))
 
     def count_activities(self, key: bytes, relation: str, *, limit: int = MAX_LINKS) -> int:
         """Return how many runs and jobs stand in ``relation`` to an entity, looking at ``limit`` links."""
@@ -235,6 +236,11 @@ def run_brief(row: Sequence[Any]) -> RunBrief:
     """Return a row of ``statements.runs_*`` as a value."""
     run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, namespace, name = row
     return RunBrief(run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, _job(namespace, name))
+
+
+def _activity_link(row: Sequence[Any]) -> ActivityLink:
+    run_id, state, first_ns, last_ns, namespace, name = row[6:12]
+    return ActivityLink(LinkRow(*row[:6]), run_id, state or "", first_ns or 0, last_ns or 0, _job(namespace, name))
 
 
 def _job(namespace: str | None, name: str | None) -> EntityRef:

@@ -89,8 +89,11 @@ def entities_of_activities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 
 @_remembered
-def activities_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select the links of entities :keys in relations :relations, with the runs or jobs they lead to."""
+def activities_of_entities(tables: Tables, as_of: AsOf | None, *, latest_first: bool) -> Select[Any]:
+    """Select the links of entities :keys in relations :relations, with the runs or jobs they lead to.
+
+    ``latest_first`` is free for one key and one relation, by the order of the link's key; for more it sorts them all.
+    """
     link, run, job = tables.link, tables.run, tables.entity
     joined = link.outerjoin(run, run.c.run_key == link.c.activity_key).outerjoin(
         job, job.c.entity_key == func.coalesce(run.c.job_key, link.c.activity_key)
@@ -98,7 +101,9 @@ def activities_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     columns = (run.c.run_id, run.c.state, run.c.first_time_ns, run.c.last_time_ns, job.c.namespace, job.c.name)
     statement = _links(tables, as_of, joined, *columns).where(link.c.activity_key.is_not(None))
     statement = statement.where(_among(link.c.entity_key, "keys"), _among(link.c.relation, "relations"))
-    return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(_row_limit())
+    if latest_first:
+        statement = statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc())
+    return statement.limit(_row_limit())
 
 
 @_remembered

@@ -60,27 +60,31 @@ class History:
     database: str
     events: list[LineageEvent] = field(default_factory=list)
 
-    def tell(self, kind: str, type: str, **fields: Any) -> LineageEvent:
+    def tell(self, kind: str, event_type: str, **fields: Any) -> LineageEvent:
         """Append one event; return it."""
         number = len(self.events) + 1
         time_ns = fields.pop("event_time_ns", MARCH_2026_NS + number * SECOND_NS)
         event_id = new_event_id(time_ns, number.to_bytes(8, "big"))
-        event = LineageEvent(event_id=event_id, kind=kind, type=type, event_time_ns=time_ns, **fields)
+        event = LineageEvent(event_id=event_id, kind=kind, type=event_type, event_time_ns=time_ns, **fields)
         self.log.append([Outgoing(encode(event))])
         self.events.append(event)
         return event
 
-    def run(self, run_id: str, type: str = "START", *, job: str = "team/train", rank: int = 0, **fields: Any) -> LineageEvent:
+    def run(
+        self, run_id: str, type: str = "START", *, job: str = "team/train", rank: int = 0, **fields: Any
+    ) -> LineageEvent:
         """Append an event of a run."""
         parsed = parse_name(job, kind="job") if job else EntityRef()
         name = JobName(parsed.namespace, parsed.name)
-        return self.tell("run", type, run_id=run_id, job=name, emitter=Emitter(rank=rank), **fields)
+        return self.tell("run", event_type, run_id=run_id, job=name, emitter=Emitter(rank=rank), **fields)
 
-    def declare(self, type: str, subject: EntityRef, **said: Any) -> LineageEvent:
+    def declare(self, event_type: str, subject: EntityRef, **said: Any) -> LineageEvent:
         """Append a declaration about a version."""
         descriptions = said.pop("descriptions", ())
         statement = Statement(**said)
-        return self.tell(subject.kind, type, subjects=(subject,), statement=statement, descriptions=descriptions)
+        return self.tell(
+            subject.kind, event_type, subjects=(subject,), statement=statement, descriptions=descriptions
+        )
 
     @contextmanager
     def asked(self, as_of: AsOf | None = None) -> Iterator[Snapshot]:
@@ -105,7 +109,9 @@ def fraud(history: History) -> History:
     """The seed case: raw data, cleaned data, a training run that forgot one data version, a version in production."""
     raw, clean = dataset("risk/raw@9f1", digest="sha256:9f1"), dataset("risk/dataset_v3", digest="sha256:" + "d" * 64)
     history.run("run-clean", job="risk/clean", inputs=(raw,), commit="0" * 40)
-    history.run("run-clean", "COMPLETE", job="risk/clean", outputs=(clean,), datasets=(detail(clean, rows=1_200_000),))
+    history.run(
+        "run-clean", "COMPLETE", job="risk/clean", outputs=(clean,), datasets=(detail(clean, rows=1_200_000),)
+    )
     train = dataset("risk/dataset_v3", digest="sha256:" + "d" * 64, role="train")
     version = model("risk/fraud@1.2", digest="sha256:" + "3f9c" * 16)
     history.run(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modeltrail_schemas.names import EntityRef
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import (
@@ -80,7 +81,7 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
     if run.parameters:
         lines += labelled("params", _some([_claimed(item) for item in run.parameters], limit), width=width)
     if run.metrics:
-        lines += labelled("metrics", _some([_metric(curve, run) for curve in run.metrics], limit), width=width)
+        lines += _metrics(run, width, limit)
     if run.seeds:
         lines += labelled("seeds", [_claimed(item) for item in run.seeds], width=width)
     lines += _environment(run, width)
@@ -144,8 +145,9 @@ def _model(view: ModelVersionView, width: int, limit: int) -> list[Text]:
         others = tuple(use for use in run.outputs if use.entity != view.model)
         lines += labelled("run", _run_parts(run), width=width)
         lines += run_lines(replace(run, outputs=others), width=width, limit=limit)
-    for step in view.lifecycle.steps:
-        lines += labelled(step.type.lower(), _step_parts(step), width=width)
+    for index, step in enumerate(view.lifecycle.steps):
+        told = [f"{step.type.lower()} {printable(step.value)}".strip(), *_step_parts(replace(step, value=""))]
+        lines += labelled("steps" if index == 0 else "", told, width=width)
     for note in view.words.notes:
         lines += labelled("note", _step_parts(note), width=width)
     if view.used_by:
@@ -292,12 +294,22 @@ def _claimed(item: Claimed) -> Part:
     return shown
 
 
+def _metrics(run: RunView, width: int, limit: int) -> list[Text]:
+    """Return the metrics, those on one dataset together."""
+    lines: list[Text] = []
+    by_dataset: dict[EntityRef, list[Part]] = {}
+    for curve in run.metrics:
+        by_dataset.setdefault(curve.dataset, []).append(_metric(curve, run))
+    for index, (dataset, parts) in enumerate(by_dataset.items()):
+        shown = [*_some(parts, limit), *([f"on {name(dataset)}"] if dataset.name else [])]
+        lines += labelled("metrics" if index == 0 else "", shown, width=width)
+    return lines
+
+
 def _metric(curve: MetricCurve, run: RunView) -> Part:
     shown = f"{printable(curve.name)} {number(curve.value)}"
     if curve.steps > 1:
         shown += f" ({curve.steps} steps, {number(curve.minimum)} to {number(curve.maximum)})"
-    if curve.dataset.name:
-        shown += f" on {name(curve.dataset)}"
     return f"{shown} rank {curve.rank}" if run.ranks > 1 else shown
 
 
