@@ -13,6 +13,7 @@ from modeltrail_server.queries.names import display
 LABEL_WIDTH = 8
 SHORT_RUN_CHARACTERS = 13
 SHORT_COMMIT_CHARACTERS = 7
+SHORT_DIGITS = 12
 MAX_VALUE_CHARACTERS = 60
 
 STATE_STYLES = {"COMPLETE": "green", "FAIL": "bold red", "ABORT": "red", "RUNNING": "yellow", "START": "yellow"}
@@ -122,6 +123,19 @@ def value_text(text: str) -> str:
     return shown if len(shown) <= MAX_VALUE_CHARACTERS else shown[: MAX_VALUE_CHARACTERS - 1] + "…"
 
 
+def short_value(text: str) -> str:
+    """Return a compared value: a number in six digits, the beginning of a digest or commit, else as value_text."""
+    try:
+        return number(float(text)) if "." in text else value_text(text)
+    except ValueError:
+        pass
+    algorithm, colon, digits = text.partition(":")
+    if colon and algorithm.startswith("sha") and len(digits) > SHORT_DIGITS:
+        return f"{algorithm}:{digits[:SHORT_DIGITS]}"
+    is_commit = len(text) == 40 and text.isalnum()
+    return text[:SHORT_DIGITS] if is_commit else value_text(text)
+
+
 def printable(text: str) -> str:
     """Return ``text`` with what would move the cursor or hide as ``·``: names may be any string."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
@@ -132,7 +146,7 @@ def name(ref: EntityRef) -> str:
     shown = display(ref)
     algorithm, colon, digits = ref.identity.partition(":")
     if colon and algorithm.startswith("sha") and len(digits) > 16:
-        shown = display(EntityRef(ref.kind, ref.namespace, ref.name, f"{algorithm}:{digits[:12]}"))
+        shown = display(EntityRef(ref.kind, ref.namespace, ref.name, f"{algorithm}:{digits[:SHORT_DIGITS]}"))
     return printable(shown)
 
 
