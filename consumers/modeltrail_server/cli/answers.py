@@ -153,7 +153,9 @@ def compare(
         views = [answer(snapshot, resolve(snapshot, name, kinds=("model", "run"))) for name in names]
     comparison = side_by_side([view for view in views if isinstance(view, RunView | ModelVersionView)])
     shown = comparison if everything else replace(comparison, rows=comparison.differences)
-    command.print_answer(shown, render_comparison(comparison, everything=everything), as_json=as_json)
+    command.print_answer(
+        shown, render_comparison(comparison, width=command.width, everything=everything), as_json=as_json
+    )
 
 
 @app.command()

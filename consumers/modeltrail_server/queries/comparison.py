@@ -5,8 +5,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from modeltrail_schemas.names import EntityRef
-
 from modeltrail_server.queries.names import display
 from modeltrail_server.queries.records import MetricCurve, ModelVersionView, RunView, Use
 
@@ -115,11 +113,17 @@ def _metrics(run: RunView) -> dict[str, str]:
 
 
 def _uses(uses: Sequence[Use]) -> dict[str, str]:
-    """Return the versions used, by name: two versions of one dataset stand together."""
-    versions: dict[EntityRef, list[str]] = {}
+    """Return the versions used: by role where a role tells one thing, else by name."""
+    roles = [role for use in uses for role in use.roles]
+    found: dict[str, list[str]] = {}
     for use in uses:
-        versions.setdefault(use.entity.unversioned, []).append(use.entity.version or "version not recorded")
-    return {f"{name.kind} {display(name)}": ", ".join(found) for name, found in versions.items()}
+        role = next((role for role in use.roles if roles.count(role) == 1), None)
+        if role:
+            found.setdefault(role, []).append(display(use.entity))
+        else:
+            name = use.entity.unversioned
+            found.setdefault(f"{name.kind} {display(name)}", []).append(use.entity.version or "version not recorded")
+    return {label: ", ".join(versions) for label, versions in found.items()}
 
 
 def _code(run: RunView) -> dict[str, str]:

@@ -7,16 +7,22 @@ from rich.text import Text
 from modeltrail_server.cli.rendering.style import Part, printable, short_value, table
 from modeltrail_server.queries.comparison import Comparison, Row
 
+MIN_COLUMN = 12
+DELTA_WIDTH = 10
+TWO = 2
 
-def render_comparison(comparison: Comparison, *, everything: bool = False) -> list[Text]:
-    """Return the rows under the subjects' names; a value that is one digest is shown by its first digits."""
+
+def render_comparison(comparison: Comparison, *, width: int, everything: bool = False) -> list[Text]:
+    """Return the rows under the subjects' names, each value cut to its share of ``width``; JSON has them whole."""
     rows = comparison.rows if everything else comparison.differences
     if not rows:
         return [
             Text("no differences in what is recorded" if comparison.rows else "nothing is recorded of these runs")
         ]
     header = ("", *_headings(comparison.subjects), "")
-    return table([_cells(row) for row in rows], header=header)
+    labels = max(len(_label(row)) for row in rows)
+    limit = max(MIN_COLUMN, (width - labels - DELTA_WIDTH) // len(comparison.subjects) - 2)
+    return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header)
 
 
 def _headings(subjects: Sequence[str]) -> list[str]:
@@ -28,12 +34,12 @@ def _headings(subjects: Sequence[str]) -> list[str]:
     return [printable(name) for name in names]
 
 
-def _cells(row: Row) -> list[Part]:
-    label = row.name if row.section in ("metrics", "params") else f"{row.section} {row.name}"
-    cells = [Text("–", style="dim") if value is None else Text(short_value(value)) for value in row.values]
-    delta = "" if row.delta is None else f"{row.delta:+.6g}"
-    return [
-        Text(printable(label), style="bold" if row.section == "metrics" else ""),
-        *cells,
-        Text(delta, style="cyan"),
-    ]
+def _cells(row: Row, limit: int, subjects: int) -> list[Part]:
+    shown = ["–" if value is None else short_value(value, limit=limit) for value in row.values]
+    cells = [Text(text, style="dim" if text == "–" else "") for text in shown]
+    delta = "" if row.delta is None or subjects != TWO else f"{row.delta:+.6g}"
+    return [Text(_label(row), style="bold" if row.section == "metrics" else ""), *cells, Text(delta, style="cyan")]
+
+
+def _label(row: Row) -> str:
+    return printable(row.name if row.section in ("metrics", "params") else f"{row.section} {row.name}")

@@ -34,7 +34,7 @@ def render_lineage(graph: Graph, *, width: int) -> list[Text]:
         if not root.branches:
             lines.append(line((f"└ nothing is recorded that {_NOTHING[way]}", "dim")))
     if not graph.complete:
-        lines.append(line(("there is more: a bound was reached; narrow with --depth, or raise --nodes", "yellow")))
+        lines.append(line(("there is more beyond: raise --depth or --nodes", "yellow")))
     return lines
 
 
