@@ -4,16 +4,17 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.style import Part, printable, short_value, table
+from modeltrail_server.cli.rendering.style import MAX_VALUE_CHARACTERS, Part, printable, short_value, table
 from modeltrail_server.queries.comparison import Comparison, Row
 
 MIN_COLUMN = 12
 DELTA_WIDTH = 10
 TWO = 2
+CUT_SECTIONS = frozenset({"params", "env", "run"})
 
 
 def render_comparison(comparison: Comparison, *, width: int, everything: bool = False) -> list[Text]:
-    """Return the rows under the subjects' names, each value cut to its share of ``width``; JSON has them whole."""
+    """Return the rows under the subjects' names, long values cut to their share of ``width``: no names or ids."""
     rows = comparison.rows if everything else comparison.differences
     if not rows:
         return [
@@ -35,7 +36,8 @@ def _headings(subjects: Sequence[str]) -> list[str]:
 
 
 def _cells(row: Row, limit: int, subjects: int) -> list[Part]:
-    shown = ["–" if value is None else short_value(value, limit=limit) for value in row.values]
+    cut = limit if row.section in CUT_SECTIONS else MAX_VALUE_CHARACTERS
+    shown = ["–" if value is None else short_value(value, limit=cut) for value in row.values]
     cells = [Text(text, style="dim" if text == "–" else "") for text in shown]
     delta = "" if row.delta is None or subjects != TWO else f"{row.delta:+.6g}"
     return [Text(_label(row), style="bold" if row.section == "metrics" else ""), *cells, Text(delta, style="cyan")]
