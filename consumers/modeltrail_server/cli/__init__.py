@@ -3,6 +3,8 @@
 A module of commands holds a ``typer.Typer`` called ``app``; naming it in ``COMMAND_MODULES`` adds its commands.
 """
 
+import io
+import sys
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -22,6 +24,9 @@ def main(argv: Sequence[str]) -> int:
 
     Returns 0 fine, 1 the answer is "no", 2 wrong use, 3 a system is down, 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to fail
     command = typer.main.get_command(make_app())
     try:
         command.main(args=list(argv), prog_name="modeltrail")

@@ -47,7 +47,7 @@ class CommandContext:
         Raises EmptyDatabaseError where nothing was ever recorded.
         """
         if not self._anything_there():
-            raise EmptyDatabaseError
+            raise EmptyDatabaseError(str(self.config.home))
         engine = open_engine(self.config.database)
         try:
             self.catch_up(engine)

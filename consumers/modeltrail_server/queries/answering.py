@@ -26,6 +26,7 @@ from modeltrail_server.queries.records import (
 )
 from modeltrail_server.queries.snapshot import ActivityLink, RunBrief, Snapshot, ref_of
 
+LAST_ID = b"\xff" * 16
 MAX_MAKERS = 20
 MAX_LAST_RUNS = 10
 MAX_LAST_LINKS = 40
@@ -164,17 +165,21 @@ def _with_details(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
     details = fold_details(stored.event for stored in (*declarations, *snapshot.events_naming_first(untold)))
     digests = _digests(snapshot, keys)
 
-    def complete(uses: tuple[Use, ...]) -> tuple[Use, ...]:
-        return tuple(
-            replace(
-                merge_uses(details.get(use.entity, Use(use.entity)), use),
-                digests=tuple(dict.fromkeys((*use.digests, *digests.get(ref_key(use.entity), ())))),
-                retracted=timeline.retraction_of(use.entity),
-            )
-            for use in uses
+    def complete(run: RunView, use: Use) -> Use:
+        known = merge_uses(details.get(use.entity, Use(use.entity)), use)
+        own = [step for step in timeline.steps if step.subject.unversioned == use.entity.unversioned]
+        meant = Timeline(tuple(own), ()).version_called(use.entity.version, before=(run.started_ns, LAST_ID))
+        return replace(
+            known,
+            digests=tuple(dict.fromkeys((*use.digests, *digests.get(ref_key(use.entity), ())))),
+            retracted=timeline.retraction_of(use.entity),
+            meant=meant if use.entity.kind == "model" and meant != use.entity else None,
         )
 
-    return [replace(run, inputs=complete(run.inputs), outputs=complete(run.outputs)) for run in runs]
+    def completed(run: RunView, uses: tuple[Use, ...]) -> tuple[Use, ...]:
+        return tuple(complete(run, use) for use in uses)
+
+    return [replace(run, inputs=completed(run, run.inputs), outputs=completed(run, run.outputs)) for run in runs]
 
 
 def _with_digests(snapshot: Snapshot, uses: Sequence[Use]) -> list[Use]:

@@ -149,6 +149,9 @@ def _check_input(use: Use) -> Finding:
     if len(use.digests) > 1:
         why = "one version has one content, or its name stands for several things"
         return Finding(Level.CONTRADICTING, piece, f"{name} has {len(use.digests)} different digests", why, call)
+    if use.meant is not None:
+        what = f"{name} is an alias; it stood for {display(use.meant)} then"
+        return Finding(Level.WEAK, piece, what, "that is concluded from when it was given, not recorded by the run")
     if use.strength in (Strength.CONTENT, Strength.PROVIDER) or use.digests or piece == "model":
         return Finding(Level.OK, piece, name)
     if use.strength == Strength.CLAIMED:

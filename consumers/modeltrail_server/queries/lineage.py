@@ -11,11 +11,12 @@ from modeltrail_schemas.event import TERMINAL_STATES, Declaration, Kind, Lineage
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey
+
 from modeltrail_server.projection.facts import LinkRow
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, join
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, display, latest_version
-from modeltrail_server.queries.snapshot import ActivityLink, EntityLink, Snapshot
+from modeltrail_server.queries.snapshot import ActivityLink, EntityLink, Snapshot, ref_of
 
 MAX_STEPS = 100
 MAX_NODES = 1_000
@@ -79,8 +80,9 @@ class _Search:
             self.first_activities.add(subject.key)
             for run in self.snapshot.last_runs_of_job(subject.key, limit=MAX_RUNS_OF_JOB):
                 self.nodes[run.run_key] = _run_node(run.run_id, run.state, run.job, run.first_time_ns)
-                self.edges.append(Edge(self.nodes[subject.key].id, self.nodes[run.run_key].id, "job"))
                 self.first_activities.add(run.run_key)
+                job_id, run_id = self.nodes[subject.key].id, self.nodes[run.run_key].id
+                self.edges += [Edge(job_id, run_id, "job"), Edge(run_id, job_id, "job")]
         return self.nodes[subject.key].id
 
     def follow(self, way: Direction, steps: int) -> None:
@@ -206,7 +208,9 @@ class _Search:
                 version = timeline.version_called(ref.version, before=self.used_at.get(key, END_OF_TIME))
                 pairs = [(version, ref)] if version and version != ref else []
             else:
-                pairs = [(ref, replace(ref, version=word)) for word in timeline.words_for(ref)]
+                words = (replace(ref, version=word) for word in timeline.words_for(ref))
+                used = self.snapshot.entities({ref_key(word) for word in words})
+                pairs = [(ref, ref_of(row)) for row in used]
             for version, word in pairs:
                 reached.add(self._add_alias(version, word, way))
         return reached

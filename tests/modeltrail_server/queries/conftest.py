@@ -71,7 +71,7 @@ class History:
         return event
 
     def run(
-        self, run_id: str, type: str = "START", *, job: str = "team/train", rank: int = 0, **fields: Any
+        self, run_id: str, event_type: str = "START", *, job: str = "team/train", rank: int = 0, **fields: Any
     ) -> LineageEvent:
         """Append an event of a run."""
         parsed = parse_name(job, kind="job") if job else EntityRef()

@@ -11,7 +11,7 @@ def ask(history, text, as_of=None):
         return answer(snapshot, resolve(snapshot, text))
 
 
-def test_version_1_2_trained_on_dataset_v3_with_these_hyperparameters_at_commit_a1b2c3d_accuracy_0_95_in_this_environment(
+def test_version_1_2_trained_on_dataset_v3_with_these_hyperparameters_at_commit_a1b2c3d_accuracy_0_95_in_this_env(
     fraud,
 ):
     view = ask(fraud, "fraud@1.2")
