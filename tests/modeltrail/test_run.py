@@ -147,8 +147,8 @@ def test_numbers_are_exact_and_other_values_are_marked(bench) -> None:
         run.log_params(
             {
                 "big": 2**70, "third": 1 / 3, "yes": True, "none": None, "nan": math.nan, "np": numpy.float32(0.5),
-                "np_int": numpy.int64(7), "list": [1, "a"], "nested": {"token": "to" + "k3nto", "n": 1}, "object": object,
-                "long": "x" * 100_000,
+                "np_int": numpy.int64(7), "list": [1, "a"], "nested": {"token": "to" + "k3nto", "n": 1},
+                "object": object, "long": "x" * 100_000,
             }
         )  # fmt: skip
     values = {name: json.loads(text) for name, text in bench.together()[run.id].parameters.items()}

@@ -47,6 +47,7 @@ WAITING = """
     import modeltrail, time
     with modeltrail.start_run(job="train"):
         with modeltrail.start_run(job="trial"):
+            modeltrail.flush()
             print("ready", flush=True)
             time.sleep(60)
 """
