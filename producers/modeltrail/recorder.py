@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from modeltrail_schemas.event import Environment
 
 from modeltrail.background import Background
-from modeltrail.capture.environment import EnvironmentMarkers, capture_environment
+from modeltrail.capture.markers import EnvironmentMarkers
 from modeltrail.config import Config
 from modeltrail.datasets.files import DigestCache
 from modeltrail.launch import Launch, read_launch
@@ -112,6 +112,8 @@ class Recorder:
     def environment(self) -> tuple[Environment, int]:
         """Return the environment and how many values in it were redacted; it is captured once per process."""
         if self._environment is None:
+            from modeltrail.capture.environment import capture_environment  # 70 ms, here in the background
+
             self._environment = capture_environment(self.surroundings.environ)
         return self._environment
 

@@ -12,7 +12,6 @@ from modeltrail_schemas.names import JobName
 from modeltrail_schemas.records import dumper
 
 from modeltrail.capture.command import capture_command
-from modeltrail.capture.git import capture_code
 from modeltrail.capture.seeds import capture_seeds
 from modeltrail.guard import warn_once
 from modeltrail.launch import derive_run_id
@@ -91,6 +90,8 @@ def capture_around(run: Run, recorder: Recorder, parent: Run | None) -> None:
 
 def capture(recorder: Recorder) -> dict[str, Any]:
     """Return what surrounds this process now, as a run's note: its code, its environment, in full if that is new."""
+    from modeltrail.capture.git import capture_code
+
     around = recorder.surroundings
     folders = (around.script.parent, around.folder) if around.script else (around.folder,)
     code, in_code = capture_code(folders, around.script, around.environ)
