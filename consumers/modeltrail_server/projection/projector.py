@@ -23,7 +23,6 @@ from modeltrail_server.errors import DatabaseUnavailableError
 from modeltrail_server.projection import conflicts
 from modeltrail_server.projection.batches import Batch, decode_batch
 from modeltrail_server.projection.engine import explained, writing
-from modeltrail_server.projection.facts import Facts
 from modeltrail_server.projection.generations import (
     Generation,
     as_position,
@@ -32,7 +31,7 @@ from modeltrail_server.projection.generations import (
     prepare,
     read_positions,
 )
-from modeltrail_server.projection.merge import fold
+from modeltrail_server.projection.merge import Rows, fold
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.writing import Writer, writer_for
 
@@ -319,11 +318,11 @@ def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: B
     rows = sorted(decoded.row for decoded in standing)
     inserted = writer.insert_events(connection, tables, rows)
     duplicates, conflicting = batch.duplicates, list(batch.conflicts)
-    replaced: list[Facts] = []
+    replaced: list[Rows] = []
     if inserted != len(rows):
         standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch)
         duplicates, conflicting = duplicates + repeated + len(more), conflicting + more
-    writer.merge_rows(connection, tables, fold(decoded.facts for decoded in standing))
+    writer.merge_rows(connection, tables, fold(decoded.event for decoded in standing))
     if replaced:
         conflicts.mend(connection, tables, replaced)
     if conflicting:
