@@ -40,8 +40,8 @@ class Resolution(NamedTuple):
     duplicates: int
 
 
-def resolve(connection: Connection, tables: Tables, batch: Batch) -> Resolution:
-    """Return how the batch, of which some event ids were there before, stands to the events in the table.
+def resolve(connection: Connection, tables: Tables, batch: Batch, ids_there: Sequence[bytes]) -> Resolution:
+    """Return how the batch, of which the ids ``ids_there`` were there before, stands to the events in the table.
 
     A winner of the batch takes the place of the event that was there; its links are deleted here, the rest of what
     it said is mended by ``mend`` once the batch's own rows are written.
@@ -50,10 +50,8 @@ def resolve(connection: Connection, tables: Tables, batch: Batch) -> Resolution:
     replaced: list[Rows] = []
     conflicts: list[ConflictRow] = []
     duplicates = 0
-    for there in _events_there(connection, tables, sorted(events)):
+    for there in _events_there(connection, tables, sorted(ids_there)):
         mine = events[there.event_id]
-        if (there.partition, there.offset) == (mine.row.partition, mine.row.offset):
-            continue  # the event this transaction has just inserted
         if there.payload == mine.row.payload:
             duplicates += 1
             del events[there.event_id]

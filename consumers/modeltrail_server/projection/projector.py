@@ -316,11 +316,11 @@ def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: B
     """Write the batch; return (new events, duplicates, conflicts)."""
     standing = list(batch.events.values())
     rows = sorted(decoded.row for decoded in standing)
-    inserted = writer.insert_events(connection, tables, rows)
+    ids_there = writer.insert_events(connection, tables, rows)
     duplicates, conflicting = batch.duplicates, list(batch.conflicts)
     replaced: list[Rows] = []
-    if inserted != len(rows):
-        standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch)
+    if ids_there:
+        standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch, ids_there)
         duplicates, conflicting = duplicates + repeated + len(more), conflicting + more
     writer.merge_rows(connection, tables, fold(decoded.event for decoded in standing))
     if replaced:
@@ -329,4 +329,4 @@ def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: B
         conflicts.report(connection, tables, conflicting)
     if batch.dead_letters:
         connection.execute(insert(tables.dead_letter), [letter._asdict() for letter in batch.dead_letters])
-    return inserted, duplicates, len(conflicting)
+    return len(rows) - len(ids_there), duplicates, len(conflicting)
