@@ -30,7 +30,7 @@ def test_init_makes_a_key_and_an_empty_signed_head(tmp_path: Path) -> None:
         audit.init(tmp_path, NAME, IDENTITY)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(0, 400), max_size=8), st.booleans())
 def test_two_auditors_with_different_batches_write_the_same(batches: list[int], restarted: bool) -> None:
     with quick_folder() as parent:

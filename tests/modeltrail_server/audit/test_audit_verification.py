@@ -336,7 +336,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_a_flipped_bit_anywhere_is_found_or_said_to_be_uncovered(everything: Path, data: st.DataObject) -> None:
     files = {name: size for name, content in files_of(everything).items() if (size := len(content))}
