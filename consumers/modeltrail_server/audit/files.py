@@ -23,10 +23,9 @@ class Files:
             path.mkdir()
 
     def create(self, path: Path, data: bytes, mode: int) -> None:
-        """Make a file that must not exist, with exactly this mode, and write it."""
+        """Make a file that must not exist, with at most this mode, and write it."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with open(fd, "wb", buffering=0) as file:
-            os.fchmod(fd, mode)
             _write_all(file.fileno(), data)
 
     def extend(self, path: Path, at: int, data: bytes) -> None:

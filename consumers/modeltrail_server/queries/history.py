@@ -14,13 +14,14 @@ from modeltrail_schemas.order import order_key
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.answering import view_runs
 from modeltrail_server.queries.comparison import Row, compare_runs
+from modeltrail_server.queries.declarations import timeline_since
 from modeltrail_server.queries.fold import fold_details
 from modeltrail_server.queries.lifecycle import Timeline, steps_of
-from modeltrail_server.queries.names import Subject, timeline_of
+from modeltrail_server.queries.names import Subject
 from modeltrail_server.queries.records import Lifecycle, RunView, Step, Use
 from modeltrail_server.queries.snapshot import Snapshot, ref_of
 
-MAX_VERSIONS = 50
+MAX_VERSIONS = 20
 MAX_RUN_EVENTS = 1_000
 MAX_MAKERS = 200
 
@@ -79,8 +80,9 @@ def history(snapshot: Snapshot, subject: Subject, *, max_versions: int = MAX_VER
     if subject.kind == "run":
         return _run_history(snapshot, subject)
     name = Subject(subject.kind, subject.name_key, subject.ref.unversioned)
-    timeline = timeline_of(snapshot, name)
     rows = snapshot.versions_of_name(name.key, limit=max_versions + 1)
+    since_ns = rows[max_versions - 1].first_time_ns if len(rows) > max_versions else 0
+    timeline = timeline_since(snapshot, name.ref, since_ns)
     words = timeline.names_of_versions if subject.kind == "model" else frozenset()
     versions = [row for row in reversed(rows[:max_versions]) if row.version not in words]
     entries = _models(snapshot, versions, timeline) if subject.kind == "model" else _datasets(snapshot, versions)
