@@ -46,7 +46,7 @@ class CommandContext:
 
         Raises EmptyDatabaseError where nothing was ever recorded.
         """
-        if not self._anything_there():
+        if not self.anything_there:
             raise EmptyDatabaseError(str(self.config.home))
         with self.engine() as engine:
             self.catch_up(engine)
@@ -55,7 +55,7 @@ class CommandContext:
 
     def catch_up(self, engine: Engine) -> None:
         """Project what an embedded log holds beyond the read model; a Kafka log has its projector for that."""
-        if not isinstance(parse_address(self.config.log), Path):
+        if not self.is_embedded:
             return
         try:
             log = open_log(self.config.log, create=False)
@@ -93,7 +93,14 @@ class CommandContext:
         """Return how many columns a line may take: the terminal's, or 80 in a pipe."""
         return Console().width if sys.stdout.isatty() else PIPED_WIDTH
 
-    def _anything_there(self) -> bool:
+    @property
+    def is_embedded(self) -> bool:
+        """Return whether the log is a file of this machine."""
+        return isinstance(parse_address(self.config.log), Path)
+
+    @property
+    def anything_there(self) -> bool:
+        """Return whether there can be something to read: only files that are not there say no."""
         address = parse_address(self.config.log)
         if not isinstance(address, Path) or address.exists():
             return True
