@@ -47,7 +47,7 @@ def _read_model_parts(status: Status, end_known: bool) -> list[str | tuple[str, 
 
 def _count_parts(model: ReadModelStatus) -> list[str | tuple[str, str]]:
     counts = {"run": model.counts.runs, **model.counts.named}
-    at_least = {what.removesuffix("s") for what in model.counts.cut}
+    at_least = {what.removesuffix("s") for what in model.counts.bounded}
     parts: list[str | tuple[str, str]] = [
         f"{count:,}{'+' if what in at_least else ''} {what}{'' if count == 1 else 's'}"
         for what, count in counts.items()
