@@ -293,3 +293,39 @@ def test_every_public_name_exists() -> None:
         assert getattr(modeltrail, name).__doc__
     with pytest.raises(AttributeError, match="log_metrix"):
         _ = modeltrail.log_metrix
+
+
+def test_a_run_starts_though_its_parameters_make_no_sense(bench, caplog) -> None:
+    with modeltrail.start_run(job="train", parameters=[1], tags=3, capture=False) as run:
+        run.log_metric("loss", 1.0)
+    assert bench.states() == ["START", "COMPLETE"]
+    assert len([record for record in caplog.records if record.name == "modeltrail"]) == 2
+
+
+def test_how_well_the_identity_of_a_dataset_is_known_is_recorded_with_it(bench) -> None:
+    with modeltrail.start_run(job="train", capture=False) as run:
+        run.use_dataset("tx")
+        run.use_dataset("ty@v3", role="test")
+        run.use_dataset(uri="s3://bucket/tz.parquet?versionId=a1")
+        run.use_dataset("tq", uri="postgresql://db/x", query="select 1", version="3 March")
+    event = bench.together()[run.id]
+    told = [(detail.entity.name, detail.entity.version, detail.strength) for detail in event.datasets]
+    assert told == [
+        ("tx", "", "none"), ("ty", "v3", "claimed"), ("tz.parquet", "s3:a1", "provider"),
+        ("tq", "3 March", "claimed"),
+    ]  # fmt: skip
+    assert event.datasets[3].query == "select 1"
+
+
+def test_a_frame_read_from_a_file_has_the_identity_of_the_file_and_the_columns_of_the_frame(bench) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = bench.folder / "tx.csv"
+    frame = pandas.DataFrame({"a": [1, 2]})
+    frame.to_csv(path, index=False)
+    with modeltrail.start_run(job="train", capture=False) as run:
+        from_file = run.use_dataset("tx", path=path, df=frame)
+        in_memory = run.log_dataset("scores", df=frame)
+    event = bench.together()[run.id]
+    assert from_file.ref.digest.startswith("sha256:")
+    assert in_memory.ref.digest.startswith("pandas:")
+    assert [(detail.rows, detail.fields[0].name) for detail in event.datasets] == [(2, "a"), (2, "a")]
