@@ -16,6 +16,7 @@ import pytest
 from modeltrail.config import Config
 from modeltrail.emitter import Emitter, emitter_for
 from modeltrail.spool.layout import spool_folders, spool_root
+from modeltrail.spool.status import spool_status
 from modeltrail_schemas.event import LineageEvent
 
 Logged = Callable[[Config], list[LineageEvent]]
@@ -145,9 +146,9 @@ emitter = Emitter(Config(Path({str(config.home)!r}), "kafka://127.0.0.1:1/x", ""
 emitter.emit({{"kind": "run", "type": "START", "run_id": "r", "job": "a/b"}})
 child = os.fork()
 if child == 0:
+    print("forked", flush=True)
     sys.stdin.read()
     os._exit(0)
-print("forked", flush=True)
 os._exit(0)
 """
     process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -156,8 +157,6 @@ os._exit(0)
     try:
         assert process.stdout.readline() == b"forked\n"
         process.wait()
-        from modeltrail.spool.status import spool_status
-
         (status,) = spool_status(spool_root(config.home))
         assert not status.is_alive
     finally:
