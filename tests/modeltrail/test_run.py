@@ -291,6 +291,8 @@ def test_module_level_calls_have_the_signature_of_the_methods_without_self() -> 
 def test_every_public_name_exists() -> None:
     for name in modeltrail.__all__:
         assert getattr(modeltrail, name).__doc__
+    assert callable(modeltrail.subscribe)
+    assert callable(modeltrail.subscribe)  # importing its module has not put a module in its place
     with pytest.raises(AttributeError, match="log_metrix"):
         _ = modeltrail.log_metrix
 
