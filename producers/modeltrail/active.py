@@ -197,6 +197,7 @@ def attach_run(run_id: str = "", *, job: str = "", capture: bool = True) -> Run:
 
 def tracked(job: str, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator that makes each call of a function, async or not, a run; options as for ``start_run``."""
+    signature(start_run).bind(job, **options)  # a wrong option is the programmer's, and raises where it stands
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if iscoroutinefunction(function):

@@ -173,6 +173,43 @@ def test_metrics_that_are_not_finite_are_kept_and_those_that_are_no_numbers_warn
     assert warned == ["metric 'name' is not a number but a str: not recorded"]
 
 
+def test_values_whose_own_code_fails_lose_nothing_else(bench) -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise KeyError("repr")
+
+        def __float__(self) -> float:
+            raise KeyError("float")
+
+    with modeltrail.start_run(job="train", capture=False) as run:
+        run.log_params({"broken": Broken(), "lr": 0.1})
+        run.log_metrics({"broken": Broken(), "auc": 0.9, "none": None})
+    event = bench.together()[run.id]
+    assert json.loads(event.parameters["broken"])["repr"] == "its repr raised KeyError"
+    assert event.parameters["lr"] == "0.1"
+    assert [metric.name for metric in event.metrics] == ["auc"]
+
+
+def test_arrays_of_one_value_are_numbers_and_longer_ones_are_not(bench) -> None:
+    numpy = pytest.importorskip("numpy")
+    with modeltrail.start_run(job="train", capture=False) as run:
+        run.log_metrics({"one": numpy.array([0.5]), "scalar": numpy.float32(0.25), "two": numpy.array([1.0, 2.0])})
+    values = {metric.name: metric.value for metric in bench.together()[run.id].metrics}
+    assert values == {"one": 0.5, "scalar": 0.25}
+
+
+def test_text_that_utf_8_cannot_carry_loses_no_event(bench) -> None:
+    with (
+        pytest.raises(ValueError, match="udcff|\udcff"),
+        modeltrail.start_run(job="a\udcff", tags={"t": "\udcff"}, capture=False) as run,
+    ):
+        run.log_params({"p\udcff": "v\udcff"})
+        run.use_dataset("d\udcff")
+        raise ValueError("\udcff")
+    event = bench.together()[run.id]
+    assert (event.type, event.job.name, event.inputs[0].name) == ("FAIL", "a\udcff", "d\udcff")
+
+
 def test_seeds_are_recorded_from_names_and_by_call(bench) -> None:
     with modeltrail.start_run(job="train", parameters={"model.random_state": 7}, capture=False) as run:
         run.log_param("seed", 3)
@@ -229,6 +266,8 @@ def test_wrong_use_of_a_run_is_a_warning_too(bench, caplog) -> None:
 def test_arguments_that_fit_no_signature_raise_as_for_any_function(bench) -> None:
     with pytest.raises(TypeError, match="job"):
         modeltrail.start_run()
+    with pytest.raises(TypeError, match="tgas"):
+        modeltrail.tracked("train", tgas={})
     with modeltrail.start_run(job="train", capture=False) as run:
         with pytest.raises(TypeError, match="stp"):
             run.log_metrics({"loss": 1.0}, stp=3)
