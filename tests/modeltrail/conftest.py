@@ -12,6 +12,7 @@ import pytest
 from modeltrail.active import PROCESS
 from modeltrail.config import Config, load
 from modeltrail.emitter import Emitter
+from modeltrail.flushing import flush_spools
 from modeltrail.guard import warn_once
 from modeltrail.launch import Launch
 from modeltrail.log import open_log, read
@@ -61,13 +62,20 @@ class Workshop:
         return self.finish(self.start(script, *arguments, **environ))
 
     def events(self) -> list[LineageEvent]:
-        """Return every event of the log, in log order."""
-        with open_log(load({"MODELTRAIL_HOME": str(self.home)}, self.folder).log) as log:
+        """Return every event of the log, in log order, once what dead processes left is sent."""
+        config = load({"MODELTRAIL_HOME": str(self.home)}, self.folder)
+        assert flush_spools(config, timeout_ms=30_000).is_complete
+        with open_log(config.log) as log:
             return [decode(record.value) for record in read(log, log.start(), log.end())]
 
     def states(self) -> list[str]:
         """Return the types of the events about runs, without RUNNING."""
         return [event.type for event in self.events() if event.kind == "run" and event.type != "RUNNING"]
+
+
+def _complaints(done: "subprocess.CompletedProcess[str]") -> list[str]:
+    """Return what a script wrote to stderr, but for the word that a busy machine left the last notes in the spool."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("what was recorded last")]
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,11 @@ def joined(one: LineageEvent | None, other: LineageEvent) -> LineageEvent:
         else:
             values[name] = left or right
     return LineageEvent(**values)
+
+
+@pytest.fixture
+def complaints() -> "Callable[[subprocess.CompletedProcess[str]], list[str]]":
+    return _complaints
 
 
 @pytest.fixture
