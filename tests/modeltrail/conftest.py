@@ -1,20 +1,21 @@
-"""A folder to train in, with a real spool and a real embedded log; whole scripts in processes of their own."""
+"""A home, a spool and an embedded log of a test's own, what the log holds, and scripts in processes of their own."""
 
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import pytest
 from modeltrail.active import PROCESS
-from modeltrail.config import load
+from modeltrail.config import Config, load
 from modeltrail.emitter import Emitter
+from modeltrail.flushing import flush_spools
 from modeltrail.guard import warn_once
 from modeltrail.launch import Launch
-from modeltrail.log.opening import open_log
+from modeltrail.log import open_log, read
 from modeltrail.recorder import Recorder, Surroundings
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.event import LineageEvent
@@ -61,26 +62,20 @@ class Workshop:
         return self.finish(self.start(script, *arguments, **environ))
 
     def events(self) -> list[LineageEvent]:
-        """Return every event of the log, in log order."""
-        found: list[LineageEvent] = []
-        with open_log(load({"MODELTRAIL_HOME": str(self.home)}, self.folder).log) as log:
-            reader, end = log.reader(), log.end()
-            reader.poll(max_records=1, wait_ms=0)
-            for partition in range(log.partitions()):
-                reader.seek(partition, 0)
-            while len(found) < sum(end.offsets):
-                batch = [
-                    record for records in reader.poll(max_records=1000, wait_ms=0).values() for record in records
-                ]
-                if not batch:
-                    break
-                found += [decode(record.value) for record in batch]
-            reader.close()
-        return found
+        """Return every event of the log, in log order, once what dead processes left is sent."""
+        config = load({"MODELTRAIL_HOME": str(self.home)}, self.folder)
+        assert flush_spools(config, timeout_ms=30_000).is_complete
+        with open_log(config.log) as log:
+            return [decode(record.value) for record in read(log, log.start(), log.end())]
 
     def states(self) -> list[str]:
         """Return the types of the events about runs, without RUNNING."""
         return [event.type for event in self.events() if event.kind == "run" and event.type != "RUNNING"]
+
+
+def _complaints(done: "subprocess.CompletedProcess[str]") -> list[str]:
+    """Return what a script wrote to stderr, but for the word that a busy machine left the last notes in the spool."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("what was recorded last")]
 
 
 @dataclass(frozen=True)
@@ -124,6 +119,11 @@ def joined(one: LineageEvent | None, other: LineageEvent) -> LineageEvent:
 
 
 @pytest.fixture
+def complaints() -> "Callable[[subprocess.CompletedProcess[str]], list[str]]":
+    return _complaints
+
+
+@pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
 
@@ -144,3 +144,33 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
                 run.end("ABORT")
     finally:
         emitter.close(5_000)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    home = tmp_path / "home"
+    return Config(home=home, log=str(home / "log.db"), database="", audit=home / "audit")
+
+
+@pytest.fixture
+def logged() -> Callable[[Config], list[LineageEvent]]:
+    """Every event in the log, a resent one counted once, after a check that it was resent with the same bytes."""
+
+    def events(config: Config) -> list[LineageEvent]:
+        found: dict[bytes, bytes] = {}
+        with open_log(config.log) as log:
+            for record in read(log, log.start(), log.end()):
+                event_id = decode(record.value).event_id
+                assert found.setdefault(event_id, record.value) == record.value
+        return [decode(value) for value in found.values()]
+
+    return events
+
+
+@pytest.fixture
+def metric_note() -> Callable[..., dict[str, object]]:
+    def note(step: int, run_id: str = "r1", **more: object) -> dict[str, object]:
+        metric = {"name": "auc", "value": step / 7, "step": step}
+        return {"kind": "run", "type": "RUNNING", "run_id": run_id, "metrics": [metric]} | more
+
+    return note

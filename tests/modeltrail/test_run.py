@@ -173,6 +173,39 @@ def test_metrics_that_are_not_finite_are_kept_and_those_that_are_no_numbers_warn
     assert warned == ["metric 'name' is not a number but a str: not recorded"]
 
 
+def test_values_whose_own_code_fails_lose_nothing_else(bench) -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise KeyError("repr")
+
+        def __float__(self) -> float:
+            raise KeyError("float")
+
+    with modeltrail.start_run(job="train", capture=False) as run:
+        run.log_params({"broken": Broken(), "lr": 0.1})
+        run.log_metrics({"broken": Broken(), "auc": 0.9, "none": None})
+    event = bench.together()[run.id]
+    assert json.loads(event.parameters["broken"])["repr"] == "its repr raised KeyError"
+    assert event.parameters["lr"] == "0.1"
+    assert [metric.name for metric in event.metrics] == ["auc"]
+
+
+def test_arrays_of_one_value_are_numbers_and_longer_ones_are_not(bench) -> None:
+    numpy = pytest.importorskip("numpy")
+    with modeltrail.start_run(job="train", capture=False) as run:
+        run.log_metrics({"one": numpy.array([0.5]), "scalar": numpy.float32(0.25), "two": numpy.array([1.0, 2.0])})
+    values = {metric.name: metric.value for metric in bench.together()[run.id].metrics}
+    assert values == {"one": 0.5, "scalar": 0.25}
+
+
+def test_text_that_utf_8_cannot_carry_loses_no_event(bench) -> None:
+    with modeltrail.start_run(job="a\udcff", tags={"t": "\udcff"}, capture=False) as run:
+        run.log_params({"p\udcff": "v\udcff"})
+        run.use_dataset("d\udcff")
+    event = bench.together()[run.id]
+    assert (event.type, event.job.name, event.inputs[0].name) == ("COMPLETE", "a\udcff", "d\udcff")
+
+
 def test_seeds_are_recorded_from_names_and_by_call(bench) -> None:
     with modeltrail.start_run(job="train", parameters={"model.random_state": 7}, capture=False) as run:
         run.log_param("seed", 3)
@@ -229,6 +262,8 @@ def test_wrong_use_of_a_run_is_a_warning_too(bench, caplog) -> None:
 def test_arguments_that_fit_no_signature_raise_as_for_any_function(bench) -> None:
     with pytest.raises(TypeError, match="job"):
         modeltrail.start_run()
+    with pytest.raises(TypeError, match="tgas"):
+        modeltrail.tracked("train", tgas={})
     with modeltrail.start_run(job="train", capture=False) as run:
         with pytest.raises(TypeError, match="stp"):
             run.log_metrics({"loss": 1.0}, stp=3)
@@ -291,5 +326,43 @@ def test_module_level_calls_have_the_signature_of_the_methods_without_self() -> 
 def test_every_public_name_exists() -> None:
     for name in modeltrail.__all__:
         assert getattr(modeltrail, name).__doc__
+    assert callable(modeltrail.subscribe)
+    assert callable(modeltrail.subscribe)  # importing its module has not put a module in its place
     with pytest.raises(AttributeError, match="log_metrix"):
         _ = modeltrail.log_metrix
+
+
+def test_a_run_starts_though_its_parameters_make_no_sense(bench, caplog) -> None:
+    with modeltrail.start_run(job="train", parameters=[1], tags=3, capture=False) as run:
+        run.log_metric("loss", 1.0)
+    assert bench.states() == ["START", "COMPLETE"]
+    assert len([record for record in caplog.records if record.name == "modeltrail"]) == 2
+
+
+def test_how_well_the_identity_of_a_dataset_is_known_is_recorded_with_it(bench) -> None:
+    with modeltrail.start_run(job="train", capture=False) as run:
+        run.use_dataset("tx")
+        run.use_dataset("ty@v3", role="test")
+        run.use_dataset(uri="s3://bucket/tz.parquet?versionId=a1")
+        run.use_dataset("tq", uri="postgresql://db/x", query="select 1", version="3 March")
+    event = bench.together()[run.id]
+    told = [(detail.entity.name, detail.entity.version, detail.strength) for detail in event.datasets]
+    assert told == [
+        ("tx", "", "none"), ("ty", "v3", "claimed"), ("tz.parquet", "s3:a1", "provider"),
+        ("tq", "3 March", "claimed"),
+    ]  # fmt: skip
+    assert event.datasets[3].query == "select 1"
+
+
+def test_a_frame_read_from_a_file_has_the_identity_of_the_file_and_the_columns_of_the_frame(bench) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = bench.folder / "tx.csv"
+    frame = pandas.DataFrame({"a": [1, 2]})
+    frame.to_csv(path, index=False)
+    with modeltrail.start_run(job="train", capture=False) as run:
+        from_file = run.use_dataset("tx", path=path, df=frame)
+        in_memory = run.log_dataset("scores", df=frame)
+    event = bench.together()[run.id]
+    assert from_file.ref.digest.startswith("sha256:")
+    assert in_memory.ref.digest.startswith("pandas:")
+    assert [(detail.rows, detail.fields[0].name) for detail in event.datasets] == [(2, "a"), (2, "a")]

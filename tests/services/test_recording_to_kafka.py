@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from modeltrail.config import Config
 from modeltrail.emitter import Emitter
-from modeltrail.subscribe import subscribe
+from modeltrail.subscription import subscribe
 
 pytestmark = pytest.mark.service
 
