@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modeltrail_schemas.event import NO_ID, Declaration, Kind, LineageEvent, RunState
 from modeltrail_schemas.names import EntityRef, JobName
 
-ANY_TEXT = st.text(st.characters(), max_size=12)
+ANY_TEXT = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=12)
 """Any Python string, lone surrogates too."""
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 """What UTF-8 can carry."""
