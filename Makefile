@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo check test bench lint lock clean
+.PHONY: demo check test all-tests bench lint lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -22,7 +22,9 @@ demo: $(VENV)/demo.stamp
 check: lint
 	$(BIN)/python -m pytest -m "not service and not fault"
 
-test: lint
+test: lint all-tests
+
+all-tests: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 bench: $(VENV)/dev.stamp

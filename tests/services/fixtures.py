@@ -32,6 +32,7 @@ DatabaseFactory = Callable[[], str]
 _ways = pytest.StashKey[dict[str, str]]()
 
 
+@pytest.hookimpl(trylast=True)  # below the coverage, where the last lines show it
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how each service that a test asked for was provided."""
     ways = config.stash.get(_ways, {})

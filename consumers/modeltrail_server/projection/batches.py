@@ -10,6 +10,7 @@ from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import NO_ID
 from modeltrail_schemas.identity import run_key
+
 from modeltrail_server.projection.facts import Facts, facts_of
 
 

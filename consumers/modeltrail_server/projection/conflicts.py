@@ -7,11 +7,11 @@ it is found from the events that remain. The state is then what it would be had 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-
 from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.identity import job_key
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
 from modeltrail_server.projection.batches import (
     Batch,
     ConflictRow,
@@ -49,23 +49,25 @@ def resolve(connection: Connection, tables: Tables, batch: Batch) -> Resolution:
     replaced: list[Facts] = []
     conflicts: list[ConflictRow] = []
     duplicates = 0
-    for row in _events_there(connection, tables, sorted(events)):
-        mine, there = events[row.event_id], EventRow(*row)
+    for there in _events_there(connection, tables, sorted(events)):
+        mine = events[there.event_id]
         if (there.partition, there.offset) == (mine.row.partition, mine.row.offset):
             continue  # the event this transaction has just inserted
         if there.payload == mine.row.payload:
             duplicates += 1
-            del events[row.event_id]
+            del events[there.event_id]
             continue
         theirs = Decoded(there, facts_of(decode_routing(there.payload)))
         winner, loser = decide(mine, theirs)
         conflicts.append(conflict_of(loser.row))
         if winner is mine:
-            connection.execute(update(tables.event).values(mine.row._asdict()).where(_is_event(tables, mine.row)))
+            connection.execute(
+                update(tables.event).values(mine.row._asdict()).where(tables.event.c.event_id == there.event_id)
+            )
             _delete_links(connection, tables, theirs.facts)
             replaced.append(theirs.facts)
         else:
-            del events[row.event_id]
+            del events[there.event_id]
     return Resolution(list(events.values()), replaced, conflicts, duplicates)
 
 
@@ -91,14 +93,11 @@ def mend(connection: Connection, tables: Tables, replaced: Sequence[Facts]) -> N
         _mend_content(connection, tables, content)
 
 
-def _events_there(connection: Connection, tables: Tables, ids: Sequence[bytes]) -> Iterable[Row[tuple[object, ...]]]:
+def _events_there(connection: Connection, tables: Tables, ids: Sequence[bytes]) -> Iterable[EventRow]:
     for start in range(0, len(ids), IDS_A_QUERY):
         query = select(tables.event).where(tables.event.c.event_id.in_(ids[start : start + IDS_A_QUERY]))
-        yield from connection.execute(query.order_by(tables.event.c.event_id).with_for_update())
-
-
-def _is_event(tables: Tables, row: EventRow) -> object:
-    return tables.event.c.event_id == row.event_id
+        for row in connection.execute(query.order_by(tables.event.c.event_id).with_for_update()):
+            yield EventRow(*row)
 
 
 def _delete_links(connection: Connection, tables: Tables, facts: Facts) -> None:
@@ -201,14 +200,14 @@ def _mend_content(connection: Connection, tables: Tables, content: ContentRow) -
     _set_first(connection, tables.content, is_content, first)
 
 
-def _first(connection: Connection, query: Select[tuple[int, bytes]]) -> _Order | None:
+def _first(connection: Connection, query: Select[int, bytes]) -> _Order | None:
     row = connection.execute(query.limit(1)).one_or_none()
     return None if row is None else (row[0], row[1])
 
 
-def _set_first(connection: Connection, table: Table, is_row: object, first: _Order | None) -> None:
+def _set_first(connection: Connection, table: Table, is_row: ColumnElement[bool], first: _Order | None) -> None:
     if first is None:
-        connection.execute(delete(table).where(is_row))  # type: ignore[arg-type]
+        connection.execute(delete(table).where(is_row))
     else:
         values = {"first_time_ns": first[0], "first_event_id": first[1]}
-        connection.execute(update(table).values(values).where(is_row))  # type: ignore[arg-type]
+        connection.execute(update(table).values(values).where(is_row))

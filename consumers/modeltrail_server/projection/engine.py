@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from modeltrail_schemas.errors import ModeltrailError
 from modeltrail_server.errors import DatabaseUnavailableError, DatabaseUrlError
 
 CONNECT_TIMEOUT_S = 10

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
-
 from modeltrail.errors import LogIdentityError
 from modeltrail.log.protocol import LogIdentity, Position
+from sqlalchemy import Connection, Engine, insert, inspect, select
+
 from modeltrail_server.errors import ProjectionVersionError
 from modeltrail_server.projection.engine import explained, writing
 from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables, control_tables, tables_of
@@ -116,7 +116,7 @@ def check_version(generation: Generation) -> None:
 def read_positions(connection: Connection, tables: Tables) -> dict[int, int]:
     """Return the next offset of each partition that was ever read."""
     rows = connection.execute(select(tables.position.c.partition, tables.position.c.next_offset))
-    return {partition: next_offset for partition, next_offset in rows}
+    return {row.partition: row.next_offset for row in rows}
 
 
 def as_position(next_offsets: dict[int, int]) -> Position:

@@ -38,6 +38,9 @@ class Merging(NamedTuple):
 
 
 _FIRST = ("first_time_ns", "first_event_id")
+_LAST = ("last_time_ns", "last_event_id")
+_JOB = ("job_time_ns", "job_event_id")
+_PARENT = ("parent_time_ns", "parent_event_id")
 _STATE = ("state_terminal", "state_time_ns", "state_event_id")
 
 # The state's order key is modeltrail_schemas.order.state_precedence.
@@ -55,7 +58,7 @@ RUN = Merging(
             for of in ("job", "parent")
         ),
         Choice(RunRow, ("run_id", *_FIRST), by=_FIRST, greatest=False),
-        Choice(RunRow, ("last_time_ns", "last_event_id"), by=("last_time_ns", "last_event_id"), greatest=True),
+        Choice(RunRow, _LAST, by=_LAST, greatest=True),
     ),
 )
 ENTITY = Merging(("entity_key",), (Choice(EntityRow, EntityRow._fields[1:], by=_FIRST, greatest=False),))

@@ -13,16 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-
 from modeltrail.errors import LogUnavailableError
 from modeltrail.log.protocol import Log, Position, Reader, Record
 from modeltrail_schemas.errors import ModeltrailError
+from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+
 from modeltrail_server.errors import DatabaseUnavailableError
 from modeltrail_server.projection import conflicts
 from modeltrail_server.projection.batches import Batch, decode_batch
 from modeltrail_server.projection.engine import explained, writing
+from modeltrail_server.projection.facts import Facts
 from modeltrail_server.projection.generations import (
     Generation,
     as_position,
@@ -304,7 +305,7 @@ def move_position(connection: Connection, tables: Tables, batch: Batch, expected
     if expected is None:
         upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         statement = upsert(position).values(partition=batch.partition, **values).on_conflict_do_nothing()
-        moved = connection.execute(statement).rowcount
+        moved = connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
     else:
         is_expected = (position.c.partition == batch.partition) & (position.c.next_offset == expected)
         moved = connection.execute(update(position).values(values).where(is_expected)).rowcount
@@ -318,7 +319,7 @@ def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: B
     rows = sorted(decoded.row for decoded in standing)
     inserted = writer.insert_events(connection, tables, rows)
     duplicates, conflicting = batch.duplicates, list(batch.conflicts)
-    replaced = []
+    replaced: list[Facts] = []
     if inserted != len(rows):
         standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch)
         duplicates, conflicting = duplicates + repeated + len(more), conflicting + more

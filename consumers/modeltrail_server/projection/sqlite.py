@@ -1,7 +1,7 @@
 """How rows are written to SQLite: one prepared upsert for each table, run over all rows. Nothing else differs."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -13,11 +13,10 @@ from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.writing import (
     NO_MERGING,
     column_names,
-    escaped,
+    escaped_rows,
     merged_tables,
     on_conflict,
     quote,
-    text_indices,
 )
 
 
@@ -30,34 +29,18 @@ class SqliteWriter:
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
         """Merge each row with the one of the same key that is there; links are inserted."""
-        for (table, merging), table_rows in zip(merged_tables(tables), rows, strict=True):
+        for table, merging, table_rows in merged_tables(tables, rows):
             _run(connection, table, merging, table_rows)
 
 
 def _run(connection: Connection, table: Table, merging: Merging, rows: Sequence[tuple[Any, ...]]) -> int:
     driver = cast(sqlite3.Connection, connection.connection.driver_connection)
-    cursor = driver.executemany(_statement(table, merging), _escaped_rows(table, rows))
+    cursor = driver.executemany(_statement(table, merging), escaped_rows(table, rows))
     return cursor.rowcount if rows else 0
 
 
 @lru_cache(maxsize=64)
 def _statement(table: Table, merging: Merging) -> str:
     places = ", ".join("?" for _ in table.columns)
-    values = f"INSERT INTO {quote(table.name)} ({column_names(table)}) VALUES ({places})"
+    values = f"INSERT INTO {quote(table.name)} ({column_names(table)}) VALUES ({places})"  # noqa: S608
     return f"{values} {on_conflict(table, merging)}"
-
-
-def _escaped_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    """Yield ``rows``; a row is copied only where a text of it needs escaping."""
-    indices = text_indices(table)
-    for row in rows:
-        for index in indices:
-            text = row[index]
-            if not text.isascii() or "\0" in text:
-                copy = list(row)
-                for each in indices:
-                    copy[each] = escaped(copy[each])
-                yield tuple(copy)
-                break
-        else:
-            yield row

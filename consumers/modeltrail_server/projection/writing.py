@@ -3,8 +3,9 @@
 A writer writes rows that were merged beforehand; what differs between databases is only how rows get there.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Table
 
@@ -41,9 +42,14 @@ def writer_for(engine: Engine) -> Writer:
     return SqliteWriter()
 
 
-def merged_tables(tables: Tables) -> tuple[tuple[Table, Merging], ...]:
-    """Return the tables of ``Rows``, in its order, and how the rows of each merge."""
-    return (tables.run, RUN), (tables.entity, ENTITY), (tables.link, NO_MERGING), (tables.content, CONTENT)
+def merged_tables(tables: Tables, rows: Rows) -> tuple[tuple[Table, Merging, Sequence[tuple[Any, ...]]], ...]:
+    """Return each table that ``rows`` go to, how its rows merge, and those rows."""
+    return (
+        (tables.run, RUN, rows.runs),
+        (tables.entity, ENTITY, rows.entities),
+        (tables.link, NO_MERGING, rows.links),
+        (tables.content, CONTENT, rows.contents),
+    )
 
 
 def column_names(table: Table) -> str:
@@ -74,14 +80,26 @@ def on_conflict(table: Table, merging: Merging) -> str:
     return f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(assignments)} WHERE {changes}"
 
 
-def text_indices(table: Table) -> tuple[int, ...]:
+def escaped_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    """Yield ``rows``; a row is copied only where a text of it needs escaping."""
+    indices = _text_indices(table)
+    for row in rows:
+        for index in indices:
+            text = row[index]
+            if not text.isascii() or "\0" in text:
+                copy = list(row)
+                for each in indices:
+                    copy[each] = escape_text(copy[each])
+                yield tuple(copy)
+                break
+        else:
+            yield row
+
+
+@lru_cache(maxsize=64)
+def _text_indices(table: Table) -> tuple[int, ...]:
     """Return the indices of the columns that hold any text, which must be escaped."""
     return tuple(index for index, column in enumerate(table.columns) if isinstance(column.type, AnyText))
-
-
-def escaped(text: str) -> str:
-    """Return ``escape_text(text)``, at once where there is nothing to escape."""
-    return text if text.isascii() and "\0" not in text else escape_text(text)
 
 
 def _prefers(table: Table, choice: Choice) -> str:

@@ -6,6 +6,7 @@ Importing this module imports kafka-python (390 ms): only opening.py does, and o
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Self
 
@@ -14,7 +15,7 @@ from kafka import errors
 
 from modeltrail.errors import LogUnavailableError, RecordTooLargeError
 from modeltrail.log.appending import MAX_RECORD_BYTES, check_sizes
-from modeltrail.log.kafka_cluster import Cluster, explain
+from modeltrail.log.kafka_cluster import Cluster, connect, explain
 from modeltrail.log.kafka_reader import KafkaReader
 from modeltrail.log.protocol import LogIdentity, Outgoing, Position
 
@@ -104,8 +105,8 @@ class KafkaLog:
         self.close()
 
     def _send(self, records: Sequence[Outgoing], deadline: float) -> list[tuple[int, int]]:
+        self._cluster.check_identity_when_due(self._identity)
         if self._producer is None:
-            self._cluster.check_identity(self._identity)
             self._producer = self._connect_producer()
         futures = [
             self._producer.send(self._cluster.topic, record.value, record.key, list(record.headers), record.partition)
@@ -122,7 +123,8 @@ class KafkaLog:
         return appended
 
     def _connect_producer(self) -> kafka.KafkaProducer:
-        return kafka.KafkaProducer(
+        return connect(
+            kafka.KafkaProducer,
             **self._cluster.settings,
             acks="all",
             enable_idempotence=True,
@@ -137,8 +139,11 @@ class KafkaLog:
 
     def _give_up_producer(self) -> None:
         producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.close(timeout=CLOSE_TIMEOUT_S if self._closed else 0)
+        if producer is None:
+            return
+        producer._sender.force_close()  # ``close`` alone waits for what it cannot send, then leaves its thread behind
+        with suppress(errors.KafkaError):  # each append has reported its own
+            producer.close(timeout=CLOSE_TIMEOUT_S)
 
     def _too_large(self, records: Sequence[Outgoing]) -> RecordTooLargeError:
         largest = max(len(record.value) for record in records)

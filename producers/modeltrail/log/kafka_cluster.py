@@ -1,6 +1,7 @@
 """One topic as its cluster describes it: its id, its partitions, its bounds; and Kafka's errors in our words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 import kafka
 from kafka import errors
 from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.net.compat import KafkaNetClient
 from kafka.protocol.consumer import IsolationLevel
 
 from modeltrail.errors import (
@@ -23,6 +25,7 @@ from modeltrail.log.protocol import LogIdentity, Position
 CONNECT_TIMEOUT_MS = 10_000
 REQUEST_TIMEOUT_MS = 10_000
 RECONNECT_MAX_MS = 1_000
+IDENTITY_CHECK_MS = 1_000
 CLIENT_ID = "modeltrail"
 
 
@@ -32,6 +35,7 @@ class Cluster:
     def __init__(self, bootstrap: Sequence[str], topic: str, options: Mapping[str, str]) -> None:
         """Connect. Raises LogUnavailableError when no broker answers within CONNECT_TIMEOUT_MS."""
         self.topic = topic
+        self._checked_at = 0.0
         self.name = f"kafka://{','.join(bootstrap)}/{topic}"
         self.settings: dict[str, Any] = {
             "bootstrap_servers": list(bootstrap),
@@ -42,7 +46,7 @@ class Cluster:
             **client_settings(options),
         }
         with self.explained():
-            self.admin = KafkaAdminClient(**self.settings)
+            self.admin = connect(KafkaAdminClient, **self.settings)
 
     def describe(self) -> dict[str, Any]:
         """Return the broker's description of the topic. Raises LogNotFoundError when there is none."""
@@ -76,7 +80,16 @@ class Cluster:
             raise _another_topic(self.name, "was deleted") from error
         if identity.topic_id != expected.topic_id:
             raise _another_topic(self.name, "was deleted and made anew")
+        self._checked_at = time.monotonic()
         return partitions
+
+    def check_identity_when_due(self, expected: LogIdentity) -> None:
+        """Check the identity, unless that was done less than IDENTITY_CHECK_MS ago.
+
+        Kafka's clients address a topic by its name: this is how long one that was made anew may go unnoticed.
+        """
+        if time.monotonic() - self._checked_at >= IDENTITY_CHECK_MS / 1000:
+            self.check_identity(expected)
 
     def start(self, partitions: int) -> Position:
         """Return the first offset still held, per partition."""
@@ -107,9 +120,25 @@ class Cluster:
         self.admin.close()
 
 
+def connect(client: Callable[..., Any], **settings: object) -> Any:
+    """Return ``client(**settings)``; when that fails, end the thread and the sockets it had started already."""
+    started: list[KafkaNetClient] = []
+
+    def start(**given: object) -> KafkaNetClient:
+        started.append(KafkaNetClient(**given))
+        return started[-1]
+
+    try:
+        return client(**settings, kafka_client=start)
+    except BaseException:
+        for each in started:
+            each.close()
+        raise
+
+
 def explain(error: Exception, name: str) -> ModeltrailError:
     """Return the error to raise for what kafka-python reported about the topic at the address ``name``."""
-    what = f"{type(error).__name__}: {error}".removesuffix(": ")
+    what = str(error) or type(error).__name__
     if isinstance(error, errors.UnknownTopicOrPartitionError):
         return LogNotFoundError(f"there is no topic at {name}", remedy="make it: modeltrail topic create")
     if isinstance(error, (errors.AuthorizationError, errors.SaslAuthenticationFailedError)):

@@ -11,10 +11,9 @@ from kafka import errors
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
 from modeltrail.log.cursor import offset_out_of_range
-from modeltrail.log.kafka_cluster import REQUEST_TIMEOUT_MS, Cluster
+from modeltrail.log.kafka_cluster import REQUEST_TIMEOUT_MS, Cluster, connect
 from modeltrail.log.protocol import LogIdentity, Record
 
-IDENTITY_CHECK_MS = 1_000
 POLL_SLICE_MS = 200
 SESSION_TIMEOUT_MS = 15_000
 HEARTBEAT_INTERVAL_MS = 2_000
@@ -31,12 +30,11 @@ class KafkaReader:
         partitions = cluster.check_identity(identity)
         self._cluster = cluster
         self._identity = identity
-        self._checked_at = time.monotonic()
         self._unpositioned: set[int] = set()
         self._assigned_anew = False
         self._closed = False
         with cluster.explained():
-            self._consumer = _connect(cluster, group)
+            self._consumer = _connect_consumer(cluster, group)
             if group is None:
                 self._consumer.assign([kafka.TopicPartition(cluster.topic, p) for p in range(partitions)])
                 self._hold_back(range(partitions))
@@ -67,13 +65,14 @@ class KafkaReader:
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         """Return up to ``max_records`` records; empty after ``wait_ms``, or as soon as the assignment changed.
 
-        At least every IDENTITY_CHECK_MS it asks whether the topic is still the one that was opened.
+        About every IDENTITY_CHECK_MS it asks whether the topic is still the one that was opened.
         """
         if self._closed:
             raise ValueError(f"the reader of {self._cluster.name} was closed")
         deadline = time.monotonic() + wait_ms / 1000
         while True:
-            self._check_identity_when_due()
+            self._cluster.check_identity_when_due(self._identity)
+            self._resume_rejoining()
             slice_ms = min(POLL_SLICE_MS, max(0.0, (deadline - time.monotonic()) * 1000))
             polled = self._poll_once(max_records, slice_ms)
             changed, self._assigned_anew = self._assigned_anew, False
@@ -109,10 +108,15 @@ class KafkaReader:
         offset = self._consumer.position(held, timeout_ms=REQUEST_TIMEOUT_MS)
         raise offset_out_of_range(name, partition, offset, start[partition], end[partition]) from cause
 
-    def _check_identity_when_due(self) -> None:
-        if time.monotonic() - self._checked_at >= IDENTITY_CHECK_MS / 1000:
-            self._cluster.check_identity(self._identity)
-            self._checked_at = time.monotonic()
+    def _resume_rejoining(self) -> None:
+        """Go on with a rebalance that the end of an earlier poll interrupted.
+
+        kafka-python 3.0.12 forgets one that changed metadata began: once the leader has shared out the partitions it
+        sees no need to join, never takes its own share, and sends no heartbeat any more.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining and not coordinator.need_rejoin():
+            coordinator.request_rejoin()
 
     def _hold_back(self, partitions: Iterable[int]) -> None:
         """Deliver nothing of ``partitions`` until their owner says where to start."""
@@ -138,8 +142,9 @@ class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka
         self._reader._hold_back(held.partition for held in assigned)
 
 
-def _connect(cluster: Cluster, group: str | None) -> kafka.KafkaConsumer:
-    return kafka.KafkaConsumer(
+def _connect_consumer(cluster: Cluster, group: str | None) -> kafka.KafkaConsumer:
+    return connect(
+        kafka.KafkaConsumer,
         **cluster.settings,
         group_id=group,
         auto_offset_reset="none",  # a position that is not in the log is an error, never a jump

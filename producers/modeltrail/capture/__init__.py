@@ -1,0 +1,1 @@
+"""What surrounds a run: its commit, command line, seeds, software and hardware. Each module reads one of them."""

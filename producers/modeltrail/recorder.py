@@ -1,0 +1,131 @@
+"""One process's recorder: where its runs write to, and what they share (environment, caches, background threads).
+
+It is made once per process from the configuration, by ``active``; nothing here reads the environment variables again.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from modeltrail_schemas.event import Environment
+
+from modeltrail.background import Background
+from modeltrail.capture.environment import EnvironmentMarkers, capture_environment
+from modeltrail.config import Config
+from modeltrail.datasets.files import DigestCache
+from modeltrail.launch import Launch, read_launch
+
+MAX_HASHING_THREADS = 4
+
+
+class NoteTaker(Protocol):
+    """What takes notes: ``modeltrail.emitter.Emitter``, or ``Silence``."""
+
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
+        """Keep a note."""
+
+    def flush(self, timeout_ms: int) -> bool:
+        """Wait until what was kept is in the log; return whether it is."""
+
+
+class Silence:
+    """Takes no notes: what a run writes to when nothing can be recorded. Training goes on."""
+
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
+        """Drop the note."""
+
+    def flush(self, timeout_ms: int) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Return False: nothing is in the log."""
+        return False
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What of its process a run records, read once at the edge. ``script`` is the program; None in a notebook."""
+
+    environ: Mapping[str, str]
+    arguments: tuple[str, ...]
+    folder: Path
+    script: Path | None
+    launch: Launch
+
+    @classmethod
+    def of_this_process(cls) -> "Surroundings":
+        """Read them from this process."""
+        script = getattr(sys.modules.get("__main__"), "__file__", None)
+        environ = dict(os.environ)
+        return cls(
+            environ=environ,
+            arguments=tuple(sys.orig_argv if sys.orig_argv else sys.argv),
+            folder=Path.cwd(),
+            script=Path(script).absolute() if script else None,
+            launch=read_launch(environ, parent=_parent_process()),
+        )
+
+
+@dataclass
+class Recorder:
+    """What the runs of this process share. ``is_silent`` when nothing can be recorded."""
+
+    config: Config
+    notes: NoteTaker
+    surroundings: Surroundings
+    hashing: Background = field(default_factory=lambda: Background(MAX_HASHING_THREADS))
+    capturing: Background = field(default_factory=lambda: Background(1))
+    _ordinals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _environment: tuple[Environment, int] | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether notes lead nowhere."""
+        return isinstance(self.notes, Silence)
+
+    @property
+    def digests(self) -> DigestCache:
+        """Return the cache of file digests in the home."""
+        return DigestCache(self.config.home / "cache")
+
+    @property
+    def described_environments(self) -> EnvironmentMarkers:
+        """Return what this log has already been told of environments."""
+        return EnvironmentMarkers(self.config.home / "environments", self.config.log)
+
+    def next_ordinal(self, base: str, job: str) -> int:
+        """Return how many runs of ``job`` under ``base`` were started before, and count one more."""
+        with self._lock:
+            ordinal = self._ordinals[base, job]
+            self._ordinals[base, job] += 1
+        return ordinal
+
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
+        """Keep a note."""
+        self.notes.emit(note, durable=durable, rank=self.surroundings.launch.rank)
+
+    def environment(self) -> tuple[Environment, int]:
+        """Return the environment and how many values in it were redacted; it is captured once per process."""
+        if self._environment is None:
+            self._environment = capture_environment(self.surroundings.environ)
+        return self._environment
+
+
+def time_left_s(deadline_s: float) -> float:
+    """Return the seconds until ``deadline_s`` of the monotonic clock, none below zero."""
+    return max(deadline_s - time.monotonic(), 0.0)
+
+
+def _parent_process() -> str:
+    """Return what names the parent process once and for all: host, id and start; empty where it cannot be learnt."""
+    parent = os.getppid()
+    try:
+        started = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+    return f"{socket.gethostname()}:{parent}:{started}"
