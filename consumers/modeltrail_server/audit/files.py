@@ -66,10 +66,14 @@ class Store:
         self._files = files
         self._durable_folders: set[Path] = set()
 
-    def open(self) -> None:
-        """Make the folder where missing and clear what a crash left in scratch."""
+    def make(self) -> None:
+        """Make the folder where missing."""
         with _explained(self.folder):
             self._make_folders(self._scratch)
+
+    def clear(self) -> None:
+        """Remove what a crash left in scratch. Only for whoever holds the lock: it may be somebody's work."""
+        with _explained(self.folder):
             for left in sorted(self._scratch.iterdir()):
                 self._files.unlink(left)
 

@@ -122,8 +122,11 @@ def test_a_second_auditor_is_told_who_the_first_is(tmp_path: Path) -> None:
     try:
         assert first.stdout is not None
         assert first.stdout.readline() == "open\n"
+        at_work = tmp_path / "0" / "tmp" / "7"
+        at_work.touch()
         with pytest.raises(audit.AuditorRunningError, match=f"pid {first.pid}\\)") as refused:
             go_on(tmp_path, RECORDS[10:20])
+        assert at_work.exists()
         assert str(first.pid) in refused.value.remedy
     finally:
         first.kill()

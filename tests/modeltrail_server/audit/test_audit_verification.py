@@ -309,6 +309,13 @@ def test_a_missing_checkpoint_is_named(damaged: Damaged) -> None:
     assert damaged.fault()[:2] == ("deleted", "checkpoint")
 
 
+def test_a_file_that_cannot_be_read_is_an_error_and_no_verdict(damaged: Damaged) -> None:
+    damaged.path("tile/0/000").unlink()
+    damaged.path("tile/0/000").mkdir()
+    with pytest.raises(audit.AuditError, match="tile/0/000 cannot be read"):
+        audit.verify(damaged.folder)
+
+
 def test_a_folder_without_a_log_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(audit.AuditError, match="no audit log") as refused:
         audit.verify(tmp_path / "nothing")
