@@ -6,6 +6,7 @@ Nothing here knows that it is watched by a demo. The calls to modeltrail are all
 from pathlib import Path
 
 import joblib
+import modeltrail
 import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.datasets import load_breast_cancer
@@ -13,8 +14,6 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
-
-import modeltrail
 
 SEED = 7
 MODELS: dict[str, type[ClassifierMixin]] = {

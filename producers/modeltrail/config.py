@@ -13,7 +13,7 @@ from modeltrail.errors import ConfigurationError
 
 HOME_NAME = ".modeltrail"
 CONFIG_NAME = "config.toml"
-_SETTINGS = ("log", "database", "audit")
+_SETTINGS = ("log", "database", "audit", "max_spool_bytes")
 MAX_SPOOL_BYTES = 1024**3
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
@@ -23,7 +23,8 @@ class Config:
     """Where things are. ``home`` need not exist yet: whoever writes first makes it.
 
     ``log`` is ``kafka://HOST:PORT[,HOST:PORT]/TOPIC`` or the path of an embedded log; ``database`` a SQLAlchemy
-    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL).
+    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL);
+    ``max_spool_bytes`` what may wait in the home to be sent.
     """
 
     home: Path
@@ -65,7 +66,14 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
         database=setting("database", f"sqlite:///{home / 'read-model.db'}"),
         audit=Path(setting("audit", str(home / "audit"))).expanduser(),
         log_options=MappingProxyType(log_options),
+        max_spool_bytes=_bytes("max_spool_bytes", setting("max_spool_bytes", str(MAX_SPOOL_BYTES))),
     )
+
+
+def _bytes(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise ConfigurationError(f"{name} is no number of bytes: {text!r}", remedy="write digits only")
+    return int(text)
 
 
 def _read_file(path: Path) -> dict[str, dict[str, str]]:

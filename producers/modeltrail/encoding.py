@@ -1,7 +1,7 @@
-"""Notes to records of the log. Imports fastavro: for the sender and the command line, never for the caller's thread."""
+"""Notes to records of the log. Imports fastavro: for the sender and the command line, not for the caller's thread."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from modeltrail_schemas.codec import decode, encode
 from modeltrail_schemas.event import Gap, Kind, LineageEvent
@@ -17,7 +17,11 @@ ENTROPY_BYTES = 8
 def encode_notes(notes: Sequence[Note]) -> list[Outgoing]:
     """Return the records that the notes become, in order. A note that cannot be an event becomes a gap."""
     records: list[Outgoing] = []
-    for group in coalesce(notes):
+    try:
+        groups = coalesce(notes)
+    except (TypeError, ValueError, AttributeError):  # a field of the wrong shape: find it by taking them singly
+        groups = [[note] for note in notes]
+    for group in groups:
         try:
             records.append(record_of(event_of(group, _new_id)))
         except InvalidEventError:
@@ -52,21 +56,20 @@ def _record_or_gap(note: Note) -> Outgoing:
     try:
         return record_of(event_of([note], _new_id))
     except InvalidEventError as error:
-        return record_of(event_of([gap_in_place_of(note, str(error))], _new_id))
+        return record_of(event_of([_gap_in_place_of(note, str(error))], _new_id))
 
 
-def gap_in_place_of(note: Note, reason: str) -> Note:
+def _gap_in_place_of(note: Note, reason: str) -> Note:
     """Return the note that says that ``note`` could not become an event."""
-    emitter, run_id = note.fields.get("emitter", {}), note.fields.get("run_id", "")
-    sequence = emitter.get("sequence", 0)
+    run_id = note.fields.get("run_id", "")
     gap = gap_note(
         run_id if isinstance(run_id, str) and run_id.isprintable() else "",
         reason=reason.encode("ascii", "backslashreplace").decode("ascii"),
         lost=1,
-        first_sequence=sequence,
-        last_sequence=sequence,
+        first_sequence=note.sequence,
+        last_sequence=note.sequence,
     )
-    return Note(gap | {"event_time_ns": note.time_ns, "emitter": emitter}, 0)
+    return Note(gap | {"event_time_ns": note.time_ns, "emitter": note.fields.get("emitter", {})}, 0)
 
 
 def _new_id(event_time_ns: int) -> bytes:
@@ -79,6 +82,3 @@ def _key(event: LineageEvent) -> bytes:
         named = next(iter((*event.subjects, *event.outputs, *event.inputs)), None)
         text = named.unversioned.format() if named is not None else ""
     return text.encode("utf-8", "surrogatepass")
-
-
-EncodeNotes = Callable[[Sequence[Note]], list[Outgoing]]

@@ -51,6 +51,11 @@ class Note:
         """Return when the note was written, in nanoseconds since 1970."""
         return int(self.fields.get("event_time_ns", 0))
 
+    @property
+    def sequence(self) -> int:
+        """Return the note's place among those of its emitter."""
+        return int(self.fields.get("emitter", {}).get("sequence", 0))
+
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=lambda value: _plain(value))
 
@@ -102,6 +107,7 @@ def coalesce(
             # What others said before a declaration or the end of a run stays before it.
             latest.clear()
         groups.append(_Group(note))
+        latest.pop(key, None)
         if _is_open_ended(note):
             latest[key] = groups[-1]
     return [group.notes for group in groups]
@@ -113,10 +119,10 @@ def event_of(group: list[Note], new_id: NewId) -> LineageEvent:
     Raises InvalidEventError when a note has a field that no event has, or a value of the wrong shape.
     """
     merged: Fields = {}
-    for note in group:
-        _merge(merged, note.fields)
-    merged["event_id"] = merged.get("event_id") or new_id(group[0].time_ns)
     try:
+        for note in group:
+            _merge(merged, note.fields)
+        merged["event_id"] = merged.get("event_id") or new_id(group[0].time_ns)
         return loader(LineageEvent)(_complete(LineageEvent)(merged))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InvalidEventError(f"a note cannot become an event: {error}") from error

@@ -16,6 +16,7 @@ from itertools import pairwise
 REDACTED = "[redacted]"
 MIN_RANDOM_CHARACTERS = 32
 
+# Each can begin only once in a run of its own characters: otherwise hostile text would take quadratic time.
 _KNOWN = re.compile(
     "|".join(
         (
@@ -29,7 +30,7 @@ _KNOWN = re.compile(
             r"\bhooks\.slack\.com/services/[A-Za-z0-9/]{20,}",
             r"\bAIza[A-Za-z0-9_-]{35}",
             r"\bya29\.[A-Za-z0-9_-]{20,}",
-            r"\bsk-(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Z])[A-Za-z0-9_-]{20,}",
+            r"(?<![A-Za-z0-9_-])sk-(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Z])[A-Za-z0-9_-]{20,}",
             r"\bhf_[A-Za-z0-9]{30,}",
             r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
             r"\bnpm_[A-Za-z0-9]{36}",
@@ -37,123 +38,49 @@ _KNOWN = re.compile(
             r"\bdapi[0-9a-f]{32}\b",
             r"\bdop_v1_[0-9a-f]{40,}",
             r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
-            r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
+            r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
         )
     ),
     re.DOTALL,
 )
-_AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"']*[0-9=])([A-Za-z0-9._~+/=-]{12,})")
-_URL_PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^\s/:@\"'?#]*):([^\s/@\"']+)@")
+_AUTHORIZATION = re.compile(
+    r"\b([Bb]earer|BEARER|[Bb]asic|BASIC)(\s+)(?=[^\s\"']*[0-9=])(?=[^\s\"']*[A-Z]|[^\s\"']{24})([A-Za-z0-9._~+/=-]{12,})"
+)
+_URL_PASSWORD = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*://)([^\s/:@\"'?#]*):([^\s/@\"']+)@")
 _URL_TOKEN = re.compile(r"(https?://)([A-Za-z0-9_-]{16,})@")
 _URL_USER_INFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/@\s]+)@")
 _ASSIGNMENT = re.compile(
-    r"(?P<name>[A-Za-z_][\w.-]*)(?P<between>[\"']?(?P<before>\s*)(?:=>|:=|=|:)(?P<after>\s*))"
+    r"(?<![\w.-])(?P<name>(?=[\w.-]*(?i:pass|pwd|secret|credential|key|token|sig|auth))-*[A-Za-z_][\w.-]*)"
+    r"(?P<between>[\"']?(?P<before>\s*)(?:=>|:=|=|:)(?P<after>\s*))"
     r"(?:(?P<quote>[\"'])(?P<quoted>[^\"'\n]{3,})(?P=quote)|(?P<bare>[^\s\"',;&(){}\[\]<>]{6,})(?P<next>[(\[]?))"
 )
 _RANDOM = re.compile(r"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9_+-]{32,}={0,2}(?![A-Za-z0-9_+/=-])|"
                      r"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9+/]{40}(?![A-Za-z0-9_+/=-])")  # fmt: skip
-_DIGEST_BEFORE = re.compile(r"(?i)(?:sha|md|blake)[0-9a-z_]*[-:=]$")
+_DIGEST_BEFORE = re.compile(r"(?i)(?:sha|md|blake)[0-9a-z_]*[:=]$")
+_DIGEST_LABEL = re.compile(r"(?i)(?:sha|md|blake)[0-9a-z_]*-")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F-]+")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-_SECRET_WORDS = frozenset(
-    {
-        "password",
-        "passwd",
-        "passphrase",
-        "passwort",
-        "pwd",
-        "secret",
-        "secrets",
-        "credential",
-        "credentials",
-        "apikey",
-        "authtoken",
-        "accesskey",
-        "secretkey",
-        "privatekey",
-        "authorization",
-    }
-)
-_KEYS = frozenset(
-    {
-        "api",
-        "access",
-        "secret",
-        "private",
-        "account",
-        "encryption",
-        "signing",
-        "shared",
-        "auth",
-        "master",
-        "service",
-        "sas",
-    }
-)
-_HARMLESS_TOKENS = frozenset(
-    {
-        "pad",
-        "eos",
-        "bos",
-        "unk",
-        "sep",
-        "cls",
-        "mask",
-        "special",
-        "start",
-        "end",
-        "stop",
-        "next",
-        "first",
-        "last",
-        "image",
-        "prefix",
-        "suffix",
-        "decoder",
-        "max",
-        "min",
-        "num",
-        "per",
-        "begin",
-        "of",
-        "vocab",
-        "word",
-        "sub",
-        "forced",
-        "separator",
-    }
-)
-_ABOUT_A_SECRET = frozenset(
-    {
-        "file",
-        "path",
-        "name",
-        "env",
-        "variable",
-        "url",
-        "uri",
-        "length",
-        "len",
-        "policy",
-        "count",
-        "size",
-        "type",
-        "id",
-        "field",
-        "column",
-        "prompt",
-        "class",
-        "ttl",
-        "expiry",
-        "hint",
-        "manager",
-        "store",
-    }
-)
-_NOT_A_VALUE = frozenset(
-    {"none", "null", "true", "false", "str", "string", "bytes", "optional", "required", "prompt", "self"}
-)
+_SECRET_WORDS = frozenset({
+    "password", "passwd", "passphrase", "passwort", "pwd", "secret", "secrets", "credential", "credentials",
+    "apikey", "authtoken", "accesskey", "secretkey", "privatekey", "authorization"
+})  # fmt: skip
+_KEYS = frozenset({
+    "api", "access", "secret", "private", "account", "encryption", "signing", "shared", "auth", "master", "service",
+    "sas"
+})  # fmt: skip
+_HARMLESS_TOKENS = frozenset({
+    "pad", "eos", "bos", "unk", "sep", "cls", "mask", "special", "start", "end", "stop", "next", "first", "last",
+    "image", "prefix", "suffix", "decoder", "max", "min", "num", "per", "begin", "of", "vocab", "word", "sub",
+    "forced", "separator"
+})  # fmt: skip
+_ABOUT_A_SECRET = frozenset({
+    "file", "path", "name", "env", "variable", "url", "uri", "length", "len", "policy", "count", "size", "type",
+    "id", "field", "column", "prompt", "class", "ttl", "expiry", "hint", "manager", "store"
+})  # fmt: skip
+_NOT_A_VALUE = frozenset({
+    "none", "null", "true", "false", "str", "string", "bytes", "optional", "required", "prompt", "self"
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +134,10 @@ def redact_text(text: str) -> tuple[str, int]:
 
     def random(match: re.Match[str]) -> str:
         nonlocal count
-        if not looks_random(match[0]) or _DIGEST_BEFORE.search(text_now[: match.start()][-16:]):
+        is_digest = _DIGEST_LABEL.match(match[0]) or _DIGEST_BEFORE.search(
+            match.string, max(match.start() - 16, 0), match.start()
+        )
+        if is_digest or not looks_random(match[0]):
             return match[0]
         count += 1
         return REDACTED

@@ -19,7 +19,7 @@ from modeltrail.log.protocol import Log, Outgoing
 from modeltrail.spool.draining import Place, SpoolDrain
 from modeltrail.spool.layout import spool_folders, spool_root
 from modeltrail.spool.outbox import Batch
-from modeltrail.spool.ownership import Ownership, adopt
+from modeltrail.spool.ownership import Ownership, adopt, remove_unfinished
 
 LINGER_S = 0.5
 ADOPTION_INTERVAL_S = 10.0
@@ -52,6 +52,7 @@ class LogConnection:
         """Append; return whether the log has the records now. Raises RecordTooLargeError, nothing else of a log's."""
         try:
             if self._log is None:
+                _quieten_client()
                 self._log = open_log(self._config.log, options=self._config.log_options)
             self._log.append(records, timeout_ms=timeout_ms)
         except RecordTooLargeError:
@@ -78,14 +79,21 @@ class LogConnection:
                 error.remedy if isinstance(error, ModeltrailError) and error.remedy else "nothing needs doing now"
             )
             _LOGGER.warning(
-                "the log cannot be reached: %s (%s). Recording goes on in %s and is sent when the log answers",
+                "the log cannot be reached: %s%s. Recording goes on in %s and is sent when the log answers",
                 error,
-                remedy,
+                f" ({remedy})" if remedy else "",
                 spool_root(self._config.home),
             )
         backoff_s = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
         self._retry_at = time.monotonic() + backoff_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
         self._failures += 1
+
+
+def _quieten_client() -> None:
+    """Keep kafka-python from telling the user of each attempt, unless its logger was set up on purpose."""
+    logger = logging.getLogger("kafka")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)
 
 
 def send_batch(connection: LogConnection, drain: SpoolDrain, batch: Batch) -> bool:
@@ -118,6 +126,7 @@ class Sender:
     def __init__(self, config: Config, ownership: Ownership, written: Callable[[], Place]) -> None:
         self._config = config
         self._connection = LogConnection(config)
+        self._written = written
         self._own = SpoolDrain(ownership, written=written)
         self._adopted: list[SpoolDrain] = []
         self._adopt_at = 0.0
@@ -126,7 +135,6 @@ class Sender:
         self._progress = threading.Condition()
         self._rounds_wanted = self._rounds_done = 0
         self._reported_fault = False
-        self._ended = False
 
     def run(self) -> None:
         """Drain until ``stop``; what is left stays in the spool."""
@@ -146,55 +154,82 @@ class Sender:
         self._connection.close()
         for drain in (self._own, *self._adopted):
             drain.close()
-        self._ended = True
 
-    def wait_for(self, place: Place, deadline: float, *, give_up_when_failing: bool = False) -> bool:
-        """Wait until the log has what was written up to ``place``; return whether it has, at ``deadline`` at the latest.
+    @property
+    def acknowledged(self) -> Place:
+        """Return the place in the own spool up to which the log has it."""
+        return self._own.place
 
-        With ``give_up_when_failing`` a failed attempt made since the call ends the wait.
+    def wait_for(self, place: Place, deadline: float, *, max_silence_s: float | None = None) -> bool:
+        """Wait until the log has the own spool up to ``place``; return whether it has, at the latest at ``deadline``.
+
+        With ``max_silence_s`` the wait ends when an attempt fails, or when nothing was acknowledged for that long.
         """
         with self._progress:
             self._rounds_wanted += 1
-            wanted = self._rounds_wanted
+            wanted, heard_at, seen = self._rounds_wanted, time.monotonic(), self._own.place
             self._wake.set()
             while self._own.place < place:
-                if give_up_when_failing and self._rounds_done >= wanted and self._connection.is_failing:
+                now = time.monotonic()
+                if self._own.place != seen:
+                    seen, heard_at = self._own.place, now
+                until = deadline
+                if max_silence_s is not None:
+                    until = min(deadline, heard_at + max_silence_s)
+                    if self._rounds_done >= wanted and self._connection.is_failing:
+                        return False
+                if now >= until:
                     return False
-                if not self._progress.wait(max(0.0, deadline - time.monotonic())) and time.monotonic() >= deadline:
-                    return self._own.place >= place
+                self._progress.wait(until - now)
             return True
 
-    def has_all(self, place: Place) -> bool:
-        """Return whether the thread ended and the log has everything up to ``place``."""
-        return self._ended and self._own.place >= place
-
     def stop(self) -> None:
-        """Ask the thread to end after one more round."""
+        """Ask the thread to end after one more round, in which it looks after dead processes' spools too."""
         self._adopt_at = 0.0
         self._stopping = True
         self._wake.set()
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: close the locks of adopted spools, which are the parent's."""
+        for drain in self._adopted:
+            drain.ownership.release()
+
     def _round(self) -> None:
-        self._drain(self._own)
+        """Send what was written when the round began: what comes meanwhile is merged into the next round's events."""
+        self._drain(self._own, until=self._written())
         if self._connection.is_failing:
             return
         if time.monotonic() >= self._adopt_at:
             self._adopt()
         for drain in list(self._adopted):
-            self._drain(drain)
-            if drain.finished:
-                drain.close()
-                self._adopted.remove(drain)
+            self._drain_adopted(drain)
 
-    def _drain(self, drain: SpoolDrain) -> None:
-        while (batch := drain.next_batch()) is not None and send_batch(self._connection, drain, batch):
+    def _drain(self, drain: SpoolDrain, *, until: Place | None = None) -> None:
+        while until is None or drain.place < until:
+            batch = drain.next_batch()
+            if batch is None or not send_batch(self._connection, drain, batch):
+                return
             with self._progress:
                 self._progress.notify_all()
 
+    def _drain_adopted(self, drain: SpoolDrain) -> None:
+        """Drain the spool of a dead process; one that cannot be read is let go, and tried again later."""
+        try:
+            self._drain(drain)
+            is_done = drain.finished
+        except Exception as error:  # noqa: BLE001 - one spool's fault is no other's
+            self._report(error)
+            is_done = True
+        if is_done:
+            drain.close()
+            self._adopted.remove(drain)
+
     def _adopt(self) -> None:
         self._adopt_at = time.monotonic() + ADOPTION_INTERVAL_S
-        for folder in spool_folders(spool_root(self._config.home)):
-            if (ownership := adopt(folder)) is not None:
+        root = spool_root(self._config.home)
+        remove_unfinished(root)
+        for folder in spool_folders(root):
+            if (ownership := adopt(folder, log=self._config.log)) is not None:
                 self._adopted.append(SpoolDrain(ownership))
 
     def _report(self, error: Exception) -> None:

@@ -6,8 +6,7 @@ document the routing fields and the document travel; the other fields are read f
 """
 
 import struct
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields
 from functools import cache
 from io import BytesIO
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from modeltrail_schemas.errors import InvalidEventError
 from modeltrail_schemas.event import LineageEvent, Routing
 from modeltrail_schemas.openlineage.reading import with_details
 from modeltrail_schemas.records import loader
-from modeltrail_schemas.surrogates import encodable
+from modeltrail_schemas.surrogates import encodable_fields
 from modeltrail_schemas.versions import SchemaVersion, current_version, find_version
 
 MARKER = b"\xc3\x01"
@@ -41,7 +40,7 @@ def encode(event: LineageEvent) -> bytes:
         try:
             return header + encode_record(travelling)
         except UnicodeEncodeError:
-            return header + encode_record(_encodable(travelling))
+            return header + encode_record(encodable_fields(travelling))
     except (ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
         raise InvalidEventError(f"the event cannot be encoded: {error}") from error
 
@@ -78,19 +77,6 @@ def _current_encoder() -> tuple[bytes, Encode]:
 def _without_details(event: LineageEvent) -> LineageEvent:
     """Return the routing fields and the document alone."""
     return LineageEvent(**{name: getattr(event, name) for name in _ROUTING_FIELDS}, document=event.document)
-
-
-def _encodable(value: Any) -> Any:
-    """Return ``value`` with each string in it made one that UTF-8 can carry; names encode themselves."""
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, tuple):
-        return tuple(_encodable(item) for item in value)
-    if isinstance(value, Mapping):
-        return {encodable(key): encodable(item) for key, item in value.items()}
-    if is_dataclass(value) and not hasattr(value, "parse"):
-        return replace(value, **{field.name: _encodable(getattr(value, field.name)) for field in fields(value)})  # type: ignore[type-var]
-    return value
 
 
 def _read(message: bytes, writer: Any, reader: Any, record_type: type[T]) -> tuple[T, int]:

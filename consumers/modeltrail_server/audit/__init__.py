@@ -32,7 +32,7 @@ from modeltrail_server.audit.leaf import decode as decode_leaf
 from modeltrail_server.audit.note import VerifierKey
 from modeltrail_server.audit.proofs import Proven
 from modeltrail_server.audit.proofs import check as check_proof
-from modeltrail_server.audit.reading import LogFiles, authentic_records, find_bundle
+from modeltrail_server.audit.reading import LogFiles, authentic_records, find_first
 from modeltrail_server.audit.tlog import TILE_WIDTH, Tile
 from modeltrail_server.audit.verification import PartitionReport, Report, partitions_of, verify
 
@@ -122,7 +122,7 @@ def read_records(
     """
     files = LogFiles(folder, partition)
     head = files.read_checkpoint(verifier_key or read_key_of(folder))
-    first = find_bundle(files, head, start) if start else 0
+    first = find_first(files, head, start)
     for _, record in authentic_records(files, head, first=first):
         if record.offset >= start:
             yield record

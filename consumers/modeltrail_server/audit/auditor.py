@@ -20,8 +20,8 @@ from modeltrail_server.audit.checkpoint import Checkpoint, origin_of, sign_check
 from modeltrail_server.audit.errors import AuditError, AuditorRunningError, FaultKind
 from modeltrail_server.audit.files import Files, Store
 from modeltrail_server.audit.keys import publish_verifier
-from modeltrail_server.audit.note import Note, SignerKey
-from modeltrail_server.audit.reading import LogFiles
+from modeltrail_server.audit.note import SignerKey
+from modeltrail_server.audit.reading import LogFiles, read_edges
 from modeltrail_server.audit.segments import (
     FrameError,
     SegmentReader,
@@ -55,6 +55,7 @@ class Auditor:
         """Name the log; nothing is touched before ``open``."""
         self.partition = partition
         self.origin = origin_of(signer.name, identity, partition)
+        self._key = signer.verifier
         self._signer = signer.renamed(self.origin)
         self._files = LogFiles(folder, partition)
         self._disk = files or Files()
@@ -191,17 +192,13 @@ class Auditor:
             publish_verifier(folder, layout.VERIFIER_KEY, self._signer.verifier, self._disk)
             self._store.replace(layout.CHECKPOINT, sign_checkpoint(self.head, self._signer))
             return
-        self._require_origin((folder / layout.CHECKPOINT).read_bytes())
-        self.head = self._files.read_checkpoint(self._signer.verifier)
-        if root(self.head.size, self._files) != self.head.root:
-            raise self._files.fault(
-                FaultKind.CHANGED, layout.CHECKPOINT, "the last tiles do not lead to the signed root"
-            )
+        self.head = self._read_own_head()
+        edges = read_edges(self._files, self.head)
         if not self.head.size:
             return
         levels = [bytearray() for _ in range(self.head.size.bit_length() // TILE_HEIGHT + 1)]
-        for tile in edge(self.head.size):
-            levels[tile.level] += self._files.read_tile(tile)
+        for level, hashes in edges.items():
+            levels[level] += hashes
         index, width = divmod(self.head.size - 1, TILE_WIDTH)
         last = Tile(0, index, width + 1)
         entries, surplus = self._files.read_entries(last)
@@ -215,13 +212,14 @@ class Auditor:
         self.next_offset = leaf.decode(entries[-1]).offset + 1
         self._recover_segment()
 
-    def _require_origin(self, note: bytes) -> None:
-        origin = Note.parse(note).text.split("\n", 1)[0]
-        if origin != self.origin:
+    def _read_own_head(self) -> Checkpoint:
+        head = self._files.read_checkpoint(self._key)
+        if head.origin != self.origin:
             raise LogIdentityError(
-                f"the audit log in {self._store.folder} is of {origin}; the log now read is {self.origin}",
+                f"the audit log in {self._store.folder} is of {head.origin}; the log now read is {self.origin}",
                 remedy="keep that folder as the record of the old topic, and audit the new one into another folder",
             )
+        return head
 
     def _recover_segment(self) -> None:
         """Find where the signed records end in the last segment."""

@@ -22,14 +22,17 @@ OnPublish = Callable[[int, Checkpoint], None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much a round takes and how long it may wait. A round ends at the first bound that is met."""
+    """How much a round takes and how long it may wait. A round ends at the first bound that is met.
+
+    ``max_idle_polls`` ends a run ``once`` whose end never comes: the log's last offsets may hold no record.
+    """
 
     max_records: int = 16_384
     max_bytes: int = 64 * 1024 * 1024
     publish_interval_ms: int = 1_000
     wait_ms: int = 200
     retry_ms: int = 1_000
-    idle_polls_at_end: int = 3
+    max_idle_polls: int = 50
 
 
 def write_schemas(folder: Path, schemas: Mapping[str, bytes], *, files: Files | None = None) -> None:
@@ -106,7 +109,7 @@ class _Following:
                     self._publish()
                 if end is not None:
                     reached = all(auditor.next_offset >= end[number] for number, auditor in self.auditors.items())
-                    if reached or idle_polls >= self._pace.idle_polls_at_end:
+                    if reached or idle_polls >= self._pace.max_idle_polls:
                         break
             self._publish()
         finally:
@@ -126,7 +129,7 @@ class _Following:
                 read = True
                 self._pending_bytes += sum([len(record.value) for record in fresh])
                 self.auditors[partition].append(fresh)
-        return read or bool(self._anchors)
+        return read
 
     def _position(self, reader: Reader, partition: int) -> None:
         """Seek to the last audited record, to see that the log still holds it as it was."""

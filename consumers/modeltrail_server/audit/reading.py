@@ -124,18 +124,23 @@ class _Walk:
         return data
 
 
+def read_edges(files: LogFiles, head: Checkpoint) -> dict[int, bytes]:
+    """Return the partial tiles by level, proved to lead to the signed root. Raises AuditDamagedError."""
+    edges = {tile.level: files.read_tile(tile) for tile in edge(head.size)}
+    right = b""
+    for hashes in edges.values():
+        right = fold(hashes + right)
+    if (right or EMPTY_ROOT) != head.root:
+        raise diagnosis.unsigned_root(files, head, edges)
+    return edges
+
+
 def authentic_tiles(files: LogFiles, head: Checkpoint, *, first: int = 0) -> Iterator[tuple[Tile, bytes]]:
     """Yield the level 0 tiles from tile ``first`` on, each proved to be under the signed root.
 
     Raises AuditDamagedError naming the tile that is not.
     """
-    edges = {tile.level: files.read_tile(tile) for tile in edge(head.size)}
-    right = b""
-    for level in sorted(edges):
-        right = fold(edges[level] + right)
-    if (right or EMPTY_ROOT) != head.root:
-        raise diagnosis.unsigned_root(files, head, edges)
-    walk = _Walk(files, head.size, edges)
+    walk = _Walk(files, head.size, read_edges(files, head))
     for index in range(first, -(-head.size // TILE_WIDTH)):
         yield Tile(0, index, min(TILE_WIDTH, head.size - index * TILE_WIDTH)), walk.hashes(0, index)
 
@@ -241,6 +246,16 @@ class _Segments:
                 self._reader.record()
         except FrameError as error:
             raise diagnosis.damaged_frame(self._files, self.name, index, offset, error) from error
+
+
+def find_first(files: LogFiles, head: Checkpoint, offset: int) -> int:
+    """Return a bundle to read from for everything at and after ``offset``, proved not to be too late a one."""
+    first = max(0, find_bundle(files, head, offset) - 1)
+    if first:
+        _, entries = next(authentic_entries(files, head, first=first))
+        if decode_leaf(entries[0]).offset > offset:
+            return 0  # a bundle lied to the search; reading from the start will find which
+    return first
 
 
 def find_bundle(files: LogFiles, head: Checkpoint, offset: int) -> int:

@@ -92,13 +92,14 @@ def verify(
     except KeyFileError as error:
         fault = Fault(FaultKind.CHANGED, layout.VERIFIER_KEY, str(error))
         return Report(folder, None, pinned_key=False, folder_fault=fault)
-    folder_fault, uncovered = None, []
+    folder_fault, uncovered, pinned = None, [], []
     try:
+        pinned = [_read_pin(pin, key) for pin in pins]
         uncovered = _check_folder(folder, key)
     except AuditDamagedError as error:
         folder_fault = error.fault
-    reports = tuple(_verify_partition(LogFiles(folder, each), key, pins, on_progress) for each in partitions)
-    folder_fault = folder_fault or _missing_partition(key, pins, reports)
+    reports = tuple(_verify_partition(LogFiles(folder, each), key, pinned, on_progress) for each in partitions)
+    folder_fault = folder_fault or _missing_log(pinned, reports)
     return Report(folder, key, verifier_key is not None, reports, folder_fault, tuple(uncovered))
 
 
@@ -111,16 +112,15 @@ def partitions_of(folder: Path) -> list[int]:
 
 
 def _verify_partition(
-    files: LogFiles, key: VerifierKey, pins: Sequence[Path], on_progress: OnProgress | None
+    files: LogFiles, key: VerifierKey, pinned: Sequence[Checkpoint], on_progress: OnProgress | None
 ) -> PartitionReport:
     head, fault, seen = None, None, _Seen()
     try:
         head = files.read_checkpoint(key)
         _check_log_key(files, key, head)
-        for pin in pins:
-            pinned = read_pin(pin, key)
-            if pinned.origin == head.origin:
-                require_descent(files, head, pinned)
+        for pin in pinned:
+            if pin.origin == head.origin:
+                require_descent(files, head, pin)
         for index, record in authentic_records(files, head):
             seen.records = index + 1
             seen.payload_bytes += len(record.value)
@@ -134,8 +134,6 @@ def _verify_partition(
         seen.uncovered = list(_check_beside(files, head, seen.segments))
     except AuditDamagedError as error:
         fault = error.fault
-    except NoteError as error:
-        fault = Fault(FaultKind.FORGED, "a pin", str(error))
     return PartitionReport(
         files.partition,
         head,
@@ -148,17 +146,21 @@ def _verify_partition(
     )
 
 
-def _missing_partition(key: VerifierKey, pins: Sequence[Path], reports: Sequence[PartitionReport]) -> Fault | None:
+def _read_pin(path: Path, key: VerifierKey) -> Checkpoint:
+    try:
+        return read_pin(path, key)
+    except NoteError as error:
+        raise AuditDamagedError(Fault(FaultKind.FORGED, str(path), str(error))) from error
+
+
+def _missing_log(pinned: Sequence[Checkpoint], reports: Sequence[PartitionReport]) -> Fault | None:
     """Return the fault of a pinned log that is not in the folder at all."""
-    origins = {report.head.origin for report in reports if report.head is not None}
-    damaged = any(report.head is None for report in reports)
-    for pin in pins:
-        try:
-            pinned = read_pin(pin, key)
-        except NoteError as error:
-            return Fault(FaultKind.FORGED, str(pin), str(error))
-        if pinned.origin not in origins and not damaged:
-            return Fault(FaultKind.DELETED, pinned.origin, "this log was pinned, and is not in the folder")
+    if any(report.head is None for report in reports):
+        return None  # one is there and has lost its head: that is the fault
+    there = {report.head.origin for report in reports if report.head is not None}
+    for pin in pinned:
+        if pin.origin not in there:
+            return Fault(FaultKind.DELETED, pin.origin, "this log was pinned, and is not in the folder")
     return None
 
 

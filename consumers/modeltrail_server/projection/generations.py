@@ -115,7 +115,8 @@ def check_version(generation: Generation) -> None:
 
 def read_positions(connection: Connection, tables: Tables) -> dict[int, int]:
     """Return the next offset of each partition that was ever read."""
-    return dict(connection.execute(select(tables.position.c.partition, tables.position.c.next_offset)).tuples().all())
+    rows = connection.execute(select(tables.position.c.partition, tables.position.c.next_offset))
+    return {row.partition: row.next_offset for row in rows}
 
 
 def as_position(next_offsets: dict[int, int]) -> Position:

@@ -305,7 +305,7 @@ def move_position(connection: Connection, tables: Tables, batch: Batch, expected
     if expected is None:
         upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         statement = upsert(position).values(partition=batch.partition, **values).on_conflict_do_nothing()
-        moved = connection.execute(statement).rowcount
+        moved = connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
     else:
         is_expected = (position.c.partition == batch.partition) & (position.c.next_offset == expected)
         moved = connection.execute(update(position).values(values).where(is_expected)).rowcount

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 PROJECTION_VERSION = 1
@@ -91,7 +103,7 @@ def tables_of(generation: int) -> Tables:
     """Return the tables of ``generation``."""
     metadata, prefix = MetaData(), f"g{generation}_"
 
-    def table(name: str, *columns: Column[Any] | Index, clustered: bool = False) -> Table:
+    def table(name: str, *columns: Column[Any] | Index | PrimaryKeyConstraint, clustered: bool = False) -> Table:
         return Table(prefix + name, metadata, *columns, sqlite_with_rowid=not clustered)
 
     return Tables(
@@ -150,12 +162,14 @@ def tables_of(generation: int) -> Tables:
         ),
         link=table(
             "link",
-            _key("entity_key", primary_key=True),
-            Column("event_time_ns", BigInteger, primary_key=True),
-            _key("event_id", primary_key=True),
-            _text("relation", primary_key=True),
-            _text("role", primary_key=True),
+            _key("entity_key"),
+            _number("event_time_ns"),
+            _key("event_id"),
+            _text("relation"),
+            _text("role"),
             _key("activity_key", nullable=True),
+            # Relation second: who made a dataset is found at once, however many runs used it; then by time.
+            PrimaryKeyConstraint("entity_key", "relation", "event_time_ns", "event_id", "role"),
             Index(f"{prefix}link_by_activity", "activity_key"),
             clustered=True,
         ),

@@ -72,6 +72,7 @@ class KafkaReader:
         deadline = time.monotonic() + wait_ms / 1000
         while True:
             self._cluster.check_identity_when_due(self._identity)
+            self._resume_rejoining()
             slice_ms = min(POLL_SLICE_MS, max(0.0, (deadline - time.monotonic()) * 1000))
             polled = self._poll_once(max_records, slice_ms)
             changed, self._assigned_anew = self._assigned_anew, False
@@ -106,6 +107,16 @@ class KafkaReader:
         name, partition = self._cluster.name, held.partition
         offset = self._consumer.position(held, timeout_ms=REQUEST_TIMEOUT_MS)
         raise offset_out_of_range(name, partition, offset, start[partition], end[partition]) from cause
+
+    def _resume_rejoining(self) -> None:
+        """Go on with a rebalance that the end of an earlier poll interrupted.
+
+        kafka-python 3.0.12 forgets one that changed metadata began: once the leader has shared out the partitions it
+        sees no need to join, never takes its own share, and sends no heartbeat any more.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining and not coordinator.need_rejoin():
+            coordinator.request_rejoin()
 
     def _hold_back(self, partitions: Iterable[int]) -> None:
         """Deliver nothing of ``partitions`` until their owner says where to start."""

@@ -4,7 +4,6 @@ Whoever drains owns the spool. A batch stays the next one until it is acknowledg
 """
 
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from modeltrail.log.protocol import Outgoing
 from modeltrail.notes import TIME_STEP_NS, Fields, Note, gap_note, inferred_abort, track_open_runs
 from modeltrail.spool.layout import Header, damaged_file, events_file, notes_file, segments
 from modeltrail.spool.outbox import Batch, Outbox
-from modeltrail.spool.ownership import Ownership
+from modeltrail.spool.ownership import Ownership, discard
 from modeltrail.spool.reading import Damage, Reading, read_notes
 
 _LOGGER = logging.getLogger("modeltrail")
@@ -28,41 +27,38 @@ class SpoolDrain:
 
     def __init__(self, ownership: Ownership, *, written: Callable[[], Place] | None = None) -> None:
         self.ownership = ownership
+        self.finished = False
+        """Whether all of a dead process's spool was sent and removed."""
+        self.place: Place = (0, 0)
+        """(segment, offset) up to which the log has acknowledged the notes."""
         self._written = written
         self._segment = 0
         self._outbox: Outbox | None = None
         self._header = Header()
         self._open_runs: dict[str, Fields] = {}
         self._last: Note | None = None
-        self.finished = False
-
-    @property
-    def place(self) -> Place:
-        """Return (segment, offset) up to which the log has acknowledged the notes."""
-        if self._outbox is None or self._outbox.state.pending:
-            return self._acknowledged
-        return self._segment, self._outbox.state.notes_offset
 
     def next_batch(self) -> Batch | None:
         """Return what to send next; None when there is nothing, for now or (``finished``) for good."""
-        while not self.finished:
-            if self._outbox is None and not self._open_next():
+        while not self.finished and (outbox := self._outbox or self._open_next()) is not None:
+            # One look at the writer for the whole turn: it may begin the next segment meanwhile.
+            written = self._written() if self._written is not None else None
+            if not outbox.state.pending and not outbox.state.closed:
+                self._fill(outbox, written)
+            if outbox.state.pending:
+                return outbox.state.pending[0]
+            self.place = (self._segment, outbox.state.notes_offset)
+            if written is not None and self._segment >= written[0]:
                 return None
-            assert self._outbox is not None
-            state = self._outbox.state
-            if not state.pending and not state.closed:
-                self._fill(self._outbox)
-            if state.pending:
-                return state.pending[0]
-            if not self._is_complete():
-                return None
-            self._remove_segment()
+            self._remove_segment(outbox)
         return None
 
     def acknowledge(self, batch: Batch) -> None:
         """Record that the log has ``batch``."""
         assert self._outbox is not None
         self._outbox.acknowledge(batch)
+        if not self._outbox.state.pending:
+            self.place = (self._segment, self._outbox.state.notes_offset)
 
     def replace(self, batch: Batch, records: list[Outgoing]) -> None:
         """Record that ``batch`` is dealt with, and that ``records`` are to be sent instead of what it lacks."""
@@ -73,51 +69,41 @@ class SpoolDrain:
         """Close the files and, of a dead process's spool, let it go."""
         if self._outbox is not None:
             self._outbox.close()
+            self._outbox = None
         if self._written is None:
             self.ownership.release()
 
-    _acknowledged: Place = (0, 0)
-
-    def _open_next(self) -> bool:
+    def _open_next(self) -> Outbox | None:
         """Open the first segment there is; without one, remove the spool of a dead process."""
-        remaining = segments(self.ownership.folder)
+        folder = self.ownership.folder
+        remaining = segments(folder)
         if not remaining:
             if self._written is None:
-                shutil.rmtree(self.ownership.folder)
+                discard(self.ownership)
                 self.finished = True
-            return False
+            return None
         self._segment = remaining[0]
-        self._acknowledged = (self._segment, 0)
-        self._outbox = Outbox(events_file(self.ownership.folder, self._segment))
-        for data in self._outbox.damaged:
+        outbox = Outbox(events_file(folder, self._segment))
+        for data in outbox.damaged:
             self._set_aside(data)
-        if self._outbox.state.notes_offset:
-            self._follow(read_notes(self._path, 0, self._outbox.state.notes_offset))
-        return True
+        if outbox.state.notes_offset:
+            self._follow(read_notes(self._path, 0, outbox.state.notes_offset))
+        self._outbox = outbox
+        return outbox
 
     @property
     def _path(self) -> Path:
         return notes_file(self.ownership.folder, self._segment)
 
-    def _is_last(self) -> bool:
-        return self._written is None and segments(self.ownership.folder)[-1] == self._segment
-
-    def _is_complete(self) -> bool:
-        """Return whether all that the segment will ever hold was sent."""
-        return self._segment < self._written()[0] if self._written is not None else True
-
-    def _fill(self, outbox: Outbox) -> None:
+    def _fill(self, outbox: Outbox, written: Place | None) -> None:
         """Store what the next notes become, and after a dead process's last note, the end of its open runs."""
-        end = None
-        if self._written is not None:
-            segment, written = self._written()
-            end = written if segment == self._segment else None
-        offset = outbox.state.notes_offset
+        is_last = written is None and segments(self.ownership.folder)[-1] == self._segment
+        end = written[1] if written is not None and written[0] == self._segment else None
+        offset, before = outbox.state.notes_offset, self._last
         reading = read_notes(self._path, offset, end)
         self._follow(reading)
-        notes = [self._lost(damage) for damage in reading.damages] + reading.notes
+        notes = reading.notes + [self._gap(damage, before) for damage in reading.damages]
         notes.sort(key=lambda note: note.time_ns)
-        is_last = self._is_last()
         if is_last:
             notes += self._aborts()
         if reading.end > offset or is_last:
@@ -133,8 +119,10 @@ class SpoolDrain:
             self._last = note
 
     def _aborts(self) -> list[Note]:
-        time_ns = self._last.time_ns if self._last else self._header.event_time_ns
-        emitter: Fields = dict(self._last.fields.get("emitter", {}) if self._last else self._header.emitter)
+        """Return the ends of the runs that the process left open, right after the last thing it said."""
+        time_ns, emitter = self._header.event_time_ns, self._header.emitter
+        if self._last is not None:
+            time_ns, emitter = self._last.time_ns, self._last.fields.get("emitter", {})
         aborts = []
         for run in self._open_runs.values():
             time_ns += TIME_STEP_NS
@@ -142,21 +130,22 @@ class SpoolDrain:
             aborts.append(inferred_abort(run, event_time_ns=time_ns, emitter=emitter))
         return aborts
 
-    def _lost(self, damage: Damage) -> Note:
-        """Return the gap that stands for bytes that cannot be read: what the notes around it leave open."""
-        known = (damage.before or damage.after or self._last or Note({}, 0)).fields
-        emitter: Fields = known.get("emitter", {})
-        first = damage.before.fields["emitter"]["sequence"] + 1 if damage.before else emitter.get("sequence", 0)
-        last = damage.after.fields["emitter"]["sequence"] - 1 if damage.after else first
+    def _gap(self, damage: Damage, earlier: Note | None) -> Note:
+        """Return the gap that stands for bytes that cannot be read, as wide as the notes around it leave open."""
+        before, after = damage.before or earlier, damage.after
+        first = before.sequence + 1 if before else after.sequence - 1 if after else 0
+        last = max(first, after.sequence - 1 if after else first)
+        known = before or after or Note({"event_time_ns": self.ownership.owner.started_ns}, 0)
         gap = gap_note(
-            known.get("run_id", ""),
-            reason=f"{len(damage.data)} bytes of the spool are damaged",
-            lost=max(1, last - first + 1),
+            known.fields.get("run_id", ""),
+            reason=f"{len(damage.data):,} bytes of the spool are damaged",
+            lost=last - first + 1,
             first_sequence=first,
-            last_sequence=max(first, last),
+            last_sequence=last,
         )
-        time_ns = known.get("event_time_ns", self.ownership.owner.started_ns)
-        return Note(gap | {"event_time_ns": time_ns + 1, "emitter": emitter | {"sequence": first}}, 0)
+        emitter = known.fields.get("emitter", {}) | {"sequence": first}
+        time_ns = known.time_ns + (TIME_STEP_NS // 2 if before else -TIME_STEP_NS // 2)
+        return Note(gap | {"event_time_ns": time_ns, "emitter": emitter}, 0)
 
     def _set_aside(self, data: bytes) -> None:
         path = damaged_file(self.ownership.folder)
@@ -164,12 +153,11 @@ class SpoolDrain:
             file.write(data)
         _LOGGER.warning("%d bytes of a spool are damaged and were set aside in %s; the rest goes on", len(data), path)
 
-    def _remove_segment(self) -> None:
-        assert self._outbox is not None
-        self._outbox.close()
+    def _remove_segment(self, outbox: Outbox) -> None:
+        outbox.close()
         self._outbox = None
         folder = self.ownership.folder
         # In this order: notes without their outbox would be sent anew, under other ids.
         notes_file(folder, self._segment).unlink()
         events_file(folder, self._segment).unlink()
-        self._acknowledged = (self._segment + 1, 0)
+        self.place = (self._segment + 1, 0)

@@ -98,6 +98,14 @@ class Outbox:
         return len(frame)
 
 
+def read_state(path: Path) -> OutboxState:
+    """Return what the outbox at ``path`` tells now, without opening it for writing; a missing one tells nothing."""
+    try:
+        return _state(decode_frames(path.read_bytes()).payloads)
+    except FileNotFoundError:
+        return OutboxState()
+
+
 def _payload(events: list[Outgoing], notes_offset: int, acknowledged: int, closed: bool) -> bytes:
     sizes = [[len(event.key or b""), len(event.value)] for event in events]
     meta = json.dumps(

@@ -6,7 +6,9 @@ A lock belongs to an open file: a forked child must close its copy (never unlock
 import fcntl
 import json
 import os
+import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,11 +17,12 @@ from modeltrail.spool.layout import owner_file, unfinished_folder
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Which process made a spool. ``started_ns`` is when it made it, UTC."""
+    """Which process made a spool, when (``started_ns``, UTC), and the address of the log its events go to."""
 
-    host: str
-    process_id: int
-    started_ns: int
+    host: str = ""
+    process_id: int = 0
+    started_ns: int = 0
+    log: str = ""
 
 
 @dataclass(slots=True)
@@ -37,27 +40,52 @@ class Ownership:
             self.descriptor = -1
 
 
-def found(root: Path, emitter_id: str, host: str) -> Ownership:
+def found(root: Path, emitter_id: str, *, host: str, log: str) -> Ownership:
     """Make the spool of a new emitter and own it; nobody sees it before it is owned. Raises OSError."""
-    owner = Owner(host, os.getpid(), time.time_ns())
+    owner = Owner(host, os.getpid(), time.time_ns(), log)
     making = unfinished_folder(root, emitter_id)
     making.mkdir(parents=True)
+    folder = root / emitter_id
     descriptor = os.open(owner_file(making), os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, json.dumps(asdict(owner)).encode())
+        os.fsync(descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        folder = root / emitter_id
         making.rename(folder)
+        for changed in (folder, root):
+            sync_folder(changed)
     except BaseException:
         os.close(descriptor)
         raise
     return Ownership(folder, owner, descriptor)
 
 
-def adopt(folder: Path) -> Ownership | None:
-    """Own the spool of a dead process; None when its process lives or somebody else just adopted it."""
+def discard(ownership: Ownership) -> None:
+    """Remove a spool of which the log has everything, out of sight first: a crash leaves nothing half of it."""
+    folder = ownership.folder
+    hidden = unfinished_folder(folder.parent, folder.name)
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return once the names in ``folder`` survive a power cut. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        descriptor = os.open(owner_file(folder), os.O_RDWR | os.O_CLOEXEC)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def adopt(folder: Path, *, log: str | None = None) -> Ownership | None:
+    """Own the spool of a dead process; None when its process lives, or somebody else just adopted it.
+
+    With ``log``, None also when its events go to another log.
+    """
+    if log is not None and read_owner(folder).log not in (log, ""):  # a power cut can empty the file
+        return None
+    try:
+        descriptor = os.open(owner_file(folder), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     except OSError:
         return None
     try:
@@ -68,6 +96,14 @@ def adopt(folder: Path) -> Ownership | None:
         os.close(descriptor)
         return None
     return Ownership(folder, read_owner(folder), descriptor)
+
+
+def remove_unfinished(root: Path, *, older_than_s: float = 3_600.0) -> None:
+    """Remove what is left where a process died while it made its spool, before its first note."""
+    for folder in root.glob(unfinished_folder(root, "*").name):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > older_than_s:
+                shutil.rmtree(folder)
 
 
 def is_alive(folder: Path) -> bool:
@@ -84,4 +120,4 @@ def read_owner(folder: Path) -> Owner:
     try:
         return Owner(**json.loads(owner_file(folder).read_bytes()))
     except (OSError, ValueError, TypeError):
-        return Owner("", 0, 0)
+        return Owner()

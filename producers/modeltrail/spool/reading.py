@@ -1,9 +1,10 @@
 """The reader's side of a segment: its header, its notes from an offset on, and what of it is damaged."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modeltrail.errors import InvalidEventError
+from modeltrail.errors import InvalidEventError, SpoolError
 from modeltrail.notes import Note, decode_note
 from modeltrail.spool.framing import decode_frames
 from modeltrail.spool.layout import Header, decode_header, is_header
@@ -47,13 +48,12 @@ def read_notes(path: Path, start: int, end: int | None = None) -> Reading:
 
 def _take(reading: Reading, piece: bytes, *, is_whole: bool) -> None:
     last = reading.notes[-1] if reading.notes else None
-    if is_whole and is_header(piece):
-        reading.header = decode_header(piece)
-        return
-    try:
+    note = None
+    with suppress(InvalidEventError, SpoolError):
+        if is_whole and is_header(piece):
+            reading.header = decode_header(piece)
+            return
         note = decode_note(piece) if is_whole else None
-    except InvalidEventError:
-        note = None
     if note is None:
         reading.damages.append(Damage(piece, last))
         return

@@ -34,14 +34,18 @@ def parse_time(text: str) -> int:
     offset_seconds = int(offset_hours or 0) * 3_600 + int(offset_minutes or 0) * 60
     seconds += offset_seconds if sign == "-" else -offset_seconds
     time_ns = seconds * NS_PER_SECOND + int((decimals or "")[:9].ljust(9, "0"))
-    if not _EARLIEST_NS <= time_ns <= _LATEST_NS:
-        raise ValueError("not between 1677-09-21 and 2262-04-11")
-    return time_ns
+    return _bounded(time_ns)
 
 
 def format_time(time_ns: int) -> str:
-    """Return the time in UTC with nine decimals; undone by parse_time. Raises ValueError outside years 1 to 9999."""
-    days, rest_ns = divmod(time_ns, 86_400 * NS_PER_SECOND)
+    """Return the time in UTC with nine decimals; undone by parse_time. Raises ValueError outside 64 bits."""
+    days, rest_ns = divmod(_bounded(time_ns), 86_400 * NS_PER_SECOND)
     seconds, fraction_ns = divmod(rest_ns, NS_PER_SECOND)
     day = date.fromordinal(days + _EPOCH_DAYS).isoformat()
     return f"{day}T{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction_ns:09}Z"
+
+
+def _bounded(time_ns: int) -> int:
+    if not _EARLIEST_NS <= time_ns <= _LATEST_NS:
+        raise ValueError("not between 1677-09-21 and 2262-04-11")
+    return time_ns

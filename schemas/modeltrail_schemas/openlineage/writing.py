@@ -20,15 +20,17 @@ from modeltrail_schemas.openlineage.facets import Written
 from modeltrail_schemas.openlineage.interpretation import EVENT_FACET, interpret
 from modeltrail_schemas.openlineage.times import format_time
 from modeltrail_schemas.openlineage.typed import dump_fields
+from modeltrail_schemas.surrogates import encodable_fields
 
 SPECIFICATION_URL = f"{standard.SPECIFICATION}/2-0-2/OpenLineage.json"
 STAND_IN_NAMESPACE = "modeltrail"
 
 
 def write(event: LineageEvent) -> bytes:
-    """Return the OpenLineage document of ``event``. Raises InvalidEventError where its time has no calendar date."""
+    """Return the OpenLineage document of ``event``. Raises InvalidEventError for a time outside 64 bits."""
     if event.document is not None:
         return event.document
+    event = encodable_fields(event)
     carrier, document = _standard_document(event)
     told = interpret(parse(_dump(document)))
     rest = dump_fields(event, told)
@@ -51,13 +53,13 @@ def _standard_document(event: LineageEvent) -> tuple[str, Written]:
     try:
         event_time = format_time(event.event_time_ns)
     except ValueError as error:
-        raise InvalidEventError(f"the event's time, {event.event_time_ns} ns, has no date: {error}") from error
+        raise InvalidEventError(f"the event's time, {event.event_time_ns} ns, cannot be written: {error}") from error
     about = {"eventTime": event_time, "producer": event.producer}
     if not standard.is_uri(event.producer):
         about["producer"] = standard.PRODUCER
     if event.kind == Kind.RUN or (event.run_id and not event.subjects):
         return "run", about | {"schemaURL": f"{SPECIFICATION_URL}#/$defs/RunEvent"} | _run_event(event)
-    if event.subjects:
+    if event.subjects and (event.subjects[0].namespace or event.subjects[0].name):
         dataset = _dataset(event, event.subjects[0], "")
         if event.tags:
             dataset["facets"]["tags"] = standard.write_tags(event.tags, "Dataset")

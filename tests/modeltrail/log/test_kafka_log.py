@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from collections import Counter
+from uuid import uuid4
 
 import pytest
 from modeltrail.errors import LogIdentityError, LogNotFoundError, LogUnavailableError, RecordTooLargeError
@@ -53,6 +54,11 @@ def threads():
     return {
         thread for thread in threading.enumerate() if "kafka" in thread.name or "kafka" in type(thread).__module__
     }
+
+
+@pytest.fixture
+def group():
+    return f"group-{uuid4().hex}"
 
 
 @pytest.fixture
@@ -168,9 +174,9 @@ def test_a_topic_that_is_not_there_says_how_to_make_it(kafka_bootstrap):
     assert "modeltrail topic create" in missing.value.remedy
 
 
-def test_two_readers_in_a_group_share_the_partitions_and_one_takes_over(kafka_bootstrap, new_topic):
+def test_two_readers_in_a_group_share_the_partitions_and_one_takes_over(kafka_bootstrap, new_topic, group):
     with open_log(address(kafka_bootstrap, new_topic(partitions=2))) as log:
-        one, two = log.reader(group="g"), log.reader(group="g")
+        one, two = log.reader(group=group), log.reader(group=group)
         poll_until([one, two], lambda _: len(one.assignment()) == len(two.assignment()) == 1)
         assert one.assignment() | two.assignment() == {0, 1}
         log.append([Outgoing(b"%d" % n, partition=n % 2) for n in range(20)])
@@ -183,10 +189,23 @@ def test_two_readers_in_a_group_share_the_partitions_and_one_takes_over(kafka_bo
         one.close()
 
 
-def test_a_partition_that_was_assigned_anew_waits_for_its_owner(kafka_bootstrap, new_topic):
+@pytest.mark.parametrize("wait_ms", [1, 10, 100])
+def test_a_member_of_a_group_gets_its_partitions_however_short_its_polls_are(
+    kafka_bootstrap, new_topic, group, wait_ms
+):
+    with open_log(address(kafka_bootstrap, new_topic())) as log:
+        reader = log.reader(group=group)
+        deadline = time.monotonic() + WAIT_S
+        while not reader.assignment():
+            assert time.monotonic() < deadline
+            reader.poll(max_records=10, wait_ms=wait_ms)
+        reader.close()
+
+
+def test_a_partition_that_was_assigned_anew_waits_for_its_owner(kafka_bootstrap, new_topic, group):
     with open_log(address(kafka_bootstrap, new_topic())) as log:
         log.append([Outgoing(b"a")])
-        reader = log.reader(group="g")
+        reader = log.reader(group=group)
         assert reader.assignment() == frozenset()
         while not reader.unpositioned():
             assert not reader.poll(max_records=10, wait_ms=WAIT_S * 1000)

@@ -3,8 +3,11 @@
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from modeltrail.log import LogIdentity, Outgoing, Position, Record
+from modeltrail_server import audit
+from modeltrail_server.audit.keys import read_key
 
 IDENTITY = LogIdentity("0f3e5c1a-topic", "lineage")
 NAME = "example.org/lineage"
@@ -93,3 +96,35 @@ def history(size: int, *, seed: int = 1, partition: int = 0, gaps: bool = True) 
         )
         offset += 1
     return records
+
+
+def start(folder: Path, records: Sequence[Record], batches: Sequence[int] = (), *, name: str = NAME) -> Path:
+    """Make an audit folder of records, published in batches of these sizes and a last one."""
+    audit.init(folder, name, IDENTITY)
+    go_on(folder, records, batches)
+    return folder
+
+
+def go_on(folder: Path, records: Sequence[Record], batches: Sequence[int] = ()) -> None:
+    """Audit more records."""
+    with audit.Auditor(folder, read_key(folder), IDENTITY, 0) as auditor:
+        at = 0
+        for size in [*batches, len(records)]:
+            auditor.append(records[at : at + size])
+            auditor.publish()
+            at += size
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file by its name."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def lasting_files(folder: Path) -> dict[str, bytes]:
+    """Return what depends on the log alone: full tiles and bundles, and segments."""
+    tiles, segments = ("0/tile/", "0/segments/")
+    return {
+        name: data
+        for name, data in files_of(folder).items()
+        if (name.startswith(tiles) and ".p/" not in name) or name.startswith(segments)
+    }

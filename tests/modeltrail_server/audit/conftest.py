@@ -1,32 +1,19 @@
-"""Audit folders to test on."""
+"""Folders to audit into."""
 
-from collections.abc import Callable, Sequence
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from audit_logs import IDENTITY, NAME
-from modeltrail.log import Record
-from modeltrail_server import audit
-from modeltrail_server.audit.keys import read_key
 
 
 @pytest.fixture
-def audited(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that makes an audit folder of records, published in batches of the given sizes."""
-
-    def make(records: Sequence[Record], batches: Sequence[int] = (), *, name: str = "audit") -> Path:
-        folder = tmp_path / name
-        audit.init(folder, NAME, IDENTITY)
-        publish(folder, records, batches)
-        return folder
-
-    return make
-
-
-def publish(folder: Path, records: Sequence[Record], batches: Sequence[int] = ()) -> None:
-    with audit.Auditor(folder, read_key(folder), IDENTITY, 0) as auditor:
-        at = 0
-        for size in [*batches, len(records)]:
-            auditor.append(records[at : at + size])
-            auditor.publish()
-            at += size
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder in memory where the machine has one: many small files are made and removed here."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        yield Path(name)

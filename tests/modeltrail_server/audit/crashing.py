@@ -1,9 +1,10 @@
-"""A disk that fails at a chosen step: the process dies, or dies in the middle of a write, or the power goes with it.
+"""A disk that fails at a chosen step: the process dies, perhaps while writing, the power goes, or the disk is full.
 
 The files are real. Losing power takes back what was not synced: bytes become zeros, names and renames are undone.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -81,6 +82,13 @@ class CrashingFiles(CountingFiles):
             super().extend(path, at, data[: len(data) // 2])
             self._crash()
         super().extend(path, at, data)
+
+
+class FullFiles(CrashingFiles):
+    """Has no room from step ``at`` on; the process lives and must say so."""
+
+    def _crash(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class PowerLossFiles(CrashingFiles):

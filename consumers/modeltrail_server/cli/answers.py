@@ -1,0 +1,122 @@
+"""The commands that answer: runs, models, jobs, datasets, show, check. Each asks, renders, and sets the exit code."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, TypeVar
+
+import typer
+from rich.text import Text
+
+from modeltrail_server.cli.context import command_context
+from modeltrail_server.cli.rendering.check import render_report
+from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
+from modeltrail_server.cli.rendering.show import render_answer
+from modeltrail_server.cli.times import parse_time_ns
+from modeltrail_server.queries.answering import answer
+from modeltrail_server.queries.completeness import check_view
+from modeltrail_server.queries.listing import (
+    PAGE_ROWS,
+    Page,
+    list_datasets,
+    list_jobs,
+    list_models,
+    list_runs,
+)
+from modeltrail_server.queries.names import resolve
+from modeltrail_server.queries.snapshot import Snapshot
+
+EXIT_NO = 1
+T = TypeVar("T")
+app = typer.Typer()
+
+Name = Annotated[
+    str, typer.Argument(help="model:NS/NAME@VERSION|ALIAS, run:ID, dataset:…, job:…, commit:SHA, or a name")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
+PageToken = Annotated[str | None, typer.Option(help="Go on where the last page ended.")]
+
+
+@app.command()
+def runs(
+    context: typer.Context,
+    job: Annotated[str | None, typer.Option(help="Only those of this job.")] = None,
+    state: Annotated[str, typer.Option(help="Only those in this state: RUNNING, COMPLETE, FAIL, ABORT.")] = "",
+    since: Annotated[str | None, typer.Option(help="Only those that began since: 2026-03-03, 3d, 12h.")] = None,
+    limit: Limit = PAGE_ROWS,
+    page: PageToken = None,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, the last to begin first."""
+    command = command_context(context)
+    since_ns = parse_time_ns(since) if since else None
+    with command.snapshot() as snapshot:
+        job_key = resolve(snapshot, job, kinds=("job",)).key if job else None
+        found = list_runs(snapshot, job_key=job_key, state=state.upper(), since_ns=since_ns, limit=limit, page=page)
+    narrowed = " ".join(word for word in (state.upper(), job and f"of {job}", since and f"since {since}") if word)
+    lines = render_runs(found) or [
+        Text(f"no runs {narrowed}".strip() + (f"; more: --page {found.next}" if found.next else ""))
+    ]
+    command.print_answer(found, lines, as_json=as_json)
+
+
+@app.command()
+def models(context: typer.Context, limit: Limit = PAGE_ROWS, page: PageToken = None, as_json: AsJson = False) -> None:
+    """List models: the latest version, aliases, and which version is deployed where."""
+    _print_list(context, partial(list_models, limit=limit, page=page), render_models, "models", as_json=as_json)
+
+
+@app.command()
+def datasets(
+    context: typer.Context, limit: Limit = PAGE_ROWS, page: PageToken = None, as_json: AsJson = False
+) -> None:
+    """List datasets: the latest version, and whether some version was retracted."""
+    _print_list(context, partial(list_datasets, limit=limit, page=page), render_datasets, "datasets", as_json=as_json)
+
+
+@app.command()
+def jobs(context: typer.Context, limit: Limit = PAGE_ROWS, page: PageToken = None, as_json: AsJson = False) -> None:
+    """List jobs, each with the run of it that began last."""
+    _print_list(context, partial(list_jobs, limit=limit, page=page), render_jobs, "jobs", as_json=as_json)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    name: Name,
+    everything: Annotated[bool, typer.Option("--all", help="Show every parameter and metric.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is recorded of a model version, run, dataset, job or commit."""
+    command = command_context(context)
+    with command.snapshot() as snapshot:
+        view = answer(snapshot, resolve(snapshot, name))
+    lines = render_answer(view, check_view(view), width=command.width, everything=everything)
+    command.print_answer(view, lines, as_json=as_json)
+
+
+@app.command()
+def check(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
+    """Say what is missing or weak in the record of a model version or run. Exit 1 when something is missing."""
+    command = command_context(context)
+    with command.snapshot() as snapshot:
+        view = answer(snapshot, resolve(snapshot, name, kinds=("model", "run")))
+    report = check_view(view)
+    assert report is not None
+    command.print_answer(report, render_report(report, width=command.width), as_json=as_json)
+    if not report.complete:
+        raise typer.Exit(EXIT_NO)
+
+
+def _print_list(
+    context: typer.Context,
+    fetch: Callable[[Snapshot], Page[T]],
+    render: Callable[[Page[T]], list[Text]],
+    what: str,
+    *,
+    as_json: bool,
+) -> None:
+    command = command_context(context)
+    with command.snapshot() as snapshot:
+        page = fetch(snapshot)
+    command.print_answer(page, render(page) or [Text(f"no {what} yet")], as_json=as_json)

@@ -1,0 +1,154 @@
+"""What every command gets: the configuration, the read model in one snapshot, and where to print."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from modeltrail import config as configuration
+from modeltrail.config import Config
+from modeltrail.errors import LogNotFoundError
+from modeltrail.log.opening import open_log, parse_address
+from modeltrail_schemas.errors import ModeltrailError
+from rich.console import Console
+from rich.text import Text
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import make_url
+
+from modeltrail_server.cli.rendering.as_json import to_json
+from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.generations import reading
+from modeltrail_server.projection.projector import BatchStats, catch_up
+from modeltrail_server.projection.tables import Tables
+from modeltrail_server.queries.as_of import AsOf
+from modeltrail_server.queries.errors import EmptyDatabaseError
+from modeltrail_server.queries.snapshot import Snapshot
+
+EXIT_INTERRUPTED = 130
+PIPED_WIDTH = 80
+SILENT_S = 0.7
+
+
+@dataclass(frozen=True)
+class CommandContext:
+    """One call of the command line."""
+
+    config: Config
+
+    @contextmanager
+    def snapshot(self, as_of: AsOf | None = None) -> Iterator[Snapshot]:
+        """Give the read model as it is now; with an embedded log, everything in that log is in it.
+
+        Raises EmptyDatabaseError where nothing was ever recorded.
+        """
+        if not self._anything_there():
+            raise EmptyDatabaseError
+        engine = open_engine(self.config.database)
+        try:
+            self.catch_up(engine)
+            with _opened(engine) as (connection, tables):
+                yield Snapshot(connection, tables, as_of)
+        finally:
+            engine.dispose()
+
+    def catch_up(self, engine: Engine) -> None:
+        """Project what an embedded log holds beyond the read model; a Kafka log has its projector for that."""
+        if not isinstance(parse_address(self.config.log), Path):
+            return
+        try:
+            log = open_log(self.config.log, create=False)
+        except LogNotFoundError:
+            return
+        with log:
+            progress = _ProgressLine()
+            catch_up(log, engine, observer=progress)
+            progress.end()
+
+    def print_answer(self, value: object, lines: Sequence[Text], *, as_json: bool) -> None:
+        """Print ``value`` as JSON, or ``lines``. A reader that went away (``| head``) ends the command quietly."""
+        try:
+            if as_json:
+                sys.stdout.write(to_json(value) + "\n")
+            else:
+                console = Console(highlight=False, markup=False, emoji=False)
+                for line in lines:
+                    console.print(line, soft_wrap=True)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+    @property
+    def width(self) -> int:
+        """Return how many columns a line may take: the terminal's, or 80 in a pipe."""
+        return Console().width if sys.stdout.isatty() else PIPED_WIDTH
+
+    def _anything_there(self) -> bool:
+        address = parse_address(self.config.log)
+        if not isinstance(address, Path) or address.exists():
+            return True
+        url = make_url(self.config.database) if "://" in self.config.database else None
+        return url is None or url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+
+def make_context(
+    context: typer.Context,
+    home: Annotated[
+        Path | None, typer.Option(help="The folder of it all [default: .modeltrail, looked for upward]")
+    ] = None,
+    log: Annotated[str | None, typer.Option(help="kafka://HOST:PORT/TOPIC, or a file")] = None,
+    database: Annotated[str | None, typer.Option(help="The read model: a SQLAlchemy URL")] = None,
+    audit: Annotated[str | None, typer.Option(help="The folder of the audit log")] = None,
+) -> None:
+    """Read the configuration from these options, the environment (MODELTRAIL_…) and config.toml."""
+    environ = dict(os.environ) | ({"MODELTRAIL_HOME": str(home)} if home else {})
+    options = {"log": log, "database": database, "audit": audit}
+    context.obj = CommandContext(configuration.load(environ, Path.cwd(), options=options))
+
+
+def command_context(context: typer.Context) -> CommandContext:
+    """Return what ``make_context`` made for this call."""
+    made = context.obj
+    assert isinstance(made, CommandContext)
+    return made
+
+
+@contextmanager
+def _opened(engine: Engine) -> Iterator[tuple[Connection, Tables]]:
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(reading(engine))
+        except LookupError:
+            raise EmptyDatabaseError from None
+        yield opened
+
+
+class _ProgressLine:
+    """One line on a terminal's standard error while catching up takes long."""
+
+    def __init__(self) -> None:
+        self._started_s = time.monotonic()
+        self._records = 0
+        self._shown = False
+
+    def batch_written(self, stats: BatchStats) -> None:
+        """Show how many records were read."""
+        self._records += stats.records
+        if time.monotonic() - self._started_s > SILENT_S and sys.stderr.isatty():
+            self._shown = True
+            sys.stderr.write(f"\rcatching up with the log: {self._records:,} records")
+            sys.stderr.flush()
+
+    def retrying(self, error: ModeltrailError, delay_s: float) -> None:
+        """Say what is waited for."""
+        sys.stderr.write(f"waiting: {error}; trying again in {delay_s:.0f} s\n")
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")

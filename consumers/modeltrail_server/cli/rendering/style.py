@@ -1,0 +1,157 @@
+"""Words, numbers and times as a person reads them, and lines that fit a width. Pure."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from modeltrail_schemas.names import EntityRef
+from rich.cells import cell_len
+from rich.text import Text
+
+from modeltrail_server.queries.names import display
+
+LABEL_WIDTH = 8
+SHORT_RUN_CHARACTERS = 13
+SHORT_COMMIT_CHARACTERS = 7
+MAX_VALUE_CHARACTERS = 60
+
+STATE_STYLES = {"COMPLETE": "green", "FAIL": "bold red", "ABORT": "red", "RUNNING": "yellow", "START": "yellow"}
+STATE_WORDS = {"START": "RUNNING", "": "unknown"}
+Part = str | tuple[str, str] | Text
+
+
+def line(*parts: Part) -> Text:
+    """Return one line made of plain and (text, style) parts."""
+    return Text.assemble(*parts)
+
+
+def labelled(label: str, parts: Sequence[Part], *, width: int, separator: str = "  ") -> list[Text]:
+    """Return ``parts`` after a label, on as many lines as ``width`` asks for; none is ever cut."""
+    lines: list[Text] = []
+    current = Text.assemble((label.ljust(LABEL_WIDTH), "dim"))
+    empty = True
+    for part in parts:
+        text = part if isinstance(part, Text) else Text.assemble(part)
+        if not empty and current.cell_len + len(separator) + text.cell_len > width:
+            lines.append(current)
+            current, empty = Text(" " * LABEL_WIDTH), True
+        if not empty:
+            current.append(separator)
+        current.append_text(text)
+        empty = False
+    return [*lines, current]
+
+
+def table(rows: Iterable[Sequence[Part]], *, header: Sequence[str] = (), right: Sequence[int] = ()) -> list[Text]:
+    """Return rows in columns as wide as their widest cell; the last column ends where its text ends."""
+    cells = [[part if isinstance(part, Text) else Text.assemble(part) for part in row] for row in rows]
+    if header:
+        cells.insert(0, [Text(word, style="dim") for word in header])
+    widths = [max(row[column].cell_len for row in cells) for column in range(len(cells[0]))] if cells else []
+    lines = []
+    for row in cells:
+        text = Text()
+        for column, cell in enumerate(row):
+            padding = " " * (widths[column] - cell.cell_len)
+            last = column == len(row) - 1
+            text.append(padding if column in right else "")
+            text.append_text(cell)
+            text.append("" if last else ("  " if column in right else padding + "  "))
+        text.rstrip()
+        lines.append(text)
+    return lines
+
+
+def wrapped(text: str, *, width: int, indent: int = 0) -> list[str]:
+    """Return ``text`` in lines of at most ``width`` cells, broken at spaces; a longer word stays whole."""
+    lines, current = [], ""
+    for word in text.split():
+        if current and cell_len(current) + 1 + cell_len(word) > width - indent:
+            lines.append(" " * indent + current)
+            current = word
+        else:
+            current = f"{current} {word}" if current else word
+    return [*lines, " " * indent + current] if current else lines
+
+
+def when(time_ns: int, *, seconds: bool = False) -> str:
+    """Return a time as ``2026-03-03 14:05Z``."""
+    try:
+        moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ns} ns"
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z" if seconds else f"{moment:%Y-%m-%d %H:%M}Z"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in its two greatest units."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest_s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest_s} s"
+
+
+def count(number: int, *, unit: str = "") -> str:
+    """Return 1234567 as ``1.2M``."""
+    text = _scaled(number, 1000, ("", "k", "M", "G", "T"), "")
+    return f"{text} {unit}" if unit else text
+
+
+def size(number: int) -> str:
+    """Return a number of bytes as ``3.1 GB`` (powers of 1000)."""
+    return _scaled(number, 1000, ("B", "kB", "MB", "GB", "TB", "PB"), " ")
+
+
+def number(value: float) -> str:
+    """Return a metric's value in at most six digits."""
+    return f"{value:.6g}"
+
+
+def value_text(text: str) -> str:
+    """Return a parameter's JSON text as it is read: strings without quotes, long ones shortened."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    shown = value if isinstance(value, str) else text
+    shown = "".join(character if character.isprintable() else "·" for character in shown)
+    return shown if len(shown) <= MAX_VALUE_CHARACTERS else shown[: MAX_VALUE_CHARACTERS - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with what would move the cursor or hide as ``·``: names may be any string."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
+
+
+def name(ref: EntityRef) -> str:
+    """Return the name of a thing; a version that is a digest in its first twelve digits."""
+    shown = display(ref)
+    algorithm, colon, digits = ref.identity.partition(":")
+    if colon and algorithm.startswith("sha") and len(digits) > 16:
+        shown = display(EntityRef(ref.kind, ref.namespace, ref.name, f"{algorithm}:{digits[:12]}"))
+    return printable(shown)
+
+
+def state(word: str) -> Text:
+    """Return the state of a run in its colour."""
+    shown = STATE_WORDS.get(word, word)
+    return Text(shown, style=STATE_STYLES.get(word, ""))
+
+
+def short_run(run_id: str) -> str:
+    """Return enough of a run's id to tell it from others; the whole where it is no UUID."""
+    is_uuid = len(run_id) == 36 and run_id.count("-") == 4
+    return run_id[:SHORT_RUN_CHARACTERS] if is_uuid else printable(run_id)
+
+
+def _scaled(number: int, base: int, units: Sequence[str], gap: str) -> str:
+    scaled = float(number)
+    for unit in units[:-1]:
+        if abs(scaled) < base:
+            return f"{scaled:.3g}{gap}{unit}"
+        scaled /= base
+    return f"{scaled:.3g}{gap}{units[-1]}"

@@ -1,0 +1,33 @@
+"""Times as a person writes them. Pure, but for the clock that relative ones are taken from."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+from modeltrail_schemas.errors import ModeltrailError
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_RELATIVE = re.compile(r"(\d{1,6})([smhdw])")
+
+
+class TimeFormatError(ModeltrailError):
+    """A time is written as nobody reads it."""
+
+
+def parse_time_ns(text: str, *, now_ns: int | None = None) -> int:
+    """Return the time ``text`` means, nanoseconds since 1970: ISO 8601 (UTC where it has no zone), or ``3d`` ago.
+
+    Raises TimeFormatError.
+    """
+    if relative := _RELATIVE.fullmatch(text):
+        now = time.time_ns() if now_ns is None else now_ns
+        return now - int(relative[1]) * _UNITS_S[relative[2]] * 1_000_000_000
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise TimeFormatError(
+            f"{text!r} is no time", remedy="write 2026-03-03, 2026-03-03T14:05:00Z, or how long ago: 90m, 12h, 3d, 2w"
+        ) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = moment.replace(microsecond=0).timestamp()
+    return int(seconds) * 1_000_000_000 + moment.microsecond * 1_000

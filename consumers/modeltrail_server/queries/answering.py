@@ -1,0 +1,211 @@
+"""Everything that is recorded of one thing: fetches its events and rows, folds them into a view.
+
+A handful of statements for an answer, however much else is recorded.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from modeltrail_schemas.event import Environment, LineageEvent
+from modeltrail_schemas.identity import canonical_run_id, ref_key
+from modeltrail_schemas.names import EntityRef
+
+from modeltrail_server.queries.errors import NotFoundError
+from modeltrail_server.queries.fold import fold_details, fold_run, merge_uses
+from modeltrail_server.queries.lifecycle import Timeline
+from modeltrail_server.queries.names import Subject, latest_version
+from modeltrail_server.queries.records import (
+    Answer,
+    CommitView,
+    DatasetVersionView,
+    JobView,
+    ModelVersionView,
+    RunLine,
+    RunView,
+    Use,
+)
+from modeltrail_server.queries.snapshot import ActivityLink, RunBrief, Snapshot, ref_of
+
+MAX_MAKERS = 20
+MAX_LAST_RUNS = 10
+MAX_LAST_LINKS = 40
+MAX_USERS_COUNTED = 1_000
+MAX_DECLARATIONS = 2_000
+MAX_VERSIONS_NAMED = 10
+
+
+def answer(snapshot: Snapshot, subject: Subject) -> Answer:
+    """Return what is recorded of ``subject``; of a model or dataset without version, its latest version."""
+    if subject.kind == "run":
+        return view_run(snapshot, subject)
+    if subject.kind == "model":
+        return view_model(snapshot, latest_version(snapshot, subject))
+    if subject.kind == "dataset":
+        return view_dataset(snapshot, latest_version(snapshot, subject))
+    if subject.kind == "job":
+        return view_job(snapshot, subject)
+    return view_commit(snapshot, subject)
+
+
+def view_run(snapshot: Snapshot, subject: Subject) -> RunView:
+    """Return all that is recorded of a run. Raises NotFoundError when nothing was, as of then."""
+    runs = view_runs(snapshot, [subject.key])
+    if not runs:
+        raise NotFoundError(f"nothing was known of {subject.text} then", remedy="ask as of a later time")
+    return runs[0]
+
+
+def view_runs(snapshot: Snapshot, keys: Collection[bytes]) -> list[RunView]:
+    """Return these runs, oldest first, with what other events tell of the versions and environments they name."""
+    by_run: dict[str, list[LineageEvent]] = {}
+    for stored in snapshot.events_of_runs(keys):
+        by_run.setdefault(canonical_run_id(stored.event.run_id), []).append(stored.event)
+    runs = [fold_run(run_id, events) for run_id, events in by_run.items()]
+    return _with_environments(snapshot, _with_details(snapshot, sorted(runs, key=lambda run: run.started_ns)))
+
+
+def view_model(snapshot: Snapshot, subject: Subject) -> ModelVersionView:
+    """Return what made a model version and what became of it; of a model without any version, what is said of it."""
+    rows = snapshot.entities([subject.key])
+    declarations = snapshot.events_about({subject.key, subject.name_key}, "subject", limit=MAX_DECLARATIONS)
+    timeline = Timeline.of(stored.event for stored in declarations)
+    makers = snapshot.links_of_entities([subject.key], ["output"], limit=MAX_MAKERS)
+    runs = view_runs(snapshot, dict.fromkeys(link.activity_key for link in makers if link.activity_key))
+    told = [use for run in runs for use in run.outputs if use.entity == subject.ref]
+    detail = _merged([*fold_details(stored.event for stored in declarations).values(), *told], subject.ref)
+    return ModelVersionView(
+        model=subject.ref,
+        first_ns=rows[0].first_time_ns if rows else 0,
+        detail=_with_digests(snapshot, [detail])[0],
+        made_by=tuple(runs),
+        lifecycle=timeline.lifecycle_of(subject.ref),
+        words=timeline.words_about(subject.ref),
+        used_by=snapshot.count_activities(subject.key, "input", limit=MAX_USERS_COUNTED),
+        asked_as=subject.asked_as,
+    )
+
+
+def view_dataset(snapshot: Snapshot, subject: Subject) -> DatasetVersionView:
+    """Return what is recorded of a dataset version, or of a dataset that has none."""
+    rows = snapshot.entities([subject.key])
+    declarations = snapshot.events_about({subject.key, subject.name_key}, "subject", limit=MAX_DECLARATIONS)
+    timeline = Timeline.of(stored.event for stored in declarations)
+    makers = snapshot.last_activities(subject.key, "output", limit=MAX_MAKERS)
+    users = snapshot.last_activities(subject.key, "input", limit=MAX_LAST_LINKS)
+    telling = {link.link.event_id for link in (*makers[:1], *users[:1])} | {row.first_event_id for row in rows}
+    told = fold_details(stored.event for stored in (*declarations, *snapshot.events_by_id(telling)))
+    versions = snapshot.versions_of_name(subject.name_key, limit=MAX_VERSIONS_NAMED + 1)
+    return DatasetVersionView(
+        dataset=subject.ref,
+        first_ns=rows[0].first_time_ns if rows else 0,
+        detail=_with_digests(snapshot, [told.get(subject.ref, Use(subject.ref))])[0],
+        made_by=_lines(makers),
+        used_by=snapshot.count_activities(subject.key, "input", limit=MAX_USERS_COUNTED),
+        last_used_by=_lines(users),
+        retracted=timeline.retraction_of(subject.ref),
+        words=timeline.words_about(subject.ref),
+        other_versions=tuple(ref_of(row) for row in versions if row.entity_key != subject.key),
+    )
+
+
+def view_job(snapshot: Snapshot, subject: Subject) -> JobView:
+    """Return the last runs of a job, what was said of it, and what it reads and writes by its own description."""
+    declarations = snapshot.events_about([subject.key], "subject", limit=MAX_DECLARATIONS)
+    linked = snapshot.entities_of_activities([subject.key], ["input", "output"])
+    return JobView(
+        job=subject.ref,
+        words=Timeline.of(stored.event for stored in declarations).words_about(subject.ref),
+        last_runs=tuple(run_line(run) for run in snapshot.last_runs_of_job(subject.key, limit=MAX_LAST_RUNS)),
+        inputs=tuple(dict.fromkeys(item.entity for item in linked if item.link.relation == "input")),
+        outputs=tuple(dict.fromkeys(item.entity for item in linked if item.link.relation == "output")),
+    )
+
+
+def view_commit(snapshot: Snapshot, subject: Subject) -> CommitView:
+    """Return the last runs that ran from a commit."""
+    runs = snapshot.last_activities(subject.key, "commit", limit=MAX_LAST_LINKS)
+    return CommitView(subject.ref, _lines(runs))
+
+
+def run_line(run: RunBrief) -> RunLine:
+    """Return the row of a run as a line of a list."""
+    return RunLine(run.run_id, run.state, run.job, run.first_time_ns, run.last_time_ns)
+
+
+def _lines(links: Iterable[ActivityLink]) -> tuple[RunLine, ...]:
+    lines = {
+        link.link.activity_key: RunLine(
+            link.run_id or "", link.state, link.job, link.first_time_ns or link.link.event_time_ns, link.last_time_ns
+        )
+        for link in links
+    }
+    return tuple(sorted(lines.values(), key=lambda line: (-line.started_ns, line.run_id))[:MAX_LAST_RUNS])
+
+
+def _merged(told: Iterable[Use], entity: EntityRef) -> Use:
+    merged = Use(entity)
+    for use in told:
+        if use.entity == entity:
+            merged = merge_uses(merged, use)
+    return merged
+
+
+def _with_details(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
+    """Return ``runs`` with what other events tell of their versions: digests, strength, retractions.
+
+    A version is described where it first appears, and later only referred to.
+    """
+    used = [use for run in runs for use in (*run.inputs, *run.outputs)]
+    keys = {ref_key(use.entity) for use in used if use.version_known}
+    untold = {ref_key(use.entity) for use in used if use.version_known and not use.strength}
+    names = {ref_key(use.entity.unversioned) for use in used}
+    declarations = snapshot.events_about(keys | names, "subject", limit=MAX_DECLARATIONS)
+    timeline = Timeline.of(stored.event for stored in declarations)
+    details = fold_details(stored.event for stored in (*declarations, *snapshot.events_naming_first(untold)))
+    digests = _digests(snapshot, keys)
+
+    def complete(uses: tuple[Use, ...]) -> tuple[Use, ...]:
+        return tuple(
+            replace(
+                merge_uses(details.get(use.entity, Use(use.entity)), use),
+                digests=tuple(dict.fromkeys((*use.digests, *digests.get(ref_key(use.entity), ())))),
+                retracted=timeline.retraction_of(use.entity),
+            )
+            for use in uses
+        )
+
+    return [replace(run, inputs=complete(run.inputs), outputs=complete(run.outputs)) for run in runs]
+
+
+def _with_digests(snapshot: Snapshot, uses: Sequence[Use]) -> list[Use]:
+    digests = _digests(snapshot, [ref_key(use.entity) for use in uses])
+    return [
+        replace(use, digests=tuple(dict.fromkeys((*use.digests, *digests.get(ref_key(use.entity), ())))))
+        for use in uses
+    ]
+
+
+def _digests(snapshot: Snapshot, keys: Collection[bytes]) -> dict[bytes, list[str]]:
+    digests: dict[bytes, list[str]] = {}
+    for row in snapshot.contents(keys):
+        digests.setdefault(row.entity_key, []).append(row.digest)
+    return digests
+
+
+def _with_environments(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
+    """Return ``runs`` with their environments described, wherever the description travelled."""
+    bare = {run.environment.digest for run in runs if run.environment and not is_described(run.environment)}
+    keys = [ref_key(EntityRef("environment", "", digest)) for digest in bare]
+    described: dict[str, Environment] = {}
+    for stored in snapshot.events_naming_first(keys):
+        if stored.event.environment:
+            described[stored.event.environment.digest] = stored.event.environment
+    return [
+        replace(run, environment=described.get(run.environment.digest, run.environment)) if run.environment else run
+        for run in runs
+    ]
+
+
+def is_described(environment: Environment) -> bool:
+    """Return whether more than the digest of ``environment`` is at hand."""
+    return bool(environment.python or environment.packages or environment.container_image or environment.os)

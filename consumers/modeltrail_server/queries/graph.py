@@ -1,0 +1,123 @@
+"""A lineage graph as a value, and as a tree to read. Pure.
+
+Edges run as data does: from what a run read to the run, from the run to what it made.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from modeltrail_schemas.names import NO_ENTITY, EntityRef
+
+
+class Direction(StrEnum):
+    """Which way from the start: up to what it came from, down to what came of it."""
+
+    UP = "up"
+    DOWN = "down"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A run, job, commit, or version of a dataset or model. ``id`` is its name with kind.
+
+    ``flags`` are words to mind: RETRACTED, ``version not recorded``, ``deployed TARGET``. ``cut``: it has more
+    neighbours than were fetched.
+    """
+
+    id: str
+    kind: str
+    ref: EntityRef = NO_ENTITY
+    run_id: str = ""
+    state: str = ""
+    job: EntityRef = NO_ENTITY
+    time_ns: int = 0
+    flags: tuple[str, ...] = ()
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Data went from ``source`` to ``target`` (ids of nodes), as the event says, or as was ``inferred`` and why."""
+
+    source: str
+    target: str
+    relation: str
+    role: str = ""
+    event_id: bytes = b""
+    inferred: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What lies within reach of ``start``. ``complete`` is false when a bound ended the search."""
+
+    start: str
+    direction: Direction
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    edges: tuple[Edge, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A node in a tree and the edge that led to it; ``seen``: it stands elsewhere in the tree, with what follows it."""
+
+    node: Node
+    edge: Edge | None
+    branches: tuple["Branch", ...] = ()
+    seen: bool = False
+
+
+def tree(graph: Graph, direction: Direction) -> Branch:
+    """Return what lies up or down of the start as a tree: each node's branches once, where it is nearest.
+
+    Deep graphs are walked without recursion's limit being reached: breadth first, then joined from the leaves.
+    """
+    neighbours = _neighbours(graph, direction)
+    order: list[tuple[str, Edge | None]] = [(graph.start, None)]
+    children: dict[str, list[tuple[str, Edge, bool]]] = {}
+    expanded = {graph.start}
+    for identity, _ in order:
+        children[identity] = []
+        for edge, other in neighbours.get(identity, ()):
+            seen = other in expanded
+            children[identity].append((other, edge, seen))
+            if not seen:
+                expanded.add(other)
+                order.append((other, edge))
+    built: dict[str, Branch] = {}
+    for identity, edge in reversed(order):
+        branches = tuple(
+            Branch(graph.nodes[other], own_edge, seen=True) if seen else built[other]
+            for other, own_edge, seen in children[identity]
+        )
+        built[identity] = Branch(graph.nodes[identity], edge, branches)
+    return built[graph.start]
+
+
+def walk(branch: Branch) -> Iterator[Branch]:
+    """Yield ``branch`` and every branch below, parents before children."""
+    stack = [branch]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed(current.branches))
+
+
+def _neighbours(graph: Graph, direction: Direction) -> dict[str, list[tuple[Edge, str]]]:
+    """Return the edges from each node, each once by relation and neighbour, inputs in the order they were told."""
+    neighbours: dict[str, dict[tuple[str, str], tuple[Edge, str]]] = {}
+    for edge in graph.edges:
+        near, far = (edge.target, edge.source) if direction == Direction.UP else (edge.source, edge.target)
+        neighbours.setdefault(near, {}).setdefault((edge.relation, far), (edge, far))
+    return {near: list(edges.values()) for near, edges in neighbours.items()}
+
+
+def join(edges: Iterable[Edge]) -> tuple[Edge, ...]:
+    """Return each edge once, in the order first seen: one event or another may tell the same."""
+    distinct: dict[tuple[str, str, str], Edge] = {}
+    for edge in edges:
+        distinct.setdefault((edge.source, edge.target, edge.relation), edge)
+    return tuple(distinct.values())

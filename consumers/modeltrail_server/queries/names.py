@@ -1,0 +1,225 @@
+"""From what a person writes to the one thing it means: ``model:risk/fraud@production``, ``fraud``, ``0197c``.
+
+An exact name comes before a prefix. Where several things fit, nothing is guessed: the error lists them.
+"""
+
+import difflib
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modeltrail_schemas.identity import entity_key, job_key, ref_key, run_key
+from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, display_name, parse_name
+
+from modeltrail_server.projection.facts import EntityRow
+from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
+from modeltrail_server.queries.lifecycle import Timeline
+from modeltrail_server.queries.snapshot import Snapshot, ref_of
+
+VERSIONED_KINDS = ("model", "dataset")
+NAMED_KINDS = (*VERSIONED_KINDS, "job")
+ALL_KINDS = (*NAMED_KINDS, "run", "commit")
+MAX_CANDIDATES = 10
+MAX_PREFIX_MATCHES = 50
+MAX_SLASHES = 16
+MAX_NEAR_ROWS = 1_000
+MAX_NEAR = 3
+MAX_DECLARATIONS = 2_000
+MIN_PREFIX_CHARACTERS = 4
+LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a name means. ``run_id`` is set for a run, else ``ref``; ``asked_as`` is the alias it was called by."""
+
+    kind: str
+    key: bytes
+    ref: EntityRef
+    run_id: str = ""
+    asked_as: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return the name that means this and nothing else."""
+        return f"run:{self.run_id}" if self.kind == "run" else f"{self.kind}:{display(self.ref)}"
+
+    @property
+    def name_key(self) -> bytes:
+        """Return the key of the model or dataset that this is a version of, or its own."""
+        return ref_key(self.ref.unversioned) if self.kind in VERSIONED_KINDS else self.key
+
+
+def key_of(ref: EntityRef) -> bytes:
+    """Return the key under which the read model holds ``ref``."""
+    return job_key(ref.namespace, ref.name) if ref.kind == "job" else ref_key(ref)
+
+
+def display(ref: EntityRef) -> str:
+    """Return the name of ``ref`` without its kind, as a person would write it."""
+    return ref.name if ref.kind in ("commit", "environment") else display_name(ref)
+
+
+def resolve(snapshot: Snapshot, text: str, *, kinds: Sequence[str] = ALL_KINDS) -> Subject:
+    """Return the one thing that ``text`` means among ``kinds``.
+
+    Raises EmptyDatabaseError, NotFoundError (with near names) or AmbiguousNameError (with the candidates).
+    """
+    prefix, colon, rest = text.partition(":")
+    if colon and prefix in ALL_KINDS:
+        if prefix not in kinds:
+            raise NotFoundError(f"{text!r} is a {prefix}", remedy=f"this question is about a {' or a '.join(kinds)}")
+        kinds, text = (prefix,), rest
+    exact, loose = _candidates(snapshot, text, kinds)
+    found = list({subject.key: subject for subject in exact or loose}.values())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = [subject.text for subject in found[:MAX_CANDIDATES]]
+        raise AmbiguousNameError(text, listed, more=len(found) > MAX_CANDIDATES)
+    if len(kinds) > 1 and any(_candidates(snapshot, text, [kind for kind in ALL_KINDS if kind not in kinds])):
+        raise NotFoundError(f"{text!r} is no {' or '.join(kinds)}", remedy="see what it is: modeltrail show " + text)
+    raise _not_found(snapshot, text, kinds)
+
+
+def latest_version(snapshot: Snapshot, subject: Subject) -> Subject:
+    """Return the version of a model or dataset that appeared last; ``subject`` itself when it is one, or has none.
+
+    A word that was only ever an alias is no version, though a run may have used the model by it.
+    """
+    if subject.kind not in VERSIONED_KINDS or subject.ref.version:
+        return subject
+    versions = snapshot.versions_of_name(subject.key, limit=MAX_CANDIDATES)
+    if not versions:
+        return subject
+    aliases = timeline_of(snapshot, subject).names_of_versions if subject.kind == "model" else ()
+    row = next((row for row in versions if row.version not in aliases), None)
+    return Subject(subject.kind, row.entity_key, ref_of(row)) if row else subject
+
+
+def timeline_of(snapshot: Snapshot, subject: Subject) -> Timeline:
+    """Return what was declared about the model or dataset that ``subject`` is, or is a version of."""
+    stored = snapshot.events_about([subject.name_key], "subject", limit=MAX_DECLARATIONS)
+    return Timeline.of(item.event for item in stored)
+
+
+def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[list[Subject], list[Subject]]:
+    """Return what ``text`` names exactly, and what it is the beginning of."""
+    exact: list[Subject] = []
+    loose: list[Subject] = []
+    for row in _named(snapshot, text, [kind for kind in kinds if kind in NAMED_KINDS]):
+        _, at, version = text.partition("@")
+        if not at or row.kind == "job":
+            exact.append(Subject(row.kind, row.entity_key, ref_of(row)))
+        else:
+            exact.extend(_versions(snapshot, ref_of(row), version))
+    if not text:
+        return exact, loose
+    if "run" in kinds:
+        key = run_key(text)
+        exact.extend(Subject("run", key, EntityRef("run"), run.run_id) for run in snapshot.runs([key]))
+        loose.extend(_runs_beginning(snapshot, text))
+    if "commit" in kinds and _is_hexadecimal(text):
+        rows = snapshot.names_between("commit", text.lower(), text.lower() + LAST_CHARACTER, limit=MAX_CANDIDATES + 1)
+        commits = [Subject("commit", entity_key("commit", "", ref.name), ref) for ref in rows]
+        (exact if any(commit.ref.name == text for commit in commits) else loose).extend(commits)
+    return exact, loose
+
+
+def _named(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[EntityRow]:
+    """Return the models, datasets and jobs that ``text``, without its version, names.
+
+    With a namespace, each ``/`` may be the one that ends it. Without, the namespace may be any, but ``default``
+    comes first, since names are displayed without it.
+    """
+    if not kinds or not text.partition("@")[0]:
+        return []
+    refs = [ref for kind in kinds for ref in _readings(text, kind)]
+    rows = snapshot.entities([key_of(ref) for ref in refs])
+    if rows:
+        return rows
+    parsed = parse_name(f"{DEFAULT_NAMESPACE}/{text}", kind="")
+    whole = parse_name(f"{DEFAULT_NAMESPACE}/{text.replace('@', '%40')}", kind="")
+    names = dict.fromkeys((parsed.name, whole.name) if "job" in kinds else (parsed.name,))
+    return [row for name in names for row in snapshot.names_of(kinds, name, limit=MAX_CANDIDATES + 1)]
+
+
+def _readings(text: str, kind: str) -> list[EntityRef]:
+    """Return every namespace and name that ``text`` may be written from."""
+    path = text if kind == "job" else text.partition("@")[0]
+    escaped = path.replace("@", "%40")
+    if "/" not in escaped:
+        return [parse_name(escaped, kind=kind)]
+    parts = escaped.split("/")
+    readings = []
+    for cut in range(1, min(len(parts), MAX_SLASHES)):
+        namespace, name = "%2F".join(parts[:cut]), "/".join(parts[cut:])
+        if name:
+            readings.append(parse_name(f"{namespace}/{name}", kind=kind))
+    return readings
+
+
+def _versions(snapshot: Snapshot, name: EntityRef, written: str) -> list[Subject]:
+    """Return the version of ``name`` that ``written`` is: in full, an alias or stage, or its unique beginning."""
+    version = parse_name(f"x/y@{written}", kind="").version
+    if name.kind == "model":
+        timeline = timeline_of(snapshot, Subject(name.kind, ref_key(name), name))
+        called = timeline.version_called(version)
+        if called is not None:
+            return [Subject(name.kind, ref_key(called), called, asked_as=version)]
+    key = entity_key(name.kind, name.namespace, name.name, version)
+    if version and snapshot.entities([key]):
+        return [Subject(name.kind, key, EntityRef(name.kind, name.namespace, name.name, version))]
+    beginnings = [version, f"sha256:{version}"] if _is_hexadecimal(version) else [version]
+    found: list[EntityRow] = []
+    for beginning in beginnings:
+        if len(version) >= MIN_PREFIX_CHARACTERS:
+            high = beginning + LAST_CHARACTER
+            found.extend(snapshot.versions_between(name, beginning, high, limit=MAX_CANDIDATES + 1))
+    return [Subject(row.kind, row.entity_key, ref_of(row)) for row in found]
+
+
+def _runs_beginning(snapshot: Snapshot, text: str) -> list[Subject]:
+    """Return the runs whose id is a UUID beginning with ``text``: their keys sort by it."""
+    digits = text.lower().replace("-", "")
+    if not _is_hexadecimal(digits) or len(digits) >= 32:
+        return []
+    low, high = bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f"))
+    runs = snapshot.runs_between(low, high, limit=MAX_PREFIX_MATCHES)
+    beginning = (run for run in runs if run.run_id.replace("-", "").startswith(digits))
+    return [Subject("run", run.run_key, EntityRef("run"), run.run_id) for run in beginning]
+
+
+def _is_hexadecimal(text: str) -> bool:
+    return len(text) >= MIN_PREFIX_CHARACTERS and all(character in string.hexdigits for character in text)
+
+
+def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundError:
+    if snapshot.is_empty():
+        return EmptyDatabaseError()
+    path, at, version = text.partition("@")
+    versioned = [kind for kind in kinds if kind in VERSIONED_KINDS]
+    for row in _named(snapshot, path, versioned) if at else ():
+        name = ref_of(row)
+        rows = snapshot.versions_of_name(row.entity_key, limit=MAX_PREFIX_MATCHES)
+        known = {version.version: f"{display(name)}@{version.version}" for version in rows}
+        if name.kind == "model":
+            aliases = timeline_of(snapshot, Subject(name.kind, row.entity_key, name)).names_of_versions
+            known |= {alias: f"{display(name)}@{alias}" for alias in aliases}
+        near = difflib.get_close_matches(version, known, n=MAX_NEAR) or list(known)[:MAX_NEAR]
+        what = f"{name.kind} {display(name)} has no version" + (" or alias" if name.kind == "model" else "")
+        return NotFoundError(f"{what} {version!r}", near=[known[word] for word in near])
+    what = "nothing" if len(kinds) > 1 else f"no {kinds[0]}"
+    return NotFoundError(f"{what} is called {text!r}", near=_near_names(snapshot, path, kinds))
+
+
+def _near_names(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[str]:
+    """Return up to three names like ``text``, from those that start as it does and the first ones of all."""
+    wanted = text.rpartition("/")[2]
+    names: dict[str, list[str]] = {}
+    for kind in (kind for kind in NAMED_KINDS if kind in kinds):
+        for low, high in ((wanted[:1], wanted[:1] + LAST_CHARACTER), ("", LAST_CHARACTER)):
+            for ref in snapshot.names_between(kind, low, high, limit=MAX_NEAR_ROWS):
+                names.setdefault(ref.name, []).append(f"{kind}:{display(ref)}")
+    close = difflib.get_close_matches(wanted, names, n=MAX_NEAR)
+    return list(dict.fromkeys(text for name in close for text in names[name]))[:MAX_NEAR]

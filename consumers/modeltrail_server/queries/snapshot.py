@@ -1,0 +1,253 @@
+"""The only door of the questions to the database: rows and whole events, seen in one read-only snapshot.
+
+Fetches and decodes; decides nothing.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+from modeltrail_schemas.codec import decode
+from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.names import NO_ENTITY, EntityRef
+from sqlalchemy import Connection, Executable
+
+from modeltrail_server.projection.facts import ContentRow, EntityRow, LinkRow
+from modeltrail_server.projection.tables import Tables
+from modeltrail_server.queries import statements
+from modeltrail_server.queries.as_of import AsOf
+
+MAX_KEYS_PER_STATEMENT = 500
+MAX_EVENTS = 10_000
+MAX_LINKS = 10_000
+K = TypeVar("K")
+
+
+class Stored(NamedTuple):
+    """A whole event and where it lies in the log."""
+
+    event: LineageEvent
+    partition: int
+    offset: int
+    recorded_ms: int
+
+
+class RunBrief(NamedTuple):
+    """The row of a run, with its job. ``state`` is empty when no event told one."""
+
+    run_key: bytes
+    run_id: str
+    state: str
+    state_terminal: bool
+    state_time_ns: int | None
+    parent_key: bytes | None
+    first_time_ns: int
+    last_time_ns: int
+    job: EntityRef
+
+
+class EntityLink(NamedTuple):
+    """A link and the entity it leads to."""
+
+    link: LinkRow
+    entity: EntityRef
+
+
+class ActivityLink(NamedTuple):
+    """A link and the run or job it leads to; ``run_id`` is None for a job. ``state`` is as of the last event."""
+
+    link: LinkRow
+    run_id: str | None
+    state: str
+    first_time_ns: int
+    last_time_ns: int
+    job: EntityRef
+
+
+def ref_of(row: EntityRow) -> EntityRef:
+    """Return the reference to what ``row`` is about."""
+    return EntityRef(row.kind, row.namespace, row.name, row.version)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the read model. Every method asks one question with one statement for up to 500 keys."""
+
+    connection: Connection
+    tables: Tables
+    as_of: AsOf | None = None
+    decode_event: Callable[[bytes], LineageEvent] = field(default=decode)
+
+    def is_empty(self) -> bool:
+        """Return whether no event was ever recorded."""
+        return self.connection.execute(statements.any_event(self.tables)).first() is None
+
+    def events_of_runs(self, keys: Collection[bytes], *, limit: int = MAX_EVENTS) -> list[Stored]:
+        """Return the events of these runs, oldest first."""
+        return self._events(statements.events_of_runs(self.tables, self.as_of), keys, limit)
+
+    def events_by_id(self, ids: Collection[bytes], *, limit: int = MAX_EVENTS) -> list[Stored]:
+        """Return these events, oldest first; those beyond the bound of ``as_of`` are left out."""
+        return self._events(statements.events_by_id(self.tables, self.as_of), ids, limit)
+
+    def events_about(self, keys: Collection[bytes], relation: str, *, limit: int = MAX_EVENTS) -> list[Stored]:
+        """Return the events that put these entities into ``relation``, latest first, each once."""
+        statement = statements.events_about(self.tables, self.as_of)
+        found = self._events(statement, keys, limit, relation=relation)
+        return list({stored.event.event_id: stored for stored in found}.values())
+
+    def events_naming_first(self, keys: Collection[bytes]) -> list[Stored]:
+        """Return, for each of these entities, the first event that names it."""
+        return self._events(statements.events_naming_first(self.tables, self.as_of), keys, MAX_EVENTS)
+
+    def links_of_entities(
+        self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
+    ) -> list[LinkRow]:
+        """Return the links of these entities in these relations, latest first."""
+        statement = statements.links_of_entities(self.tables, self.as_of)
+        return [LinkRow(*row) for row in self._rows(statement, keys, limit, relations=list(relations))]
+
+    def entities_of_activities(
+        self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
+    ) -> list[EntityLink]:
+        """Return what these runs and jobs stand in these relations to."""
+        statement = statements.entities_of_activities(self.tables, self.as_of)
+        rows = self._rows(statement, keys, limit, relations=list(relations))
+        return [EntityLink(LinkRow(*row[:6]), EntityRef(*row[6:10])) for row in rows]
+
+    def activities_of_entities(
+        self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
+    ) -> list[ActivityLink]:
+        """Return the runs and jobs that stand in these relations to these entities, in no order."""
+        statement = statements.activities_of_entities(self.tables, self.as_of, latest_first=False)
+        return list(map(_activity_link, self._rows(statement, keys, limit, relations=list(relations))))
+
+    def last_activities(self, key: bytes, relation: str, *, limit: int) -> list[ActivityLink]:
+        """Return the runs and jobs that stand in ``relation`` to one entity, the latest to say so first."""
+        statement = statements.activities_of_entities(self.tables, self.as_of, latest_first=True)
+        return list(map(_activity_link, self._rows(statement, [key], limit, relations=[relation])))
+
+    def count_activities(self, key: bytes, relation: str, *, limit: int = MAX_LINKS) -> int:
+        """Return how many runs and jobs stand in ``relation`` to an entity, looking at ``limit`` links."""
+        statement = statements.count_activities(self.tables, self.as_of)
+        return sum(row[0] for row in self._rows(statement, [key], limit, relations=[relation]))
+
+    def states_of_runs(self, keys: Collection[bytes]) -> list[tuple[bytes, str, str, int, bytes]]:
+        """Return run key, kind, type, time (ns) and id of each event of these runs, oldest first."""
+        rows = self._rows(statements.states_of_runs(self.tables, self.as_of), keys, MAX_EVENTS)
+        return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+
+    def runs(self, keys: Collection[bytes]) -> list[RunBrief]:
+        """Return the rows of these runs."""
+        return [run_brief(row) for row in self._rows(statements.runs_by_key(self.tables), keys, None)]
+
+    def last_runs_of_job(self, job_key: bytes, *, limit: int) -> list[RunBrief]:
+        """Return the runs of a job, the last to begin first."""
+        parameters = {"key": job_key, "row_limit": limit}
+        statement = statements.last_runs_of_job(self.tables, self.as_of)
+        return [run_brief(row) for row in self._fetch(statement, parameters)]
+
+    def runs_page(
+        self, *, job_key: bytes | None, since_ns: int | None, after: tuple[int, bytes] | None, limit: int
+    ) -> list[RunBrief]:
+        """Return runs, the last to begin first, after the one that began at ``after`` (time in ns, key)."""
+        narrowed = {"of_job": job_key is not None, "since": since_ns is not None, "after": after is not None}
+        time_ns, key = after or (0, b"")
+        bound = {"job_key": job_key, "since_ns": since_ns, "time_ns": time_ns, "key": key, "row_limit": limit}
+        statement = statements.runs_page(self.tables, **narrowed)
+        return [run_brief(row) for row in self._fetch(statement, bound)]
+
+    def next_name(self, kind: str, name: str, namespace: str) -> EntityRow | None:
+        """Return the name of ``kind`` that follows this one in the order of names, if any."""
+        bound = {"kind": kind, "name": name, "namespace": namespace}
+        rows = self._fetch(statements.next_name(self.tables), bound)
+        return EntityRow(*rows[0]) if rows else None
+
+    def count_runs(self, limit: int) -> int:
+        """Return the number of runs, at most ``limit``."""
+        return int(self._fetch(statements.count_runs(self.tables), {"row_limit": limit})[0][0])
+
+    def count_entities(self, kind: str, limit: int) -> int:
+        """Return the number of names and versions of ``kind``, at most ``limit``."""
+        bound = {"kind": kind, "row_limit": limit}
+        return int(self._fetch(statements.count_entities(self.tables), bound)[0][0])
+
+    def runs_between(self, low: bytes, high: bytes, *, limit: int) -> list[RunBrief]:
+        """Return the runs with keys from ``low`` to ``high``."""
+        parameters = {"low": low, "high": high, "row_limit": limit}
+        return [run_brief(row) for row in self._fetch(statements.runs_between(self.tables), parameters)]
+
+    def entities(self, keys: Collection[bytes]) -> list[EntityRow]:
+        """Return the rows of these entities."""
+        return [EntityRow(*row) for row in self._rows(statements.entities_by_key(self.tables), keys, None)]
+
+    def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
+        """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""
+        found: list[EntityRow] = []
+        after: dict[str, str | None] = dict.fromkeys(kinds)
+        while after and len(found) < limit:
+            bound: dict[str, object] = {"name": name}
+            for kind, namespace in after.items():
+                bound |= {f"first_{kind}": namespace is None, f"after_{kind}": namespace or ""}
+            statement = statements.next_namespaces(self.tables, tuple(after))
+            rows = [EntityRow(*row) for row in self._fetch(statement, bound)]
+            found.extend(rows)
+            after = {row.kind: row.namespace for row in rows}
+        return [row for row in found if not row.version]
+
+    def names_between(self, kind: str, low: str, high: str, *, limit: int) -> list[EntityRef]:
+        """Return the names of ``kind`` from ``low`` to ``high``, having read ``limit`` rows."""
+        parameters = {"kind": kind, "low": low, "high": high, "row_limit": limit}
+        return [EntityRef(*row) for row in self._fetch(statements.names_between(self.tables), parameters)]
+
+    def versions_between(self, name: EntityRef, low: str, high: str, *, limit: int) -> list[EntityRow]:
+        """Return the versions of ``name`` whose text lies from ``low`` to ``high``."""
+        parameters = {"kind": name.kind, "namespace": name.namespace, "name": name.name, "low": low, "high": high}
+        statement = statements.versions_between(self.tables)
+        return [EntityRow(*row) for row in self._fetch(statement, parameters | {"row_limit": limit})]
+
+    def versions_of_name(self, name_key: bytes, *, limit: int) -> list[EntityRow]:
+        """Return the versions of a model or dataset, the last to appear first."""
+        statement = statements.versions_of_name(self.tables, self.as_of)
+        return [EntityRow(*row) for row in self._fetch(statement, {"key": name_key, "row_limit": limit})]
+
+    def contents(self, keys: Collection[bytes]) -> list[ContentRow]:
+        """Return the content digests of these entities."""
+        rows = self._rows(statements.contents_of_entities(self.tables), keys, MAX_LINKS)
+        return [ContentRow(*row) for row in rows]
+
+    def _events(self, statement: Executable, keys: Collection[bytes], limit: int, **also: object) -> list[Stored]:
+        rows = self._rows(statement, keys, limit, **also)
+        return [Stored(self.decode_event(row[0]), row[1], row[2], row[3]) for row in rows]
+
+    def _rows(
+        self, statement: Executable, keys: Collection[bytes], limit: int | None, **also: object
+    ) -> Iterator[Sequence[Any]]:
+        bound = {} if limit is None else {"row_limit": limit}
+        for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT):
+            yield from self._fetch(statement, {"keys": chunk, **bound, **also})
+
+    def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+        return self.connection.execute(statement, parameters).fetchall()
+
+
+def run_brief(row: Sequence[Any]) -> RunBrief:
+    """Return a row of ``statements.runs_*`` as a value."""
+    run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, namespace, name = row
+    return RunBrief(run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, _job(namespace, name))
+
+
+def _activity_link(row: Sequence[Any]) -> ActivityLink:
+    run_id, state, first_ns, last_ns, namespace, name = row[6:12]
+    return ActivityLink(LinkRow(*row[:6]), run_id, state or "", first_ns or 0, last_ns or 0, _job(namespace, name))
+
+
+def _job(namespace: str | None, name: str | None) -> EntityRef:
+    return NO_ENTITY if name is None else EntityRef("job", namespace or "", name)
+
+
+def _chunks(items: Iterable[K], size: int) -> Iterator[list[K]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,117 @@
+"""The state is a function of the set of events: on each database, for any order, repetition, conflict and batch."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import EngineFactory
+from event_cases import lineage_events, outgoing
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from modeltrail.log.memory import MemoryLog
+from modeltrail.log.protocol import Position
+from modeltrail_schemas.codec import decode_routing, encode
+from modeltrail_schemas.event import LineageEvent
+from modeltrail_server.projection.digest import compute_digest
+from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.facts import facts_of
+from modeltrail_server.projection.generations import reading
+from modeltrail_server.projection.merge import Rows, fold
+from modeltrail_server.projection.projector import Projector, catch_up
+from sqlalchemy import Engine, select
+
+_events = st.lists(lineage_events(), min_size=1, max_size=14)
+
+
+def _project(engine: Engine, messages: Sequence[bytes], *, batch_records: int = 4_000) -> None:
+    log = MemoryLog()
+    log.append(outgoing(messages))
+    catch_up(log, engine)  # makes the tables
+    with Projector(log, engine, max_batch_records=batch_records) as projector:
+        while projector.step(wait_ms=0):
+            pass
+
+
+def _stored_rows(engine: Engine) -> tuple[Rows, list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
+    with reading(engine) as (connection, tables):
+
+        def rows(table: Any) -> list[Any]:
+            query = select(*table.columns).order_by(*table.primary_key.columns)
+            return [tuple(row) for row in connection.execute(query)]
+
+        stored = Rows(rows(tables.run), rows(tables.entity), rows(tables.link), rows(tables.content))
+        events = [(row[0], row[-1]) for row in rows(tables.event)]
+        return stored, events, [(row[0], row[1]) for row in rows(tables.conflict)]
+
+
+def _expected_rows(messages: Sequence[bytes]) -> tuple[Rows, list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
+    """Say what the state is in the plainest way: of each id the smallest payload, and all of those folded at once."""
+    payloads: dict[bytes, set[bytes]] = {}
+    for message in messages:
+        payloads.setdefault(decode_routing(message).event_id, set()).add(message)
+    ranked = {key: sorted(found, key=lambda each: hashlib.sha256(each).digest()) for key, found in payloads.items()}
+    events = sorted((key, found[0]) for key, found in ranked.items())
+    losers = [(key, hashlib.sha256(loser).digest()) for key, found in ranked.items() for loser in found[1:]]
+    return fold(facts_of(decode_routing(payload)) for _, payload in events), events, sorted(losers)
+
+
+def _comparable(rows: Rows) -> list[list[tuple[Any, ...]]]:
+    return [[tuple(row) for row in table] for table in rows]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_events, st.integers(1, 5), st.randoms(use_true_random=False))
+def test_sqlite_holds_the_fold_of_the_set_of_events(
+    tmp_path: Path, events: list[LineageEvent], batch_records: int, random: Any
+) -> None:
+    _check_fold(_sqlite(tmp_path), events, batch_records, random)
+
+
+@pytest.mark.service
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_events, st.integers(1, 5), st.randoms(use_true_random=False))
+def test_postgresql_holds_the_fold_of_the_set_of_events_with_the_digest_of_sqlite(
+    tmp_path: Path, new_database: Any, events: list[LineageEvent], batch_records: int, random: Any
+) -> None:
+    engine, twin = open_engine(new_database()), _sqlite(tmp_path)
+    try:
+        messages = _check_fold(engine, events, batch_records, random)
+        _project(twin, messages)
+        assert compute_digest(engine).hex == compute_digest(twin).hex
+    finally:
+        engine.dispose()
+        twin.dispose()
+
+
+def _sqlite(folder: Path) -> Engine:
+    return open_engine(f"sqlite:///{folder / uuid.uuid4().hex}.db")
+
+
+def _check_fold(engine: Engine, events: list[LineageEvent], batch_records: int, random: Any) -> list[bytes]:
+    messages = [encode(event) for event in events]
+    messages += random.sample(messages, k=random.randint(0, len(messages)))
+    random.shuffle(messages)
+    _project(engine, messages, batch_records=batch_records)
+    stored, stored_events, stored_losers = _stored_rows(engine)
+    expected, expected_events, expected_losers = _expected_rows(messages)
+    assert stored_events == expected_events
+    assert stored_losers == expected_losers
+    assert _comparable(stored) == _comparable(expected)
+    engine.dispose()
+    return messages
+
+
+def test_a_digest_tells_its_position_and_differs_with_one_more_event(new_engine: EngineFactory) -> None:
+    messages = [encode(LineageEvent(bytes([n]) * 16, "run", "START", n, f"run-{n}")) for n in range(1, 4)]
+    digests = []
+    for count in (2, 3, 3):
+        engine = new_engine()
+        _project(engine, messages[:count])
+        digests.append(compute_digest(engine))
+    assert digests[1] == digests[2]
+    assert digests[0].hex != digests[1].hex
+    assert digests[1].position == Position((3,))
+    assert digests[1].counts == {"run": 3, "entity": 0, "link": 0, "content": 0, "event": 3}
