@@ -3,6 +3,8 @@
 A module of commands holds a ``typer.Typer`` called ``app``; naming it in ``COMMAND_MODULES`` adds its commands.
 """
 
+import io
+import sys
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -11,10 +13,10 @@ from modeltrail_schemas.errors import ModeltrailError
 from rich.console import Console
 from rich.text import Text
 
-from modeltrail_server.cli import answers
+from modeltrail_server.cli import answers, auditing, declarations, events, serving, system, topics
 from modeltrail_server.cli.context import EXIT_INTERRUPTED, make_context
 
-COMMAND_MODULES: tuple[ModuleType, ...] = (answers,)
+COMMAND_MODULES: tuple[ModuleType, ...] = (answers, declarations, events, auditing, topics, system, serving)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -22,6 +24,9 @@ def main(argv: Sequence[str]) -> int:
 
     Returns 0 fine, 1 the answer is "no", 2 wrong use, 3 a system is down, 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to fail
     command = typer.main.get_command(make_app())
     try:
         command.main(args=list(argv), prog_name="modeltrail")

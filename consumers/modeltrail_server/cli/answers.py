@@ -1,6 +1,7 @@
-"""The commands that answer: runs, models, jobs, datasets, show, check. Each asks, renders, and sets the exit code."""
+"""The commands that answer: lists, show, history, lineage, compare, check. Each asks, renders, sets the exit code."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -9,11 +10,21 @@ from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.rendering.check import render_report
+from modeltrail_server.cli.rendering.comparison import render_comparison
+from modeltrail_server.cli.rendering.history import render_history
+from modeltrail_server.cli.rendering.lineage import render_lineage
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.show import render_answer
-from modeltrail_server.cli.times import parse_time_ns
+from modeltrail_server.cli.times import parse_as_of, parse_time_ns
 from modeltrail_server.queries.answering import answer
+from modeltrail_server.queries.comparison import MAX_SUBJECTS
+from modeltrail_server.queries.comparison import compare as side_by_side
 from modeltrail_server.queries.completeness import check_view
+from modeltrail_server.queries.graph import Direction
+from modeltrail_server.queries.history import MAX_VERSIONS
+from modeltrail_server.queries.history import history as tell
+from modeltrail_server.queries.lineage import MAX_NODES, MAX_STEPS
+from modeltrail_server.queries.lineage import lineage as trace
 from modeltrail_server.queries.listing import (
     PAGE_ROWS,
     Page,
@@ -23,8 +34,12 @@ from modeltrail_server.queries.listing import (
     list_runs,
 )
 from modeltrail_server.queries.names import resolve
+from modeltrail_server.queries.records import ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
 
+AsOfTime = Annotated[
+    str | None, typer.Option("--as-of", help="What was recorded by then: 2026-03-03, 3d, or a position like 0:412.")
+]
 EXIT_NO = 1
 T = TypeVar("T")
 app = typer.Typer()
@@ -106,6 +121,60 @@ def check(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     command.print_answer(report, render_report(report, width=command.width), as_json=as_json)
     if not report.complete:
         raise typer.Exit(EXIT_NO)
+
+
+@app.command()
+def history(
+    context: typer.Context,
+    name: Name,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many versions, the last ones.")] = MAX_VERSIONS,
+    everything: Annotated[bool, typer.Option("--all", help="Show every change.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how a model or dataset changed from version to version, or the events of a run."""
+    command = command_context(context)
+    with command.snapshot() as snapshot:
+        found = tell(snapshot, resolve(snapshot, name, kinds=("model", "dataset", "run")), max_versions=limit)
+    command.print_answer(found, render_history(found, width=command.width, everything=everything), as_json=as_json)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="Two or more runs or model versions.")],
+    everything: Annotated[bool, typer.Option("--all", help="Show what is equal too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set runs or model versions side by side: metrics, parameters, data, code, environment."""
+    if not 2 <= len(names) <= MAX_SUBJECTS:
+        raise typer.BadParameter(f"name two to {MAX_SUBJECTS} runs or model versions")
+    command = command_context(context)
+    with command.snapshot() as snapshot:
+        views = [answer(snapshot, resolve(snapshot, name, kinds=("model", "run"))) for name in names]
+    comparison = side_by_side([view for view in views if isinstance(view, RunView | ModelVersionView)])
+    shown = comparison if everything else replace(comparison, rows=comparison.differences)
+    command.print_answer(
+        shown, render_comparison(comparison, width=command.width, everything=everything), as_json=as_json
+    )
+
+
+@app.command()
+def lineage(
+    context: typer.Context,
+    name: Name,
+    up: Annotated[bool, typer.Option("--up", help="What it came from. The default.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="What came of it.")] = False,
+    depth: Annotated[int, typer.Option(min=1, max=MAX_STEPS, help="How many runs far.")] = MAX_STEPS,
+    nodes: Annotated[int, typer.Option(min=1, max=100_000, help="How many nodes at most.")] = MAX_NODES,
+    as_of: AsOfTime = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw what a model version, dataset, run, job or commit came from, and what came of it."""
+    command = command_context(context)
+    direction = Direction.BOTH if up and down else Direction.DOWN if down else Direction.UP
+    with command.snapshot(parse_as_of(as_of) if as_of else None) as snapshot:
+        graph = trace(snapshot, resolve(snapshot, name), direction, steps=depth, max_nodes=nodes)
+    command.print_answer(graph, render_lineage(graph, width=command.width), as_json=as_json)
 
 
 def _print_list(

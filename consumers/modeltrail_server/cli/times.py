@@ -4,9 +4,13 @@ import re
 import time
 from datetime import UTC, datetime
 
+from modeltrail.log.protocol import Position
 from modeltrail_schemas.errors import ModeltrailError
 
+from modeltrail_server.queries.as_of import AsOf
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_POSITION = re.compile(r"\d{1,6}:\d{1,18}(,\d{1,6}:\d{1,18})*")
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])")
 
 
@@ -31,3 +35,10 @@ def parse_time_ns(text: str, *, now_ns: int | None = None) -> int:
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     seconds = moment.replace(microsecond=0).timestamp()
     return int(seconds) * 1_000_000_000 + moment.microsecond * 1_000
+
+
+def parse_as_of(text: str) -> AsOf:
+    """Return the bound ``text`` means: a position (``0:412``, ``0:412,1:300``) or a time. Raises TimeFormatError."""
+    if _POSITION.fullmatch(text):
+        return AsOf(position=Position.parse(text))
+    return AsOf(recorded_ms=parse_time_ns(text) // 1_000_000)

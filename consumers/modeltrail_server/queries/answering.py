@@ -10,6 +10,7 @@ from modeltrail_schemas.event import Environment, LineageEvent
 from modeltrail_schemas.identity import canonical_run_id, ref_key
 from modeltrail_schemas.names import EntityRef
 
+from modeltrail_server.queries.declarations import naming_timelines, timelines_about
 from modeltrail_server.queries.errors import NotFoundError
 from modeltrail_server.queries.fold import fold_details, fold_run, merge_uses
 from modeltrail_server.queries.lifecycle import Timeline
@@ -26,6 +27,8 @@ from modeltrail_server.queries.records import (
 )
 from modeltrail_server.queries.snapshot import ActivityLink, RunBrief, Snapshot, ref_of
 
+LAST_ID = b"\xff" * 16
+NOTHING_DECLARED = Timeline((), ())
 MAX_MAKERS = 20
 MAX_LAST_RUNS = 10
 MAX_LAST_LINKS = 40
@@ -67,12 +70,11 @@ def view_runs(snapshot: Snapshot, keys: Collection[bytes]) -> list[RunView]:
 def view_model(snapshot: Snapshot, subject: Subject) -> ModelVersionView:
     """Return what made a model version and what became of it; of a model without any version, what is said of it."""
     rows = snapshot.entities([subject.key])
-    declarations = snapshot.events_about({subject.key, subject.name_key}, "subject", limit=MAX_DECLARATIONS)
-    timeline = Timeline.of(stored.event for stored in declarations)
+    timeline = timelines_about(snapshot, [subject.ref]).get(subject.ref.unversioned, NOTHING_DECLARED)
     makers = snapshot.links_of_entities([subject.key], ["output"], limit=MAX_MAKERS)
     runs = view_runs(snapshot, dict.fromkeys(link.activity_key for link in makers if link.activity_key))
     told = [use for run in runs for use in run.outputs if use.entity == subject.ref]
-    detail = _merged([*fold_details(stored.event for stored in declarations).values(), *told], subject.ref)
+    detail = _merged([*fold_details(timeline.events).values(), *told], subject.ref)
     return ModelVersionView(
         model=subject.ref,
         first_ns=rows[0].first_time_ns if rows else 0,
@@ -88,12 +90,11 @@ def view_model(snapshot: Snapshot, subject: Subject) -> ModelVersionView:
 def view_dataset(snapshot: Snapshot, subject: Subject) -> DatasetVersionView:
     """Return what is recorded of a dataset version, or of a dataset that has none."""
     rows = snapshot.entities([subject.key])
-    declarations = snapshot.events_about({subject.key, subject.name_key}, "subject", limit=MAX_DECLARATIONS)
-    timeline = Timeline.of(stored.event for stored in declarations)
+    timeline = timelines_about(snapshot, [subject.ref]).get(subject.ref.unversioned, NOTHING_DECLARED)
     makers = snapshot.last_activities(subject.key, "output", limit=MAX_MAKERS)
     users = snapshot.last_activities(subject.key, "input", limit=MAX_LAST_LINKS)
     telling = {link.link.event_id for link in (*makers[:1], *users[:1])} | {row.first_event_id for row in rows}
-    told = fold_details(stored.event for stored in (*declarations, *snapshot.events_by_id(telling)))
+    told = fold_details((*timeline.events, *(stored.event for stored in snapshot.events_by_id(telling))))
     versions = snapshot.versions_of_name(subject.name_key, limit=MAX_VERSIONS_NAMED + 1)
     return DatasetVersionView(
         dataset=subject.ref,
@@ -158,23 +159,32 @@ def _with_details(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
     used = [use for run in runs for use in (*run.inputs, *run.outputs)]
     keys = {ref_key(use.entity) for use in used if use.version_known}
     untold = {ref_key(use.entity) for use in used if use.version_known and not use.strength}
-    names = {ref_key(use.entity.unversioned) for use in used}
-    declarations = snapshot.events_about(keys | names, "subject", limit=MAX_DECLARATIONS)
-    timeline = Timeline.of(stored.event for stored in declarations)
-    details = fold_details(stored.event for stored in (*declarations, *snapshot.events_naming_first(untold)))
+    timelines = timelines_about(snapshot, {use.entity for use in used}, only=("RETRACTED", "DESCRIBED"))
+    aliased = naming_timelines(snapshot, {use.entity.unversioned for use in used if _may_be_alias(use)})
+    details = fold_details(stored.event for stored in snapshot.events_naming_first(untold))
     digests = _digests(snapshot, keys)
 
-    def complete(uses: tuple[Use, ...]) -> tuple[Use, ...]:
-        return tuple(
-            replace(
-                merge_uses(details.get(use.entity, Use(use.entity)), use),
-                digests=tuple(dict.fromkeys((*use.digests, *digests.get(ref_key(use.entity), ())))),
-                retracted=timeline.retraction_of(use.entity),
-            )
-            for use in uses
+    def complete(run: RunView, use: Use) -> Use:
+        known = merge_uses(details.get(use.entity, Use(use.entity)), use)
+        name = use.entity.unversioned
+        aliases = aliased.get(name, NOTHING_DECLARED)
+        meant = aliases.version_called(use.entity.version, before=(run.started_ns, LAST_ID))
+        return replace(
+            known,
+            digests=tuple(dict.fromkeys((*use.digests, *digests.get(ref_key(use.entity), ())))),
+            retracted=timelines.get(name, NOTHING_DECLARED).retraction_of(use.entity),
+            meant=None if meant == use.entity else meant,
         )
 
-    return [replace(run, inputs=complete(run.inputs), outputs=complete(run.outputs)) for run in runs]
+    def completed(run: RunView, uses: tuple[Use, ...]) -> tuple[Use, ...]:
+        return tuple(complete(run, use) for use in uses)
+
+    return [replace(run, inputs=completed(run, run.inputs), outputs=completed(run, run.outputs)) for run in runs]
+
+
+def _may_be_alias(use: Use) -> bool:
+    """Return whether a model was used by a word and nothing else: who knows the digest named a version."""
+    return use.entity.kind == "model" and use.version_known and not use.digests
 
 
 def _with_digests(snapshot: Snapshot, uses: Sequence[Use]) -> list[Use]:

@@ -32,13 +32,17 @@ _WORST_FIRST = {level: rank for rank, level in enumerate(Level)}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One piece: how well it is recorded, why that matters, and the line of SDK code that would have recorded it."""
+    """One piece: how well it is recorded, why that matters, and the line of SDK code that would have recorded it.
+
+    ``mend`` is the line that says it now, for what can still be said.
+    """
 
     level: Level
     piece: str
     what: str
     why: str = ""
     remedy: str = ""
+    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +135,10 @@ def _check_inputs(run: RunView) -> Iterator[Finding]:
         why = "the same code on other data makes another model"
         yield Finding(Level.MISSING, "data", "no data is recorded", why, 'run.use_dataset("…", path=…)')
     for use in run.inputs:
-        yield _check_input(use)
+        yield _check_input(use, run.run_id)
 
 
-def _check_input(use: Use) -> Finding:
+def _check_input(use: Use, run_id: str) -> Finding:
     name = display(use.entity)
     if use.entity.kind == "model":
         piece, call = "model", f'run.use_model("{display(use.entity.unversioned)}@…")'
@@ -145,10 +149,15 @@ def _check_input(use: Use) -> Finding:
         return Finding(Level.RETRACTED, piece, what, use.retracted.why or "no reason is given")
     if not use.version_known:
         why = "it may have changed since: nobody can tell what the run read"
-        return Finding(Level.MISSING, piece, f"{name}: version not recorded", why, call)
+        kind = "model:" if piece == "model" else ""
+        mend = f'modeltrail.correct_run("{run_id}", inputs=["{kind}{name}@…"], why="…")'
+        return Finding(Level.MISSING, piece, f"{name}: version not recorded", why, call, mend)
     if len(use.digests) > 1:
         why = "one version has one content, or its name stands for several things"
         return Finding(Level.CONTRADICTING, piece, f"{name} has {len(use.digests)} different digests", why, call)
+    if use.meant is not None:
+        what = f"{name} is an alias; it stood for {display(use.meant)} then"
+        return Finding(Level.WEAK, piece, what, "that is concluded from when it was given, not recorded by the run")
     if use.strength in (Strength.CONTENT, Strength.PROVIDER) or use.digests or piece == "model":
         return Finding(Level.OK, piece, name)
     if use.strength == Strength.CLAIMED:
@@ -193,8 +202,8 @@ def _check_parameters(run: RunView) -> Iterator[Finding]:
     for claimed in contradicting:
         said = ", ".join(f"{claim.value} (rank {claim.rank})" for claim in claimed.standing[:MAX_RANKS_SHOWN])
         why = "it is not known which value the model was made with"
-        mend = "log it once, from one rank; or mend it: modeltrail run correct"
-        yield Finding(Level.CONTRADICTING, "params", f"{claimed.name} is {said}", why, mend)
+        mend = f'modeltrail.correct_run("{run.run_id}", parameters={{"{claimed.name}": …}}, why="…")'
+        yield Finding(Level.CONTRADICTING, "params", f"{claimed.name} is {said}", why, remedy, mend)
     if not contradicting:
         yield Finding(Level.OK, "params", f"{len(run.parameters)}")
 
@@ -245,7 +254,7 @@ def _check_repetition(run: RunView) -> Iterator[Finding]:
     ]
     if not run.seeds:
         why = "chance cannot be repeated"
-        yield Finding(Level.WEAK, "seed", "no seed is recorded", why, "random.seed(…) before start_run(…)")
+        yield Finding(Level.WEAK, "seed", "no seed is recorded", why, 'run.log_seed("numpy", 42)')
     elif differing:
         yield Finding(
             Level.CONTRADICTING, "seed", f"{differing[0].name} was set to several values", "which one counted?"

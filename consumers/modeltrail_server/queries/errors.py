@@ -19,9 +19,9 @@ class NotFoundError(ModeltrailError):
 class EmptyDatabaseError(NotFoundError):
     """Nothing has been recorded yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str = "") -> None:
         super().__init__(
-            "nothing has been recorded here yet",
+            "nothing has been recorded here yet" + (f" ({where})" if where else ""),
             remedy=(
                 "try `make demo`; or record a run in Python with\n"
                 "  with modeltrail.start_run(job='team/train') as run: ...\n"

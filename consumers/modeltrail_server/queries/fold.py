@@ -134,6 +134,7 @@ def merge_uses(earlier: Use, later: Use) -> Use:
         provider=later.provider or earlier.provider,
         base=later.base or earlier.base,
         retracted=later.retracted or earlier.retracted,
+        meant=later.meant or earlier.meant,
     )
 
 

@@ -62,7 +62,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A node in a tree and the edge that led to it; ``seen``: it stands elsewhere in the tree, with what follows it."""
+    """A node in a tree and the edge that led to it; ``seen``: it stands elsewhere, with what follows."""
 
     node: Node
     edge: Edge | None
@@ -81,12 +81,12 @@ def tree(graph: Graph, direction: Direction) -> Branch:
     expanded = {graph.start}
     for identity, _ in order:
         children[identity] = []
-        for edge, other in neighbours.get(identity, ()):
+        for via, other in neighbours.get(identity, ()):
             seen = other in expanded
-            children[identity].append((other, edge, seen))
+            children[identity].append((other, via, seen))
             if not seen:
                 expanded.add(other)
-                order.append((other, edge))
+                order.append((other, via))
     built: dict[str, Branch] = {}
     for identity, edge in reversed(order):
         branches = tuple(
@@ -111,6 +111,8 @@ def _neighbours(graph: Graph, direction: Direction) -> dict[str, list[tuple[Edge
     neighbours: dict[str, dict[tuple[str, str], tuple[Edge, str]]] = {}
     for edge in graph.edges:
         near, far = (edge.target, edge.source) if direction == Direction.UP else (edge.source, edge.target)
+        if edge.relation == "job" and near != graph.start:
+            continue  # a job leads to its runs, in either direction, and they not back
         neighbours.setdefault(near, {}).setdefault((edge.relation, far), (edge, far))
     return {near: list(edges.values()) for near, edges in neighbours.items()}
 

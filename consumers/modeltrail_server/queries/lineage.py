@@ -7,11 +7,13 @@ costs two statements however wide it is; a version that very many runs used is c
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from modeltrail_schemas.event import TERMINAL_STATES, Declaration, Kind, LineageEvent, RunState
+from modeltrail_schemas.event import TERMINAL_STATES, Declaration, Kind, RunState
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey
+
 from modeltrail_server.projection.facts import LinkRow
+from modeltrail_server.queries.declarations import DEPLOYING, naming_timelines, timelines_about, words_for
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, join
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, display, latest_version
@@ -23,7 +25,7 @@ MAX_LINKS_PER_STEP = 5_000
 MAX_NEIGHBOURS = 100
 MAX_LINKS_OF_ONE = 300
 MAX_RUNS_OF_JOB = 20
-MAX_DECLARATIONS = 5_000
+NOTHING_DECLARED = Timeline((), ())
 _STATES = frozenset(RunState)
 
 
@@ -79,8 +81,9 @@ class _Search:
             self.first_activities.add(subject.key)
             for run in self.snapshot.last_runs_of_job(subject.key, limit=MAX_RUNS_OF_JOB):
                 self.nodes[run.run_key] = _run_node(run.run_id, run.state, run.job, run.first_time_ns)
-                self.edges.append(Edge(self.nodes[subject.key].id, self.nodes[run.run_key].id, "job"))
                 self.first_activities.add(run.run_key)
+                job_id, run_id = self.nodes[subject.key].id, self.nodes[run.run_key].id
+                self.edges += [Edge(job_id, run_id, "job"), Edge(run_id, job_id, "job")]
         return self.nodes[subject.key].id
 
     def follow(self, way: Direction, steps: int) -> None:
@@ -106,11 +109,8 @@ class _Search:
     def flag(self) -> None:
         """Mark what is retracted, deployed, not versioned; and, as of an earlier time, the state runs had then."""
         versions = [key for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS]
-        names = {ref_key(self.nodes[key].ref.unversioned) for key in versions}
-        declared = self.snapshot.links_of_entities({*versions, *names}, ["subject"], limit=MAX_DECLARATIONS)
-        telling = (Declaration.RETRACTED, Declaration.DEPLOYED, Declaration.RETIRED)
-        events = {link.event_id for link in declared if link.role in telling}
-        timelines = _by_name(self.snapshot, events)
+        refs = [self.nodes[key].ref for key in versions]
+        timelines = timelines_about(self.snapshot, refs, only=(Declaration.RETRACTED, *DEPLOYING))
         for key in versions:
             node = self.nodes[key]
             flags = _flags(node.ref, timelines.get(node.ref.unversioned))
@@ -196,20 +196,35 @@ class _Search:
         models = {key: node.ref for key in entities if (node := self.nodes[key]).kind == "model" and node.ref.version}
         if not models:
             return set()
-        self._learn_aliases({ref.unversioned for ref in models.values()})
-        reached: set[bytes] = set()
-        for key, ref in models.items():
-            timeline = self.timelines.get(ref.unversioned)
-            if timeline is None:
-                continue
-            if way == Direction.UP:
-                version = timeline.version_called(ref.version, before=self.used_at.get(key, END_OF_TIME))
-                pairs = [(version, ref)] if version and version != ref else []
-            else:
-                pairs = [(ref, replace(ref, version=word)) for word in timeline.words_for(ref)]
-            for version, word in pairs:
-                reached.add(self._add_alias(version, word, way))
-        return reached
+        pairs = self._meanings_of(models) if way == Direction.UP else self._words_used_for(models.values())
+        return {self._add_alias(version, word, way) for version, word in pairs}
+
+    def _meanings_of(self, models: dict[bytes, EntityRef]) -> list[tuple[EntityRef, EntityRef]]:
+        """Return (version, word) for each of these that is a word nobody made, and meant a version when used."""
+        made = {link.entity_key for link in self.snapshot.links_of_entities(models, ["output", "subject"])}
+        words = {key: ref for key, ref in models.items() if key not in made}
+        self._learn_aliases({ref.unversioned for ref in words.values()})
+        meant = (
+            (
+                self.timelines[ref.unversioned].version_called(
+                    ref.version, before=self.used_at.get(key, END_OF_TIME)
+                ),
+                ref,
+            )
+            for key, ref in words.items()
+        )
+        return [(version, word) for version, word in meant if version is not None and version != word]
+
+    def _words_used_for(self, versions: Collection[EntityRef]) -> list[tuple[EntityRef, EntityRef]]:
+        """Return (version, word) for each word that some run used and that ever meant one of these versions."""
+        words = {
+            ref_key(word): (version, word)
+            for version, words in words_for(self.snapshot, versions).items()
+            for word in (replace(version, version=text) for text in words)
+        }
+        used = [words[row.entity_key] for row in self.snapshot.entities(words)] if words else []
+        self._learn_aliases({version.unversioned for version, _ in used})
+        return used
 
     def _add_alias(self, version: EntityRef, word: EntityRef, way: Direction) -> bytes:
         version_key, word_key = ref_key(version), ref_key(word)
@@ -230,10 +245,9 @@ class _Search:
         return self.timelines[word.unversioned].version_called(word.version, before=before) in versions
 
     def _learn_aliases(self, names: Collection[EntityRef]) -> None:
-        unknown = {ref_key(name) for name in names if name not in self.timelines}
-        links = self.snapshot.links_of_entities(unknown, ["subject"], limit=MAX_DECLARATIONS)
-        naming = (Declaration.ALIASED, Declaration.STAGED)
-        self.timelines |= _by_name(self.snapshot, {link.event_id for link in links if link.role in naming})
+        unknown = {name for name in names if name not in self.timelines}
+        found = naming_timelines(self.snapshot, unknown) if unknown else {}
+        self.timelines |= {name: found.get(name, NOTHING_DECLARED) for name in unknown}
 
     def _states_then(self) -> None:
         """Give each run the state it had as of then."""
@@ -251,15 +265,6 @@ def _told_first(item: EntityLink) -> tuple[int, int, str]:
     """Return the order of a run's inputs in a tree: data before models before commits, each as told."""
     rank = {"dataset": 0, "model": 1}.get(item.entity.kind, 2)
     return rank, item.link.event_time_ns, item.entity.name
-
-
-def _by_name(snapshot: Snapshot, event_ids: Collection[bytes]) -> dict[EntityRef, Timeline]:
-    """Return the timelines of the models and datasets that these declarations are about."""
-    about: dict[EntityRef, list[LineageEvent]] = {}
-    for stored in snapshot.events_by_id(event_ids) if event_ids else ():
-        for name in {subject.unversioned for subject in stored.event.subjects}:
-            about.setdefault(name, []).append(stored.event)
-    return {name: Timeline.of(events) for name, events in about.items()}
 
 
 def _flags(ref: EntityRef, timeline: Timeline | None) -> tuple[str, ...]:

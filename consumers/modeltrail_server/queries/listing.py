@@ -37,7 +37,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class ModelLine:
-    """A model in a list; ``latest`` is None while it has no version. Steps say what is called what, what runs where."""
+    """A model in a list; ``latest`` is None while it has no version. Steps tell its aliases and where it runs."""
 
     model: EntityRef
     latest: EntityRef | None

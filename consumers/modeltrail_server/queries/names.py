@@ -12,6 +12,7 @@ from modeltrail_schemas.identity import entity_key, job_key, ref_key, run_key
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, display_name, parse_name
 
 from modeltrail_server.projection.facts import EntityRow
+from modeltrail_server.queries.declarations import naming_timelines, version_called
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
 from modeltrail_server.queries.lifecycle import Timeline
 from modeltrail_server.queries.snapshot import Snapshot, ref_of
@@ -24,7 +25,6 @@ MAX_PREFIX_MATCHES = 50
 MAX_SLASHES = 16
 MAX_NEAR_ROWS = 1_000
 MAX_NEAR = 3
-MAX_DECLARATIONS = 2_000
 MIN_PREFIX_CHARACTERS = 4
 LAST_CHARACTER = "\U0010ffff"
 
@@ -89,18 +89,17 @@ def latest_version(snapshot: Snapshot, subject: Subject) -> Subject:
     """
     if subject.kind not in VERSIONED_KINDS or subject.ref.version:
         return subject
-    versions = snapshot.versions_of_name(subject.key, limit=MAX_CANDIDATES)
-    if not versions:
-        return subject
-    aliases = timeline_of(snapshot, subject).names_of_versions if subject.kind == "model" else ()
-    row = next((row for row in versions if row.version not in aliases), None)
+    rows = snapshot.versions_of_name(subject.key, limit=MAX_CANDIDATES)
+    row = next((row for row in rows if subject.kind == "dataset" or is_version(snapshot, row.entity_key)), None)
+    if row is None and rows:
+        aliases = naming_timelines(snapshot, [subject.ref]).get(subject.ref, Timeline((), ())).names_of_versions
+        row = next((row for row in rows if row.version not in aliases), None)
     return Subject(subject.kind, row.entity_key, ref_of(row)) if row else subject
 
 
-def timeline_of(snapshot: Snapshot, subject: Subject) -> Timeline:
-    """Return what was declared about the model or dataset that ``subject`` is, or is a version of."""
-    stored = snapshot.events_about([subject.name_key], "subject", limit=MAX_DECLARATIONS)
-    return Timeline.of(item.event for item in stored)
+def is_version(snapshot: Snapshot, key: bytes) -> bool:
+    """Return whether anybody made or declared this version: what was only ever used may be an alias."""
+    return bool(snapshot.links_of_entities([key], ["output", "subject"], limit=1))
 
 
 def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[list[Subject], list[Subject]]:
@@ -162,13 +161,13 @@ def _readings(text: str, kind: str) -> list[EntityRef]:
 def _versions(snapshot: Snapshot, name: EntityRef, written: str) -> list[Subject]:
     """Return the version of ``name`` that ``written`` is: in full, an alias or stage, or its unique beginning."""
     version = parse_name(f"x/y@{written}", kind="").version
-    if name.kind == "model":
-        timeline = timeline_of(snapshot, Subject(name.kind, ref_key(name), name))
-        called = timeline.version_called(version)
+    key = entity_key(name.kind, name.namespace, name.name, version)
+    known = bool(version) and bool(snapshot.entities([key]))
+    if name.kind == "model" and not (known and is_version(snapshot, key)):
+        called = version_called(snapshot, name, version)
         if called is not None:
             return [Subject(name.kind, ref_key(called), called, asked_as=version)]
-    key = entity_key(name.kind, name.namespace, name.name, version)
-    if version and snapshot.entities([key]):
+    if known:
         return [Subject(name.kind, key, EntityRef(name.kind, name.namespace, name.name, version))]
     beginnings = [version, f"sha256:{version}"] if _is_hexadecimal(version) else [version]
     found: list[EntityRow] = []
@@ -204,7 +203,7 @@ def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundE
         rows = snapshot.versions_of_name(row.entity_key, limit=MAX_PREFIX_MATCHES)
         known = {version.version: f"{display(name)}@{version.version}" for version in rows}
         if name.kind == "model":
-            aliases = timeline_of(snapshot, Subject(name.kind, row.entity_key, name)).names_of_versions
+            aliases = naming_timelines(snapshot, [name]).get(name, Timeline((), ())).names_of_versions
             known |= {alias: f"{display(name)}@{alias}" for alias in aliases}
         near = difflib.get_close_matches(version, known, n=MAX_NEAR) or list(known)[:MAX_NEAR]
         what = f"{name.kind} {display(name)} has no version" + (" or alias" if name.kind == "model" else "")

@@ -94,7 +94,8 @@ class Step:
 class Use:
     """A version that a run used or made, with all that is known of it. Two ``digests`` contradict each other.
 
-    ``format`` is a dataset's format or a model's framework. ``strength`` is empty when nobody told.
+    ``format`` is a dataset's format or a model's framework. ``strength`` is empty when nobody told. ``meant``: the
+    version is an alias, which stood for this when it was used.
     """
 
     entity: EntityRef
@@ -110,6 +111,7 @@ class Use:
     provider: str = ""
     base: EntityRef | None = None
     retracted: Step | None = None
+    meant: EntityRef | None = None
 
     @property
     def version_known(self) -> bool:

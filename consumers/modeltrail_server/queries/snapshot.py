@@ -102,11 +102,17 @@ class Snapshot:
         return self._events(statements.events_naming_first(self.tables, self.as_of), keys, MAX_EVENTS)
 
     def links_of_entities(
-        self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
+        self,
+        keys: Collection[bytes],
+        relations: Sequence[str],
+        *,
+        roles: Sequence[str] = (),
+        limit: int = MAX_LINKS,
     ) -> list[LinkRow]:
-        """Return the links of these entities in these relations, latest first."""
-        statement = statements.links_of_entities(self.tables, self.as_of)
-        return [LinkRow(*row) for row in self._rows(statement, keys, limit, relations=list(relations))]
+        """Return the links of these entities in these relations (and of these roles, if any), latest first."""
+        statement = statements.links_of_entities(self.tables, self.as_of, of_roles=bool(roles))
+        also = {"relations": list(relations)} | ({"roles": list(roles)} if roles else {})
+        return [LinkRow(*row) for row in self._rows(statement, keys, limit, **also)]
 
     def entities_of_activities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS

@@ -70,11 +70,13 @@ def states_of_runs(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 
 @_remembered
-def links_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select the links of entities :keys in relations :relations, latest first."""
+def links_of_entities(tables: Tables, as_of: AsOf | None, *, of_roles: bool) -> Select[Any]:
+    """Select the links of entities :keys in relations :relations (and :roles), latest first."""
     link = tables.link
     statement = _links(tables, as_of, link)
     statement = statement.where(_among(link.c.entity_key, "keys"), _among(link.c.relation, "relations"))
+    if of_roles:
+        statement = statement.where(_among(link.c.role, "roles"))
     return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(_row_limit())
 
 

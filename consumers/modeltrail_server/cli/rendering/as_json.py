@@ -15,11 +15,13 @@ from typing import Any
 
 from modeltrail_schemas.names import EntityRef, JobName
 
-from modeltrail_server.queries import records
+from modeltrail_server.queries import comparison, completeness, records
 
 DERIVED: Mapping[type, tuple[str, ...]] = {
     records.Claimed: ("value", "contradicting"),
     records.RunView: ("duration_seconds",),
+    completeness.Report: ("complete",),
+    comparison.Row: ("differs",),
 }
 
 

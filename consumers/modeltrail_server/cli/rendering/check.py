@@ -22,7 +22,9 @@ def render_report(report: Report, *, width: int) -> list[Text]:
         if finding.why:
             lines += [Text(text, style="dim") for text in wrapped(printable(finding.why), width=width, indent=INDENT)]
         if finding.remedy:
-            lines.append(Text(" " * INDENT + f"→ {finding.remedy}"))
+            lines.append(Text(" " * INDENT + f"→ {printable(finding.remedy)}"))
+        if finding.mend:
+            lines.append(Text(" " * INDENT + f"now: {printable(finding.mend)}"))
     fine = dict.fromkeys(finding.piece for finding in report.findings if finding.level == Level.OK)
     if fine:
         lines.append(line(("OK".ljust(INDENT), LEVEL_STYLES[Level.OK]), ", ".join(fine)))

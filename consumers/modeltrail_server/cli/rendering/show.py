@@ -117,6 +117,7 @@ def use_parts(use: Use) -> list[Part]:
         parts.append(("version not recorded", "red"))
     elif use.strength:
         parts.append(f"({use.strength})")
+    parts += [f"= {name(use.meant)} then"] if use.meant else []
     parts += [printable(role) for role in use.roles]
     if use.rows is not None:
         parts.append(f"{count(use.rows)} rows")

@@ -1,6 +1,7 @@
 """Words, numbers and times as a person reads them, and lines that fit a width. Pure."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -13,10 +14,14 @@ from modeltrail_server.queries.names import display
 LABEL_WIDTH = 8
 SHORT_RUN_CHARACTERS = 13
 SHORT_COMMIT_CHARACTERS = 7
+SHORT_DIGITS = 8
 MAX_VALUE_CHARACTERS = 60
 
 STATE_STYLES = {"COMPLETE": "green", "FAIL": "bold red", "ABORT": "red", "RUNNING": "yellow", "START": "yellow"}
 STATE_WORDS = {"START": "RUNNING", "": "unknown"}
+_DECIMAL = re.compile(r"-?\d+\.\d+(e[+-]?\d+)?")
+_ALGORITHM = re.compile(r"\bsha\d+:(?=[0-9a-f]{40})")
+_HEXADECIMAL = re.compile(r"\b([0-9a-f]{40,128})\b")
 Part = str | tuple[str, str] | Text
 
 
@@ -111,15 +116,21 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def value_text(text: str) -> str:
-    """Return a parameter's JSON text as it is read: strings without quotes, long ones shortened."""
+def value_text(text: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
+    """Return a parameter's JSON text as it is read: strings without quotes, long ones cut at ``limit`` characters."""
     try:
         value = json.loads(text)
     except ValueError:
         value = text
-    shown = value if isinstance(value, str) else text
-    shown = "".join(character if character.isprintable() else "·" for character in shown)
-    return shown if len(shown) <= MAX_VALUE_CHARACTERS else shown[: MAX_VALUE_CHARACTERS - 1] + "…"
+    shown = printable(value if isinstance(value, str) else text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def short_value(text: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
+    """Return a compared value: numbers in six digits, digests and commits by their beginning, else as value_text."""
+    if _DECIMAL.fullmatch(text):
+        return number(float(text))
+    return value_text(_HEXADECIMAL.sub(lambda match: match[1][:SHORT_DIGITS], _ALGORITHM.sub("", text)), limit=limit)
 
 
 def printable(text: str) -> str:
@@ -128,12 +139,11 @@ def printable(text: str) -> str:
 
 
 def name(ref: EntityRef) -> str:
-    """Return the name of a thing; a version that is a digest in its first twelve digits."""
-    shown = display(ref)
+    """Return the name of a thing; a version that is a digest by its first digits, which name it too."""
     algorithm, colon, digits = ref.identity.partition(":")
-    if colon and algorithm.startswith("sha") and len(digits) > 16:
-        shown = display(EntityRef(ref.kind, ref.namespace, ref.name, f"{algorithm}:{digits[:12]}"))
-    return printable(shown)
+    if colon and algorithm.startswith("sha") and len(digits) > 2 * SHORT_DIGITS:
+        return printable(display(EntityRef(ref.kind, ref.namespace, ref.name, digits[:SHORT_DIGITS])))
+    return printable(display(ref))
 
 
 def state(word: str) -> Text:

@@ -1,0 +1,47 @@
+"""What ``modeltrail compare`` prints: a column for each, the differences only unless all is asked for. Pure."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from modeltrail_server.cli.rendering.style import MAX_VALUE_CHARACTERS, Part, printable, short_value, table
+from modeltrail_server.queries.comparison import Comparison, Row
+
+MIN_COLUMN = 12
+DELTA_WIDTH = 10
+TWO = 2
+CUT_SECTIONS = frozenset({"params", "env", "run"})
+
+
+def render_comparison(comparison: Comparison, *, width: int, everything: bool = False) -> list[Text]:
+    """Return the rows under the subjects' names, long values cut to their share of ``width``: no names or ids."""
+    rows = comparison.rows if everything else comparison.differences
+    if not rows:
+        return [
+            Text("no differences in what is recorded" if comparison.rows else "nothing is recorded of these runs")
+        ]
+    header = ("", *_headings(comparison.subjects), "")
+    labels = max(len(_label(row)) for row in rows)
+    limit = max(MIN_COLUMN, (width - labels - DELTA_WIDTH) // len(comparison.subjects) - 2)
+    return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header)
+
+
+def _headings(subjects: Sequence[str]) -> list[str]:
+    """Return what tells the subjects apart: versions alone where all are of one model."""
+    names = [subject.partition(":")[2] for subject in subjects]
+    versions = [name.rpartition("@") for name in names]
+    if len({before for before, at, _ in versions if at}) == 1 and all(at for _, at, _ in versions):
+        return [printable(version) for _, _, version in versions]
+    return [printable(name) for name in names]
+
+
+def _cells(row: Row, limit: int, subjects: int) -> list[Part]:
+    cut = limit if row.section in CUT_SECTIONS else MAX_VALUE_CHARACTERS
+    shown = ["–" if value is None else short_value(value, limit=cut) for value in row.values]
+    cells = [Text(text, style="dim" if text == "–" else "") for text in shown]
+    delta = "" if row.delta is None or subjects != TWO else f"{row.delta:+.6g}"
+    return [Text(_label(row), style="bold" if row.section == "metrics" else ""), *cells, Text(delta, style="cyan")]
+
+
+def _label(row: Row) -> str:
+    return printable(row.name if row.section in ("metrics", "params") else f"{row.section} {row.name}")

@@ -1,0 +1,173 @@
+"""Two or more runs or model versions side by side. Pure; states differences, claims nothing about causes."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from modeltrail_server.queries.names import display
+from modeltrail_server.queries.records import MetricCurve, ModelVersionView, RunView, Use
+
+MAX_SUBJECTS = 20
+CONTRADICTION = " ≠ "
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing compared. ``values`` are texts in the order of the subjects, None where nothing is recorded.
+
+    ``delta``: by how much the last differs from the first, where both are numbers.
+    """
+
+    section: str
+    name: str
+    values: tuple[str | None, ...]
+    delta: float | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Return whether not all values are the same."""
+        return len(set(self.values)) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All rows, in the order metrics, parameters, data, code, environment, rest."""
+
+    subjects: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def differences(self) -> tuple[Row, ...]:
+        """Return the rows that differ."""
+        return tuple(row for row in self.rows if row.differs)
+
+
+def compare(views: Sequence[RunView | ModelVersionView]) -> Comparison:
+    """Return ``views`` side by side; a model version is compared by the run that made it last."""
+    runs = [_run_of(view) for view in views]
+    subjects = tuple(
+        f"run:{view.run_id}" if isinstance(view, RunView) else f"model:{display(view.model)}" for view in views
+    )
+    return Comparison(subjects, tuple(compare_runs(runs)) + tuple(_identities(views)))
+
+
+def compare_runs(runs: Sequence[RunView]) -> Iterator[Row]:
+    """Yield a row for everything that one of ``runs`` records."""
+    yield from _rows("metrics", [_metrics(run) for run in runs])
+    yield from _rows("params", [{item.name: _claims(item.standing) for item in run.parameters} for run in runs])
+    yield from _rows("data", [_uses(run.inputs) for run in runs])
+    yield from _rows("code", [_code(run) for run in runs])
+    yield from _rows("seeds", [{item.name: _claims(item.standing) for item in run.seeds} for run in runs])
+    yield from _rows("env", [_environment(run) for run in runs])
+    yield from _rows("run", [_outcome(run) for run in runs])
+
+
+def _run_of(view: RunView | ModelVersionView) -> RunView:
+    if isinstance(view, RunView):
+        return view
+    return view.made_by[-1] if view.made_by else RunView("")
+
+
+def _rows(section: str, columns: Sequence[Mapping[str, str]]) -> Iterator[Row]:
+    names = dict.fromkeys(name for column in columns for name in column)
+    for name in sorted(names) if section in ("params", "env", "seeds") else names:
+        values = tuple(column.get(name) for column in columns)
+        yield Row(section, name, values, _delta(values))
+
+
+def _delta(values: Sequence[str | None]) -> float | None:
+    first, last = (_number(value) for value in (values[0], values[-1]))
+    return None if first is None or last is None or first == last else last - first
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = json.loads(text or "null")
+    except ValueError:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < 1e300 and math.isfinite(value) else None
+
+
+def _claims(claims: Iterable[object]) -> str:
+    values = dict.fromkeys(str(getattr(claim, "value", "")) for claim in claims)
+    return CONTRADICTION.join(values)
+
+
+def _metrics(run: RunView) -> dict[str, str]:
+    """Return each metric's last value, and after it the data it was measured on."""
+    shown: dict[str, str] = {}
+    by_name: dict[str, list[MetricCurve]] = {}
+    for curve in run.metrics:
+        by_name.setdefault(curve.name, []).append(curve)
+    for metric, curves in by_name.items():
+        several = len({curve.dataset.unversioned for curve in curves}) > 1
+        for curve in sorted(curves, key=lambda curve: curve.rank):
+            label = f"{metric} ({curve.dataset.name or 'no data told'})" if several else metric
+            if label not in shown:
+                shown[label] = f"{curve.value!r}"
+                if curve.dataset.name:
+                    shown[f"{label} on"] = display(curve.dataset)
+    return shown
+
+
+def _uses(uses: Sequence[Use]) -> dict[str, str]:
+    """Return the versions used: by role where a role tells one thing, else by name."""
+    roles = [role for use in uses for role in use.roles]
+    found: dict[str, list[str]] = {}
+    for use in uses:
+        role = next((role for role in use.roles if roles.count(role) == 1), None)
+        if role:
+            found.setdefault(role, []).append(display(use.entity))
+        else:
+            name = use.entity.unversioned
+            found.setdefault(f"{name.kind} {display(name)}", []).append(use.entity.version or "version not recorded")
+    return {label: ", ".join(versions) for label, versions in found.items()}
+
+
+def _code(run: RunView) -> dict[str, str]:
+    if run.code is None:
+        return {}
+    code = run.code
+    told = {
+        "commit": CONTRADICTION.join(dict.fromkeys(code.commit for code in run.codes)),
+        "branch": code.branch,
+        "repository": code.repository,
+        "uncommitted": (code.diff_digest or "dirty") if code.dirty else "none",
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _environment(run: RunView) -> dict[str, str]:
+    environment = run.environment
+    if environment is None:
+        return {}
+    told = {
+        "digest": environment.digest,
+        "python": environment.python,
+        "os": environment.os,
+        "machine": environment.machine,
+        "cpu": environment.cpu,
+        "image": environment.container_image,
+        "accelerators": ", ".join(environment.accelerators),
+    }
+    packages = {f"package {name}": version for name, version in environment.packages.items()}
+    return {name: value for name, value in told.items() if value} | packages
+
+
+def _outcome(run: RunView) -> dict[str, str]:
+    told = {"job": display(run.job) if run.job.name else "", "state": run.state, "command": " ".join(run.command)}
+    if run.duration_seconds is not None:
+        told["seconds"] = f"{run.duration_seconds:.3f}"
+    return {name: value for name, value in told.items() if value}
+
+
+def _identities(views: Sequence[RunView | ModelVersionView]) -> Iterator[Row]:
+    columns = []
+    for view in views:
+        detail = view.detail if isinstance(view, ModelVersionView) else None
+        base = display(detail.base) if detail and detail.base else ""
+        told = {"digest": CONTRADICTION.join(detail.digests) if detail else "", "base": base}
+        columns.append({name: value for name, value in told.items() if value})
+    yield from _rows("model", columns)
