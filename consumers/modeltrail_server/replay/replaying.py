@@ -12,8 +12,7 @@ from sqlalchemy import Engine
 
 from modeltrail_server.projection.batches import decode_record
 from modeltrail_server.projection.digest import Digest, compute_digest
-from modeltrail_server.projection.engine import explained
-from modeltrail_server.projection.generations import as_position, prepare, read_positions
+from modeltrail_server.projection.generations import as_position, positions_of, prepare
 from modeltrail_server.projection.projector import BatchStats, LoggingObserver, Projector, Source
 from modeltrail_server.replay.sources import read_all
 
@@ -106,8 +105,7 @@ def replay(
     stop, end = stop or threading.Event(), source.end()
     until = end if until is None else until
     generation = prepare(engine, source.identity)
-    with explained(engine), engine.connect() as connection:
-        position = as_position(read_positions(connection, generation.tables))
+    position = as_position(positions_of(engine, generation) or {})
     if not until.covers(position):
         raise ReplayTargetError(
             f"the database is at {position.format()}, past {until.format()}, and cannot forget",
