@@ -39,11 +39,13 @@ if TYPE_CHECKING:
     )
     from modeltrail.handles import DatasetHandle, ModelHandle
     from modeltrail.run import Run
+    from modeltrail.subscription import Subscription, subscribe
 
 __all__ = [
     "DatasetHandle",
     "ModelHandle",
     "Run",
+    "Subscription",
     "active_run",
     "alias_model_version",
     "annotate_run",
@@ -67,12 +69,19 @@ __all__ = [
     "set_tags",
     "stage_model_version",
     "start_run",
+    "subscribe",
     "tracked",
     "use_dataset",
     "use_model",
 ]
 
-_ROOMS = {"DatasetHandle": "handles", "ModelHandle": "handles", "Run": "run"} | dict.fromkeys(
+_ROOMS = {
+    "DatasetHandle": "handles",
+    "ModelHandle": "handles",
+    "Run": "run",
+    "Subscription": "subscription",
+    "subscribe": "subscription",
+} | dict.fromkeys(
     (
         "alias_model_version",
         "annotate_run",

@@ -82,23 +82,22 @@ class Process:
         """Make ``run`` the active one here."""
         run.outer = outer
         run.on_end = lambda: self._leave(run)
-        with self._lock:
-            self._open_runs[run.id] = run
+        self._open_runs[run.id] = run
         self._innermost.set(run)
         if run.owned:
             self._termination.watch()
 
     def _leave(self, run: Run) -> None:
-        with self._lock:
-            self._open_runs.pop(run.id, None)
-            if not self._open_runs:
-                self._termination.release()
+        self._open_runs.pop(run.id, None)
+        if not self._open_runs:
+            self._termination.release()
         if self._innermost.get() is run:
             self._innermost.set(run.outer)
 
     def _end_all(self) -> None:
         """End what was left open when the program ends: failed by the exception that ended it, else complete."""
-        error = getattr(sys, "last_value", None)
+        is_interactive = hasattr(sys, "ps1")  # there, the last exception may be one long dealt with
+        error = None if is_interactive else getattr(sys, "last_value", None)
         ending = ending_of(error)
         if error is None:
             ending = Ending(ending.state, {"inferred": True})
@@ -167,7 +166,11 @@ def start_run(
     new_id, owned = place_run(recorder, job_name, run_id=run_id, parent=parent_run)
     run = Run(recorder, new_id, job_name, owned=owned, parent_run_id=parent_id)
     PROCESS.enter(run, outer)
-    announce(run, recorder, parameters=parameters, tags=tags, name=name)
+    announce(run, recorder)
+    if parameters:
+        run.log_params(parameters)
+    if tags or name:
+        run.set_tags({**tags, "name": name} if name else tags)
     if capture and not recorder.is_silent:
         capture_around(run, recorder, parent_run)
     return run
@@ -194,6 +197,7 @@ def attach_run(run_id: str = "", *, job: str = "", capture: bool = True) -> Run:
 
 def tracked(job: str, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator that makes each call of a function, async or not, a run; options as for ``start_run``."""
+    signature(start_run).bind(job, **options)  # a wrong option is the programmer's, and raises where it stands
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if iscoroutinefunction(function):

@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(arguments)
 
 
-def run(argv: Sequence[str], *, out: Print | None = None, err: Print | None = None) -> int:
+def run(
+    argv: Sequence[str], *, config: Config | None = None, out: Print | None = None, err: Print | None = None
+) -> int:
     """Run a command of the SDK itself and return its exit code; any other command names the extra to install."""
     out, err = out or _to(sys.stdout), err or _to(sys.stderr)
     command = next((argument for argument in argv if not argument.startswith("-")), None)
@@ -48,7 +50,7 @@ def run(argv: Sequence[str], *, out: Print | None = None, err: Print | None = No
     except SystemExit as exit_request:
         return int(exit_request.code or 0)
     try:
-        config = load(os.environ, Path.cwd())
+        config = config or load(os.environ, Path.cwd())
         return _run_doctor(config, parsed, out) if parsed.command == "doctor" else _run_spool(config, parsed, out)
     except ModeltrailError as error:
         err(f"{error}\n  → {error.remedy}" if error.remedy else str(error))

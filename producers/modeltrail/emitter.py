@@ -93,13 +93,13 @@ class Emitter:
         A log that does not answer is not waited for. A later ``emit`` opens a new spool.
         """
         deadline = time.monotonic() + timeout_ms / 1000
-        session = self._session
-        if session is None:
+        if (session := self._session) is None:
             return
         self._sync(session)
         with self._lock:
-            self._session = None
-        session.close(deadline)
+            session, self._session = self._session, None
+        if session is not None:
+            session.close(deadline)
 
     def _write_deferred(self) -> None:
         """Write what waits. A signal handler or finaliser that emits meanwhile, in this thread, has it done here."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from modeltrail_schemas.codec import decode, encode
 from modeltrail_schemas.event import Gap, Kind, LineageEvent
-from modeltrail_schemas.identity import new_event_id
+from modeltrail_schemas.identity import new_event_id, partition_key
 
 from modeltrail.errors import InvalidEventError
 from modeltrail.log.protocol import Outgoing
@@ -31,7 +31,7 @@ def encode_notes(notes: Sequence[Note]) -> list[Outgoing]:
 
 def record_of(event: LineageEvent) -> Outgoing:
     """Return the record of an event: keyed by run, else by job, else by the first thing it names."""
-    return Outgoing(value=encode(event), key=_key(event) or None)
+    return Outgoing(value=encode(event), key=partition_key(event))
 
 
 def gap_for(record: Outgoing, reason: str) -> Outgoing:
@@ -74,11 +74,3 @@ def _gap_in_place_of(note: Note, reason: str) -> Note:
 
 def _new_id(event_time_ns: int) -> bytes:
     return new_event_id(event_time_ns, os.urandom(ENTROPY_BYTES))
-
-
-def _key(event: LineageEvent) -> bytes:
-    text = event.run_id or event.job.format()
-    if not text:
-        named = next(iter((*event.subjects, *event.outputs, *event.inputs)), None)
-        text = named.unversioned.format() if named is not None else ""
-    return text.encode("utf-8", "surrogatepass")

@@ -11,6 +11,10 @@ class LogNotFoundError(ConfigurationError):
     """There is no log at this address yet: nobody made the file or the topic."""
 
 
+class LogExistsError(ConfigurationError):
+    """A log was to be made where there is one already."""
+
+
 class LogUnavailableError(ModeltrailError):
     """The log cannot be reached now. The same call may succeed later: retry with backoff."""
 
@@ -42,6 +46,7 @@ class SpoolError(ModeltrailError):
 __all__ = [
     "ConfigurationError",
     "InvalidEventError",
+    "LogExistsError",
     "LogIdentityError",
     "LogNotFoundError",
     "LogUnavailableError",

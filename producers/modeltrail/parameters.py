@@ -48,11 +48,11 @@ def seeds_among(encoded: Mapping[str, str]) -> dict[str, str]:
 
 def metric_value(value: Any) -> float | None:
     """Return ``value`` as a float, or None when it is not one number. NaN and infinities are numbers here."""
-    if isinstance(value, str | bytes):
+    if isinstance(value, str | bytes | bytearray):
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return float(value.item() if hasattr(value, "item") else value)  # NumPy, Torch: only where it is one value
+    except Exception:  # noqa: BLE001 - the code of the value's own type decides what it raises
         return None
 
 
@@ -91,5 +91,9 @@ def _number(value: float) -> float | str:
 
 def _represent(value: Any) -> tuple[dict[str, str], int]:
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    text, redactions = redact_text(repr(value)[:MAX_REPR_CHARACTERS])
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - as above
+        text = f"its repr raised {type(error).__name__}"
+    text, redactions = redact_text(text[:MAX_REPR_CHARACTERS])
     return {"repr": text, "type": kind}, redactions

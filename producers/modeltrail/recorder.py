@@ -6,18 +6,17 @@ It is made once per process from the configuration, by ``active``; nothing here 
 import os
 import socket
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
 from modeltrail_schemas.event import Environment
 
 from modeltrail.background import Background
-from modeltrail.capture.environment import EnvironmentMarkers, capture_environment
+from modeltrail.capture.markers import EnvironmentMarkers
 from modeltrail.config import Config
 from modeltrail.datasets.files import DigestCache
 from modeltrail.launch import Launch, read_launch
@@ -79,8 +78,7 @@ class Recorder:
     surroundings: Surroundings
     hashing: Background = field(default_factory=lambda: Background(MAX_HASHING_THREADS))
     capturing: Background = field(default_factory=lambda: Background(1))
-    _ordinals: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ordinals: dict[tuple[str, str], "count[int]"] = field(default_factory=dict)
     _environment: tuple[Environment, int] | None = None
 
     @property
@@ -100,10 +98,7 @@ class Recorder:
 
     def next_ordinal(self, base: str, job: str) -> int:
         """Return how many runs of ``job`` under ``base`` were started before, and count one more."""
-        with self._lock:
-            ordinal = self._ordinals[base, job]
-            self._ordinals[base, job] += 1
-        return ordinal
+        return next(self._ordinals.setdefault((base, job), count()))  # atomic, and no lock for a fork to inherit
 
     def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
         """Keep a note."""
@@ -112,6 +107,8 @@ class Recorder:
     def environment(self) -> tuple[Environment, int]:
         """Return the environment and how many values in it were redacted; it is captured once per process."""
         if self._environment is None:
+            from modeltrail.capture.environment import capture_environment  # 70 ms, here in the background
+
             self._environment = capture_environment(self.surroundings.environ)
         return self._environment
 

@@ -266,9 +266,6 @@ class Run:
         """Let the end of the run wait for ``task``."""
         self._tasks.append(task)
 
-    def _note(self, note: Mapping[str, Any]) -> None:
-        self.emit(note)
-
     def _expect_open(self, call: str) -> None:
         if self._ended:
             misuse(f"{call}: run {self.id} has ended, so nothing was recorded", "call it before the run ends")

@@ -45,7 +45,6 @@ class Session:
         self.imported = threading.Event()
         self._config = config
         self._closing = threading.Event()
-        self._closed_lock = threading.Lock()
         self._sender: Sender | None = None
         self._send_thread: threading.Thread | None = None
 

@@ -3,7 +3,6 @@
 import os
 import time
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from modeltrail_schemas.event import Environment, RunState, SourceCode
@@ -12,13 +11,11 @@ from modeltrail_schemas.names import JobName
 from modeltrail_schemas.records import dumper
 
 from modeltrail.capture.command import capture_command
-from modeltrail.capture.git import capture_code
 from modeltrail.capture.seeds import capture_seeds
 from modeltrail.guard import warn_once
 from modeltrail.launch import derive_run_id
-from modeltrail.parameters import encode_parameters, seeds_among
 from modeltrail.recorder import Recorder
-from modeltrail.run import Run, clean_tags
+from modeltrail.run import Run
 
 
 def new_run_id() -> str:
@@ -36,17 +33,17 @@ def place_run(recorder: Recorder, job: JobName, *, run_id: str, parent: Run | No
     owned = launch.rank == 0
     if run_id:
         return canonical_run_id(run_id), owned or not launch.is_joined
-    if parent is not None and launch.is_joined:
+    if parent is not None and launch.is_joined and launch.world_size > 1:
         ordinal = recorder.next_ordinal(parent.id, job.format())
         return derive_run_id(parent.id, job.format(), ordinal), owned
     if launch.run_id and parent is None:
         given = canonical_run_id(launch.run_id)
         ordinal = recorder.next_ordinal(given, "")
         return derive_run_id(given, job.format(), ordinal) if ordinal else given, owned
-    if launch.is_joined:
+    if launch.is_joined and parent is None:
         ordinal = recorder.next_ordinal(launch.shared, job.format())
         return derive_run_id(launch.shared, job.format(), ordinal), owned
-    if launch.world_size > 1:
+    if launch.world_size > 1 and not launch.is_joined:
         warn_once(
             f"{launch.world_size} processes were launched, and nothing tells that they belong together: each records "
             "a run of its own; set MODELTRAIL_RUN_ID, or torchrun --rdzv-id"
@@ -54,21 +51,13 @@ def place_run(recorder: Recorder, job: JobName, *, run_id: str, parent: Run | No
     return new_run_id(), True
 
 
-def announce(
-    run: Run, recorder: Recorder, *, parameters: Mapping[str, Any], tags: Mapping[str, Any], name: str
-) -> None:
-    """Write the run's first note: START where it is owned, what this process adds otherwise."""
-    command, in_command = capture_command(recorder.surroundings.arguments)
-    encoded, in_parameters = encode_parameters(parameters)
-    clean, in_tags = clean_tags({**tags, "name": name} if name else tags)
-    first: dict[str, Any] = {
-        "parameters": encoded,
-        "tags": clean,
-        "seeds": capture_seeds(recorder.surroundings.environ) | seeds_among(encoded),
-        "redactions": in_command + in_parameters + in_tags,
-    }
+def announce(run: Run, recorder: Recorder) -> None:
+    """Write the run's first note: START where it is owned; otherwise that this process has joined it."""
+    first: dict[str, Any] = {"seeds": capture_seeds(recorder.surroundings.environ)}
     if run.owned:
-        first |= {"type": RunState.START.value, "parent_run_id": run.parent_run_id, "command": command}
+        command, redactions = capture_command(recorder.surroundings.arguments)
+        first |= {"type": RunState.START.value, "parent_run_id": run.parent_run_id}
+        first |= {"command": command, "redactions": redactions}
     run.emit(first, durable=run.owned)
 
 
@@ -91,6 +80,8 @@ def capture_around(run: Run, recorder: Recorder, parent: Run | None) -> None:
 
 def capture(recorder: Recorder) -> dict[str, Any]:
     """Return what surrounds this process now, as a run's note: its code, its environment, in full if that is new."""
+    from modeltrail.capture.git import capture_code
+
     around = recorder.surroundings
     folders = (around.script.parent, around.folder) if around.script else (around.folder,)
     code, in_code = capture_code(folders, around.script, around.environ)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modeltrail_schemas.event import Strength
 from modeltrail_schemas.names import EntityRef, parse_name
 
 from modeltrail.datasets.identity import Identity
@@ -43,7 +42,7 @@ def mention_note(mention: Mention, identity: Identity) -> Note:
     ref = identified(mention.named, identity)
     known: dict[str, Any] = {
         "entity": ref.format(),
-        "strength": _strength(mention.named, identity).value,
+        "strength": identity.claimed_as(mention.named.version).strength.value,
         "location": identity.location,
         "bytes": identity.bytes,
     }
@@ -58,7 +57,3 @@ def mention_note(mention: Mention, identity: Identity) -> Note:
     collection = "datasets" if ref.kind == "dataset" else "models"
     detail = {name: value for name, value in known.items() if value or value == 0}
     return {mention.relation: [ref.format()], collection: [detail]}
-
-
-def _strength(named: EntityRef, identity: Identity) -> Strength:
-    return identity.claimed_as(named.version).strength if named.version else identity.strength

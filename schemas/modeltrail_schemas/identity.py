@@ -6,6 +6,7 @@ Sources: RFC 9562 (UUID versions 7 and 8).
 import hashlib
 import uuid
 
+from modeltrail_schemas.event import Routing
 from modeltrail_schemas.names import EntityRef
 
 _VERSION_AND_VARIANT_CLEAR = ~((0xF << 76) | (0x3 << 62))
@@ -38,6 +39,18 @@ def canonical_run_id(run_id: str) -> str:
         except ValueError:
             return run_id
     return run_id
+
+
+def partition_key(event: Routing) -> bytes | None:
+    """Return the key of an event's record, so that what belongs together is in one partition, in order.
+
+    It is the run, else the job, else the first dataset or model that the event names; None for an event of nothing.
+    """
+    text = event.run_id or event.job.format()
+    if not text:
+        named = next(iter((*event.subjects, *event.outputs, *event.inputs)), None)
+        text = named.unversioned.format() if named is not None else ""
+    return text.encode("utf-8", "surrogatepass") or None
 
 
 def run_key(run_id: str) -> bytes:

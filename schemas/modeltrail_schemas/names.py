@@ -2,8 +2,10 @@
 
 One text form serves the wire, the command line and every index: ``KIND:NAMESPACE/NAME@VERSION?digest=…&role=…``.
 In a part, ``%`` and the characters that separate parts are percent-encoded (RFC 3986, section 2.1; a lone surrogate
-as its three bytes), so any Unicode travels and ``parse`` undoes ``format`` exactly. Reading is lenient where nothing
-is lost: a further ``/`` belongs to the name, a further ``@`` to the version.
+as its three bytes), so any Unicode travels and ``parse`` undoes ``format`` exactly. The first ``/`` ends the
+namespace, so names may hold more of them: ``dataset:lake/raw/2026.csv``. A namespace may be a URI's scheme and
+authority, as OpenLineage names stores, and ends at the ``/`` after these: ``dataset:hive://server:9083/db.table``.
+Reading is lenient where nothing is lost: everything may be percent-encoded, a further ``@`` belongs to the version.
 """
 
 import re
@@ -17,6 +19,9 @@ DEFAULT_NAMESPACE = "default"
 NAMES_REMEMBERED = 65_536
 
 _RESERVED = re.compile(r"[%/@?&#\ud800-\udfff]")
+_URI_NAMESPACE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(.*)", re.DOTALL)
+_URI_PATH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/]*)/(.*)", re.DOTALL)
+_RESERVED_IN_NAME = re.compile(r"[%@?&#\ud800-\udfff]")
 _RESERVED_IN_VERSION = re.compile(r"[%?&#\ud800-\udfff]")
 
 
@@ -92,40 +97,38 @@ def parse_name(text: str, *, kind: str, version: str = "") -> EntityRef:
     An explicit ``version`` wins over one in the text. Raises ValueError when there is no name.
     """
     path, _, written = text.partition("@")
-    if "/" not in path:
-        path = f"{DEFAULT_NAMESPACE}/{path}"
-    namespace, _, name = path.partition("/")
+    namespace, name = _parse_path(path if "/" in path else f"{DEFAULT_NAMESPACE}/{path}")
     if not name:
         raise ValueError(f"no name in {text!r}: write NAMESPACE/NAME or NAMESPACE/NAME@VERSION")
-    return EntityRef(kind, _unescape(namespace), _unescape(name), version or _unescape(written))
+    return EntityRef(kind, namespace, name, version or _unescape(written))
 
 
 def display_name(ref: EntityRef) -> str:
     """Return ``[NAMESPACE/]NAME[@VERSION]``, the namespace left out when it is ``default``; undone by parse_name."""
     text = ref.target.format().partition(":")[2]
-    return text.removeprefix(f"{DEFAULT_NAMESPACE}/")
+    short = text.removeprefix(f"{DEFAULT_NAMESPACE}/")
+    return text if "/" in short.partition("@")[0] else short
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _format_job(job: JobName) -> str:
-    return f"{_escape(job.namespace)}/{_escape(job.name)}" if job.namespace or job.name else ""
+    return _format_path(job.namespace, job.name) if job.namespace or job.name else ""
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _parse_job(text: str) -> JobName:
     if not text:
         return NO_JOB
-    namespace, slash, name = text.partition("/")
-    if not slash:
+    if "/" not in text:
         raise ValueError(f"not a job's name: {text!r}")
-    return JobName(_unescape(namespace), _unescape(name))
+    return JobName(*_parse_path(text))
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _format_ref(ref: EntityRef) -> str:
     if ref == NO_ENTITY:
         return ""
-    text = f"{ref.kind}:{_escape(ref.namespace)}/{_escape(ref.name)}"
+    text = f"{ref.kind}:{_format_path(ref.namespace, ref.name)}"
     if ref.version:
         text += f"@{_escape(ref.version, _RESERVED_IN_VERSION)}"
     about = [f"{key}={_escape(value)}" for key, value in (("digest", ref.digest), ("role", ref.role)) if value]
@@ -139,12 +142,26 @@ def _parse_ref(text: str) -> EntityRef:
     path, _, query = text.partition("?")
     path, _, version = path.partition("@")
     kind, colon, path = path.partition(":")
-    namespace, slash, name = path.partition("/")
-    if not colon or not slash:
+    if not colon or "/" not in path:
         raise ValueError(f"not a reference: {text!r}")
     about = dict(pair.split("=", 1) for pair in query.split("&") if "=" in pair)
     digest, role = _unescape(about.get("digest", "")), _unescape(about.get("role", ""))
-    return EntityRef(kind, _unescape(namespace), _unescape(name), _unescape(version), digest, role)
+    return EntityRef(kind, *_parse_path(path), _unescape(version), digest, role)
+
+
+def _format_path(namespace: str, name: str) -> str:
+    uri = _URI_NAMESPACE.fullmatch(namespace)
+    escaped = f"{uri[1]}{_escape(uri[2])}" if uri else _escape(namespace)
+    path = _escape(name, _RESERVED_IN_NAME)
+    if path.startswith("/") and escaped.endswith(":"):
+        path = "%2F" + path[1:]  # else the two would read as a URI
+    return f"{escaped}/{path}"
+
+
+def _parse_path(path: str) -> tuple[str, str]:
+    uri = _URI_PATH.fullmatch(path)
+    namespace, _, name = (uri[1], "/", uri[2]) if uri else path.partition("/")
+    return _unescape(namespace), _unescape(name)
 
 
 def _escape(part: str, reserved: re.Pattern[str] = _RESERVED) -> str:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +16,12 @@ from pathlib import Path
 import pytest
 from modeltrail.config import Config
 from modeltrail.emitter import Emitter, emitter_for
+from modeltrail.flushing import flush_spools
+from modeltrail.sender import Sender
 from modeltrail.spool.layout import spool_folders, spool_root
+from modeltrail.spool.ownership import is_alive
+from modeltrail.spool.status import spool_status
+from modeltrail.spool.writing import SpoolWriter
 from modeltrail_schemas.event import LineageEvent
 
 Logged = Callable[[Config], list[LineageEvent]]
@@ -135,6 +141,69 @@ def test_a_forked_child_writes_as_an_emitter_of_its_own(
     assert len({event.emitter.id for event in events}) == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_while_another_thread_writes_leaves_the_child_free_to_write(
+    config: Config, emitter: Emitter, logged: Logged, metric_note: MakeNote
+) -> None:
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            emitter.emit(metric_note(0, tags={"long": "x" * 5_000}))
+
+    emitter.emit(metric_note(0))
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        children = []
+        for number in range(1, 21):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                emitter.emit(metric_note(number))
+                os._exit(0)
+            children.append(child)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0] * 20
+    finally:
+        done.set()
+        writer.join()
+    emitter.close(FLUSH_MS)
+    deadline = time.monotonic() + FLUSH_MS / 1000
+    while spool_folders(spool_root(config.home)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # the sender that is ending may be at them
+        flush_spools(config, timeout_ms=FLUSH_MS)
+    assert set(steps(logged(config))) == set(range(21))
+
+
+def test_a_forked_child_does_not_hold_the_spools_that_its_parent_adopted(
+    config: Config, metric_note: MakeNote
+) -> None:
+    root = spool_root(config.home)
+    dead = SpoolWriter.create(root, "e1", host="h", log=config.log)
+    dead.close()
+    own = SpoolWriter.create(root, "e2", host="h", log=config.log)
+    sender = Sender(config, own.ownership, lambda: own.place)
+    sender._adopt()
+    assert is_alive(root / "e1")
+    ready, hold = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(hold[1])
+        sender.leave_to_parent()
+        os.write(ready[1], b".")
+        os.read(hold[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    for drain in sender._adopted:
+        drain.close()
+    assert not is_alive(root / "e1")
+    os.close(hold[1])
+    os.waitpid(child, 0)
+    for descriptor in (*ready, hold[0]):
+        os.close(descriptor)
+    own.close()
+
+
 def test_a_child_that_outlives_its_parent_does_not_hold_the_parents_spool(tmp_path: Path, config: Config) -> None:
     program = f"""
 import os, sys, time
@@ -145,9 +214,9 @@ emitter = Emitter(Config(Path({str(config.home)!r}), "kafka://127.0.0.1:1/x", ""
 emitter.emit({{"kind": "run", "type": "START", "run_id": "r", "job": "a/b"}})
 child = os.fork()
 if child == 0:
+    print("forked", flush=True)
     sys.stdin.read()
     os._exit(0)
-print("forked", flush=True)
 os._exit(0)
 """
     process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -156,8 +225,6 @@ os._exit(0)
     try:
         assert process.stdout.readline() == b"forked\n"
         process.wait()
-        from modeltrail.spool.status import spool_status
-
         (status,) = spool_status(spool_root(config.home))
         assert not status.is_alive
     finally:
@@ -174,6 +241,7 @@ def test_a_note_with_a_value_of_no_plain_form_is_counted_and_becomes_a_gap(
     emitter.emit(metric_note(3))
     assert emitter.flush(FLUSH_MS)
     assert emitter.dropped_notes == 2
+    assert [event.kind for event in logged(config)] == ["run", "gap", "run"]
     (gap,) = [event for event in logged(config) if event.kind == "gap"]
     assert gap.gap is not None
     assert (gap.run_id, gap.gap.lost_events, gap.gap.first_sequence, gap.gap.last_sequence) == ("r1", 2, 2, 3)

@@ -171,7 +171,7 @@ def test_misses_and_false_alarms_are_measured(capsys: pytest.CaptureFixture[str]
     alarms = sum(redact_text(text)[1] for text in digests)
     with capsys.disabled():
         print(
-            f"\nredaction: {misses}/500 random 40-character strings, {misses_urlsafe}/500 url-safe base64 of 32 bytes "
+            f"\nredaction: {misses}/500 random 40-character strings, {misses_urlsafe}/500 base64 of 32 bytes "
             f"missed; {alarms}/1500 digests taken"
         )
     assert alarms == 0

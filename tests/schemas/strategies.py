@@ -11,7 +11,22 @@ from hypothesis import strategies as st
 from modeltrail_schemas.event import NO_ID, Declaration, Kind, LineageEvent, RunState
 from modeltrail_schemas.names import EntityRef, JobName
 
-ANY_TEXT = st.text(st.characters(), max_size=12)
+AWKWARD = [
+    "\ud800",
+    "\udcff",
+    "\ud83d\ude00",
+    "%41",
+    "%ED%A0%80",
+    "\x00",
+    "\ufffe",
+    "/",
+    "@",
+    "?",
+    "&role=",
+    "#",
+    ":",
+]
+ANY_TEXT = st.lists(st.text(max_size=4) | st.sampled_from(AWKWARD), max_size=4).map("".join)
 """Any Python string, lone surrogates too."""
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 """What UTF-8 can carry."""

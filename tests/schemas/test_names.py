@@ -28,12 +28,13 @@ def test_nothing_is_the_empty_text() -> None:
 def test_the_text_form_reads_as_people_write_it() -> None:
     ref = EntityRef("dataset", "risk", "tx", "delta:412", "sha256:3f9c", "train")
     assert ref.format() == "dataset:risk/tx@delta:412?digest=sha256:3f9c&role=train"
-    assert EntityRef("dataset", "s3://bucket", "a/b").format() == "dataset:s3:%2F%2Fbucket/a%2Fb"
+    assert EntityRef("dataset", "s3://bucket", "a/b").format() == "dataset:s3://bucket/a/b"
 
 
 @pytest.mark.parametrize(
     ("text", "ref"),
     [
+        ("dataset:s3://bucket/a/b@v1", EntityRef("dataset", "s3://bucket", "a/b", "v1")),
         ("dataset:risk/a/b@v1@v2", EntityRef("dataset", "risk", "a/b", "v1@v2")),
         ("model:risk/fraud?role=base&new=thing", EntityRef("model", "risk", "fraud", role="base")),
     ],

@@ -5,7 +5,6 @@ and rewrites, byte for byte, whatever lies beyond it. Order of every publication
 segments, tiles and entry bundles, all of it read again and hashed again, checkpoint.
 """
 
-import fcntl
 import os
 from collections.abc import Sequence
 from hashlib import sha256
@@ -17,9 +16,10 @@ from modeltrail.log import LogIdentity, Record
 
 from modeltrail_server.audit import layout, leaf
 from modeltrail_server.audit.checkpoint import Checkpoint, origin_of, sign_checkpoint
-from modeltrail_server.audit.errors import AuditError, AuditorRunningError, FaultKind
+from modeltrail_server.audit.errors import AuditError, FaultKind
 from modeltrail_server.audit.files import Files, Store
 from modeltrail_server.audit.keys import publish_verifier
+from modeltrail_server.audit.locking import hold
 from modeltrail_server.audit.note import SignerKey
 from modeltrail_server.audit.reading import LogFiles, read_edges
 from modeltrail_server.audit.segments import (
@@ -58,9 +58,8 @@ class Auditor:
         self._key = signer.verifier
         self._signer = signer.renamed(self.origin)
         self._files = LogFiles(folder, partition)
-        self._disk = files or Files()
-        self._store = Store(self._files.path, layout.SCRATCH, self._disk)
-        self._lock_fd: int | None = None
+        self._store = Store(self._files.path, layout.SCRATCH, files or Files())
+        self._lock_descriptor: int | None = None
         self._tree = Tree()
         self.head = Checkpoint(self.origin, 0, EMPTY_ROOT)
         self.last_leaf: bytes | None = None
@@ -81,9 +80,10 @@ class Auditor:
 
         Raises AuditorRunningError, LogIdentityError (the folder is of another topic), AuditDamagedError.
         """
-        self._store.open()
-        self._lock()
+        self._store.make()
+        self._lock_descriptor = hold(self._store.folder / layout.LOCK)
         try:
+            self._store.clear()
             self._recover()
         except BaseException:
             self.close()
@@ -156,9 +156,9 @@ class Auditor:
 
     def close(self) -> None:
         """Free the lock. What was not published is forgotten. May be called twice."""
-        if self._lock_fd is not None:
-            os.close(self._lock_fd)
-            self._lock_fd = None
+        if self._lock_descriptor is not None:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = None
 
     def __enter__(self) -> Self:
         """Open."""
@@ -168,28 +168,12 @@ class Auditor:
         """Close."""
         self.close()
 
-    def _lock(self) -> None:
-        path = self._store.folder / layout.LOCK
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(fd)
-            raise AuditorRunningError(
-                f"another auditor (pid {holder}) holds the audit log in {self._store.folder}",
-                remedy=f"one is enough; to take over, stop that process: kill {holder}",
-            ) from None
-        self._lock_fd = fd
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-
     def _recover(self) -> None:
         folder = self._store.folder
         if not (folder / layout.CHECKPOINT).exists():
             if (folder / layout.TILES).exists():
                 raise self._files.fault(FaultKind.DELETED, layout.CHECKPOINT, "there are tiles, but no signed head")
-            publish_verifier(folder, layout.VERIFIER_KEY, self._signer.verifier, self._disk)
+            publish_verifier(self._store, self._signer.verifier)
             self._store.replace(layout.CHECKPOINT, sign_checkpoint(self.head, self._signer))
             return
         self.head = self._read_own_head()

@@ -23,10 +23,9 @@ class Files:
             path.mkdir()
 
     def create(self, path: Path, data: bytes, mode: int) -> None:
-        """Make a file that must not exist, with exactly this mode, and write it."""
+        """Make a file that must not exist, with at most this mode, and write it."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with open(fd, "wb", buffering=0) as file:
-            os.fchmod(fd, mode)
             _write_all(file.fileno(), data)
 
     def extend(self, path: Path, at: int, data: bytes) -> None:
@@ -67,10 +66,14 @@ class Store:
         self._files = files
         self._durable_folders: set[Path] = set()
 
-    def open(self) -> None:
-        """Make the folder where missing and clear what a crash left in scratch."""
+    def make(self) -> None:
+        """Make the folder where missing."""
         with _explained(self.folder):
             self._make_folders(self._scratch)
+
+    def clear(self) -> None:
+        """Remove what a crash left in scratch. Only for whoever holds the lock: it may be somebody's work."""
+        with _explained(self.folder):
             for left in sorted(self._scratch.iterdir()):
                 self._files.unlink(left)
 

@@ -14,8 +14,8 @@ from modeltrail_server.audit import layout, leaf
 from modeltrail_server.audit.auditor import Auditor
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditError
-from modeltrail_server.audit.files import Files, Store
-from modeltrail_server.audit.keys import publish_verifier, read_key
+from modeltrail_server.audit.files import Files
+from modeltrail_server.audit.keys import publish_verifier, read_key, root_store
 
 OnPublish = Callable[[int, Checkpoint], None]
 
@@ -40,9 +40,8 @@ def write_schemas(folder: Path, schemas: Mapping[str, bytes], *, files: Files | 
     for digest, text in schemas.items():
         if sha256(text).hexdigest() != digest:
             raise AuditError(f"the schema given as {digest} has another SHA-256")
-    store = Store(folder, layout.SCRATCH, files or Files())
-    store.open()
-    store.write_once({layout.schema_path(digest): text for digest, text in schemas.items()})
+    with root_store(folder, files or Files()) as store:
+        store.write_once({layout.schema_path(digest): text for digest, text in schemas.items()})
 
 
 def follow(
@@ -63,7 +62,8 @@ def follow(
     KeyFileError (no ``init`` yet), AuditorRunningError, LogIdentityError, OffsetOutOfRangeError, AuditDamagedError.
     """
     signer = read_key(folder)
-    publish_verifier(folder, layout.VERIFIER_KEY, signer.verifier, files or Files())
+    with root_store(folder, files or Files()) as store:
+        publish_verifier(store, signer.verifier)
     write_schemas(folder, schemas or {}, files=files)
     following = _Following(log, pace or Pace(), compress, on_publish)
     for partition in range(log.partitions()):

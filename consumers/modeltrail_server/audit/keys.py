@@ -1,11 +1,14 @@
 """The signing key's file: made once with mode 0600, never overwritten, refused when others can read it."""
 
+import contextlib
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.errors import KeyFileError
 from modeltrail_server.audit.files import SECRET_MODE, Files, Store
+from modeltrail_server.audit.locking import waiting
 from modeltrail_server.audit.note import SignerKey, VerifierKey
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -20,11 +23,20 @@ def create_key(folder: Path, name: str, files: Files) -> SignerKey:
             remedy="use it as it is, or choose another folder for another audit log",
         )
     signer = SignerKey.generate(name)
-    store = Store(folder, layout.SCRATCH, files)
-    store.open()
-    store.write_once({layout.KEY: f"{signer.format()}\n".encode()}, SECRET_MODE)
-    publish_verifier(folder, layout.VERIFIER_KEY, signer.verifier, files)
+    with root_store(folder, files) as store:
+        store.write_once({layout.KEY: f"{signer.format()}\n".encode()}, SECRET_MODE)
+        publish_verifier(store, signer.verifier)
     return signer
+
+
+@contextlib.contextmanager
+def root_store(folder: Path, files: Files) -> Iterator[Store]:
+    """Give the audit folder itself to write to, to one at a time; the partitions have their own locks."""
+    store = Store(folder, layout.SCRATCH, files)
+    store.make()
+    with waiting(folder / layout.LOCK):
+        store.clear()
+        yield store
 
 
 def read_key(folder: Path) -> SignerKey:
@@ -49,11 +61,9 @@ def read_key(folder: Path) -> SignerKey:
     return SignerKey.parse(text.removesuffix("\n"))
 
 
-def publish_verifier(folder: Path, name: str, key: VerifierKey, files: Files) -> None:
+def publish_verifier(store: Store, key: VerifierKey) -> None:
     """Write a verifier key beside what it verifies; one that lies there must be the same."""
-    store = Store(folder, layout.SCRATCH, files)
-    store.open()
-    store.write_once({name: f"{key.format()}\n".encode()})
+    store.write_once({layout.VERIFIER_KEY: f"{key.format()}\n".encode()})
 
 
 def read_verifier(path: Path) -> VerifierKey:

@@ -3,6 +3,7 @@
     key                       the signing key, mode 0600; leaves the machine never
     verifier-key              its public half, to be pinned elsewhere
     schemas/<sha256>.avsc     what the payloads are decoded with
+    lock  tmp/                for writing the three above
     <partition>/              one log per partition, a tlog-tiles folder as others' tools read it:
         checkpoint            the signed head, the only file that is replaced
         verifier-key          the public key under this log's own name

@@ -249,19 +249,18 @@ class _Segments:
 
 
 def find_first(files: LogFiles, head: Checkpoint, offset: int) -> int:
-    """Return a bundle to read from for everything at and after ``offset``, proved not to be too late a one."""
-    first = max(0, find_bundle(files, head, offset) - 1)
-    if first:
-        _, entries = next(authentic_entries(files, head, first=first))
-        if decode_leaf(entries[0]).offset > offset:
-            return 0  # a bundle lied to the search; reading from the start will find which
-    return first
+    """Return a bundle to read from for everything at and after ``offset``.
+
+    It is the one the search last found to lie before ``offset``. Reading it proves that: offsets ascend, so no
+    earlier bundle matters, whatever the search was told elsewhere.
+    """
+    return max(0, find_bundle(files, head, offset) - 1)
 
 
 def find_bundle(files: LogFiles, head: Checkpoint, offset: int) -> int:
-    """Return the number of the bundle that holds the first record at or after ``offset``: a search, not yet a proof.
+    """Return the bundle that holds the first record at or after ``offset``: a search, not yet a proof.
 
-    Offsets ascend with the index; a bundle that lies about its own is caught when it is read.
+    All before it end before ``offset``, if they say the truth.
     """
     low, high = 0, -(-head.size // TILE_WIDTH)
     while low < high:

@@ -3,6 +3,7 @@
 Covered: every byte of checkpoints, tiles, bundles, segments, schemas and keys. What is not, is listed in the report.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -82,8 +83,20 @@ def verify(
     """Check a whole audit folder; ``verifier_key`` should come from outside it, else the one that lies there is used.
 
     ``on_progress`` hears (records done, records in all) of each partition. Faults are in the report, never raised;
-    AuditError is raised when there is no audit log to look at.
+    AuditError is raised when there is no audit log to look at, or a file cannot be read.
     """
+    try:
+        return _verify(folder, verifier_key, pins, on_progress)
+    except OSError as error:
+        raise AuditError(
+            f"{error.filename or folder} cannot be read: {error.strerror}",
+            remedy="verify as a user who may read the folder, or verify an export of it",
+        ) from error
+
+
+def _verify(
+    folder: Path, verifier_key: VerifierKey | None, pins: Sequence[Path], on_progress: OnProgress | None
+) -> Report:
     partitions = partitions_of(folder)
     if not (folder / layout.VERIFIER_KEY).exists() and not partitions:
         raise AuditError(f"there is no audit log in {folder}", remedy="start one: modeltrail audit init")
@@ -173,7 +186,7 @@ def _check_folder(folder: Path, key: VerifierKey) -> list[str]:
             _verifier_is(own, key.name, key), FaultKind.CHANGED, layout.VERIFIER_KEY, "it is not the key of this log"
         )
     for path in sorted(folder.iterdir()):
-        if path.name == layout.KEY:
+        if path.name == layout.KEY and os.access(path, os.R_OK):
             _check_signer(folder, key)
         elif path.name == layout.SCHEMAS:
             for schema in sorted(path.iterdir()):

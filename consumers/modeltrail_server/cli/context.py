@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,14 @@ from modeltrail import config as configuration
 from modeltrail.config import Config
 from modeltrail.errors import LogNotFoundError
 from modeltrail.log.opening import open_log, parse_address
+from modeltrail.log.protocol import Log
 from modeltrail_schemas.errors import ModeltrailError
 from rich.console import Console
 from rich.text import Text
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 
+from modeltrail_server.cli.printing import ProgressLine, print_lines, quiet_pipe, say
 from modeltrail_server.cli.rendering.as_json import to_json
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
@@ -31,7 +32,6 @@ from modeltrail_server.queries.snapshot import Snapshot
 
 EXIT_INTERRUPTED = 130
 PIPED_WIDTH = 80
-SILENT_S = 0.7
 
 
 @dataclass(frozen=True)
@@ -46,49 +46,61 @@ class CommandContext:
 
         Raises EmptyDatabaseError where nothing was ever recorded.
         """
-        if not self._anything_there():
+        if not self.anything_there:
             raise EmptyDatabaseError(str(self.config.home))
-        engine = open_engine(self.config.database)
-        try:
+        with self.engine() as engine:
             self.catch_up(engine)
             with _opened(engine) as (connection, tables):
                 yield Snapshot(connection, tables, as_of)
-        finally:
-            engine.dispose()
 
     def catch_up(self, engine: Engine) -> None:
         """Project what an embedded log holds beyond the read model; a Kafka log has its projector for that."""
-        if not isinstance(parse_address(self.config.log), Path):
+        if not self.is_embedded:
             return
         try:
             log = open_log(self.config.log, create=False)
         except LogNotFoundError:
             return
-        with log:
-            progress = _ProgressLine()
-            catch_up(log, engine, observer=progress)
-            progress.end()
+        with log, ProgressLine("records caught up with") as line:
+            catch_up(log, engine, observer=_CatchingUp(line))
 
     def print_answer(self, value: object, lines: Sequence[Text], *, as_json: bool) -> None:
         """Print ``value`` as JSON, or ``lines``. A reader that went away (``| head``) ends the command quietly."""
-        try:
+        with quiet_pipe():
             if as_json:
                 sys.stdout.write(to_json(value) + "\n")
+                sys.stdout.flush()
             else:
-                console = Console(highlight=False, markup=False, emoji=False)
-                for line in lines:
-                    console.print(line, soft_wrap=True)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
+                print_lines(lines)
+
+    @contextmanager
+    def log(self) -> Iterator[Log]:
+        """Give the log, which must be there. Raises LogNotFoundError, LogUnavailableError, ConfigurationError."""
+        with open_log(self.config.log, options=self.config.log_options, create=False) as log:
+            yield log
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """Give the database of the read model. Raises DatabaseUnavailableError, DatabaseUrlError."""
+        engine = open_engine(self.config.database)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
     @property
     def width(self) -> int:
         """Return how many columns a line may take: the terminal's, or 80 in a pipe."""
         return Console().width if sys.stdout.isatty() else PIPED_WIDTH
 
-    def _anything_there(self) -> bool:
+    @property
+    def is_embedded(self) -> bool:
+        """Return whether the log is a file of this machine."""
+        return isinstance(parse_address(self.config.log), Path)
+
+    @property
+    def anything_there(self) -> bool:
+        """Return whether there can be something to read: only files that are not there say no."""
         address = parse_address(self.config.log)
         if not isinstance(address, Path) or address.exists():
             return True
@@ -128,27 +140,17 @@ def _opened(engine: Engine) -> Iterator[tuple[Connection, Tables]]:
         yield opened
 
 
-class _ProgressLine:
-    """One line on a terminal's standard error while catching up takes long."""
+class _CatchingUp:
+    """Shows how catching up goes."""
 
-    def __init__(self) -> None:
-        self._started_s = time.monotonic()
-        self._records = 0
-        self._shown = False
+    def __init__(self, line: ProgressLine) -> None:
+        self._line, self._records = line, 0
 
     def batch_written(self, stats: BatchStats) -> None:
         """Show how many records were read."""
         self._records += stats.records
-        if time.monotonic() - self._started_s > SILENT_S and sys.stderr.isatty():
-            self._shown = True
-            sys.stderr.write(f"\rcatching up with the log: {self._records:,} records")
-            sys.stderr.flush()
+        self._line.update(self._records)
 
     def retrying(self, error: ModeltrailError, delay_s: float) -> None:
         """Say what is waited for."""
-        sys.stderr.write(f"waiting: {error}; trying again in {delay_s:.0f} s\n")
-
-    def end(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
+        say(f"waiting: {error}; trying again in {delay_s:.0f} s")

@@ -8,10 +8,9 @@ from typing import NamedTuple
 from modeltrail.log.protocol import Record
 from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
-from modeltrail_schemas.event import NO_ID
-from modeltrail_schemas.identity import run_key
+from modeltrail_schemas.event import NO_ID, Routing
 
-from modeltrail_server.projection.facts import Facts, facts_of
+from modeltrail_server.projection.facts import run_identity
 
 
 class EventRow(NamedTuple):
@@ -49,10 +48,10 @@ class ConflictRow(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """An event and what it says."""
+    """An event, and the row that keeps it."""
 
     row: EventRow
-    facts: Facts
+    event: Routing
 
 
 @dataclass(frozen=True)
@@ -121,10 +120,10 @@ def decode_record(record: Record) -> Decoded:
         event.event_time_ns,
         event.kind,
         event.type,
-        run_key(event.run_id) if event.run_id else None,
+        run_identity(event.run_id)[0] if event.run_id else None,
         record.value,
     )
-    return Decoded(row, facts_of(event))
+    return Decoded(row, event)
 
 
 def decide(one: Decoded, other: Decoded) -> tuple[Decoded, Decoded]:

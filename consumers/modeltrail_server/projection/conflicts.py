@@ -5,6 +5,7 @@ it is found from the events that remain. The state is then what it would be had 
 """
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 from modeltrail_schemas.codec import decode_routing
@@ -20,8 +21,8 @@ from modeltrail_server.projection.batches import (
     conflict_of,
     decide,
 )
-from modeltrail_server.projection.facts import ContentRow, EntityRow, Facts, facts_of
-from modeltrail_server.projection.merge import fold
+from modeltrail_server.projection.facts import ContentRow, EntityRow, LinkRow, run_row_of
+from modeltrail_server.projection.merge import Rows, facts_of, merge_runs
 from modeltrail_server.projection.tables import Tables
 
 IDS_A_QUERY = 500
@@ -34,38 +35,36 @@ class Resolution(NamedTuple):
     """What of a batch stands beside what was there: its events, the facts that go, and the payloads that lost."""
 
     events: list[Decoded]
-    replaced: list[Facts]
+    replaced: list[Rows]
     conflicts: list[ConflictRow]
     duplicates: int
 
 
-def resolve(connection: Connection, tables: Tables, batch: Batch) -> Resolution:
-    """Return how the batch, of which some event ids were there before, stands to the events in the table.
+def resolve(connection: Connection, tables: Tables, batch: Batch, ids_there: Sequence[bytes]) -> Resolution:
+    """Return how the batch, of which the ids ``ids_there`` were there before, stands to the events in the table.
 
     A winner of the batch takes the place of the event that was there; its links are deleted here, the rest of what
     it said is mended by ``mend`` once the batch's own rows are written.
     """
     events = dict(batch.events)
-    replaced: list[Facts] = []
+    replaced: list[Rows] = []
     conflicts: list[ConflictRow] = []
     duplicates = 0
-    for there in _events_there(connection, tables, sorted(events)):
+    for there in _events_there(connection, tables, sorted(ids_there)):
         mine = events[there.event_id]
-        if (there.partition, there.offset) == (mine.row.partition, mine.row.offset):
-            continue  # the event this transaction has just inserted
         if there.payload == mine.row.payload:
             duplicates += 1
             del events[there.event_id]
             continue
-        theirs = Decoded(there, facts_of(decode_routing(there.payload)))
+        theirs = Decoded(there, decode_routing(there.payload))
         winner, loser = decide(mine, theirs)
         conflicts.append(conflict_of(loser.row))
         if winner is mine:
             connection.execute(
                 update(tables.event).values(mine.row._asdict()).where(tables.event.c.event_id == there.event_id)
             )
-            _delete_links(connection, tables, theirs.facts)
-            replaced.append(theirs.facts)
+            replaced.append(facts_of(theirs.event))
+            _delete_links(connection, tables, replaced[-1].links)
         else:
             del events[there.event_id]
     return Resolution(list(events.values()), replaced, conflicts, duplicates)
@@ -78,9 +77,9 @@ def report(connection: Connection, tables: Tables, conflicts: Sequence[ConflictR
     connection.execute(statement, [conflict._asdict() for conflict in sorted(conflicts)])
 
 
-def mend(connection: Connection, tables: Tables, replaced: Sequence[Facts]) -> None:
+def mend(connection: Connection, tables: Tables, replaced: Sequence[Rows]) -> None:
     """Make runs, entities and contents what the remaining events say, where a replaced event had a say."""
-    for key in sorted({facts.run.run_key for facts in replaced if facts.run}):
+    for key in sorted({run.run_key for facts in replaced for run in facts.runs}):
         _mend_run(connection, tables, key)
     entities = {entity.entity_key: entity for facts in replaced for entity in facts.entities}
     # Versions before names: what a version's row says then stands for all mentions of the version.
@@ -100,9 +99,9 @@ def _events_there(connection: Connection, tables: Tables, ids: Sequence[bytes]) 
             yield EventRow(*row)
 
 
-def _delete_links(connection: Connection, tables: Tables, facts: Facts) -> None:
+def _delete_links(connection: Connection, tables: Tables, links: Sequence[LinkRow]) -> None:
     columns = tables.link.c
-    for link in facts.links:
+    for link in links:
         connection.execute(
             delete(tables.link).where(
                 columns.entity_key == link.entity_key,
@@ -119,15 +118,11 @@ def _mend_run(connection: Connection, tables: Tables, run_key: bytes) -> None:
     connection.execute(select(tables.run.c.run_key).where(is_run).with_for_update())
     payloads = select(tables.event.c.payload).where(tables.event.c.run_key == run_key)
     with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(payloads) as result:
-        runs = fold(_run_facts(payload) for payload in result.scalars()).runs
-    if runs:
-        connection.execute(update(tables.run).values(runs[0]._asdict()).where(is_run))
+        rows = [run_row_of(decode_routing(payload)) for payload in result.scalars()]
+    if rows:
+        connection.execute(update(tables.run).values(reduce(merge_runs, rows)._asdict()).where(is_run))
     else:
         connection.execute(delete(tables.run).where(is_run))
-
-
-def _run_facts(payload: bytes) -> Facts:
-    return Facts(facts_of(decode_routing(payload)).run, (), (), ())
 
 
 def _mend_entity(connection: Connection, tables: Tables, entity: EntityRow) -> None:

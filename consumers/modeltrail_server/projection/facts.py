@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from modeltrail_schemas.event import TERMINAL_STATES, Kind, Routing, RunState
 from modeltrail_schemas.identity import canonical_run_id, entity_key, job_key, run_key
-from modeltrail_schemas.names import NAMES_REMEMBERED, EntityRef
+from modeltrail_schemas.names import NAMES_REMEMBERED, EntityRef, JobName
 
 RUN_STATES = frozenset(RunState)
+NO_STATE = ("", False, None, None)
+NOTHING_NAMED = (None, None, None)
 
 
 class RunRow(NamedTuple):
@@ -80,16 +82,7 @@ class ContentRow(NamedTuple):
     first_event_id: bytes
 
 
-class Facts(NamedTuple):
-    """All that one event says."""
-
-    run: RunRow | None
-    entities: tuple[EntityRow, ...]
-    links: tuple[LinkRow, ...]
-    contents: tuple[ContentRow, ...]
-
-
-class _Identity(NamedTuple):
+class Identity(NamedTuple):
     """The part of an EntityRow that does not depend on the event."""
 
     entity_key: bytes
@@ -100,86 +93,103 @@ class _Identity(NamedTuple):
     name_key: bytes
 
 
-def facts_of(event: Routing) -> Facts:
-    """Return what ``event`` says."""
-    time_ns, event_id = event.event_time_ns, event.event_id
-    activity = _activity_key(event)
-    links: list[LinkRow] = []
-    contents: list[ContentRow] = []
-    identities: dict[bytes, _Identity] = {}
+class Mention(NamedTuple):
+    """What naming a thing says, whoever names it: its key, and who it is; then, of a version, what it is one of."""
 
-    def mention(ref: EntityRef, relation: str, role: str) -> None:
-        for identity in _identities(ref):
-            identities[identity.entity_key] = identity
-        key = _identities(ref)[0].entity_key
-        links.append(LinkRow(key, time_ns, event_id, relation, role, activity))
-        if ref.digest:
-            contents.append(ContentRow(ref.digest, key, time_ns, event_id))
-
-    for ref in event.inputs:
-        mention(ref, "input", ref.role)
-    for ref in event.outputs:
-        mention(ref, "output", ref.role)
-    for ref in event.subjects:
-        mention(ref, "subject", event.type)
-        if ref.identity:  # found from the name too: which version has this alias, what was ever deployed
-            links.append(LinkRow(_identities(ref)[1].entity_key, time_ns, event_id, "subject", event.type, activity))
-    if event.commit:
-        mention(EntityRef("commit", "", event.commit), "commit", "")
-    if event.environment_digest:
-        mention(EntityRef("environment", "", event.environment_digest), "environment", "")
-    if event.job.name:
-        job = _identities(event.job.ref)[0]
-        identities[job.entity_key] = job
-        if event.kind == Kind.JOB:
-            links.append(LinkRow(job.entity_key, time_ns, event_id, "subject", event.type, activity))
-    return Facts(
-        run=_run_row(event) if event.run_id else None,
-        entities=tuple(EntityRow(*identity, time_ns, event_id) for identity in identities.values()),
-        links=tuple(dict.fromkeys(links)),
-        contents=tuple(dict.fromkeys(contents)),
-    )
-
-
-def _activity_key(event: Routing) -> bytes | None:
-    if event.run_id:
-        return run_key(event.run_id)
-    return _identities(event.job.ref)[0].entity_key if event.job.name else None
+    entity_key: bytes
+    identities: tuple[Identity, ...]
+    content: tuple[str, bytes] | None
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
-def _identities(ref: EntityRef) -> tuple[_Identity, ...]:
-    """Return who ``ref`` is: first what it names, then, where that is a version, what it is a version of."""
-    if ref.kind == "job":
-        key = job_key(ref.namespace, ref.name)
-        return (_Identity(key, ref.kind, ref.namespace, ref.name, "", key),)
-    name_key = entity_key(ref.kind, ref.namespace, ref.name)
-    name = _Identity(name_key, ref.kind, ref.namespace, ref.name, "", name_key)
+def mention(ref: EntityRef) -> Mention:
+    """Return what naming ``ref`` says. ``content`` is the key of the ContentRow, where the digest is known."""
+    name = _name_identity(ref.kind, ref.namespace, ref.name)
     if not ref.identity:
-        return (name,)
+        return Mention(name.entity_key, (name,), (ref.digest, name.entity_key) if ref.digest else None)
     key = entity_key(ref.kind, ref.namespace, ref.name, ref.identity)
-    return _Identity(key, ref.kind, ref.namespace, ref.name, ref.identity, name_key), name
+    version = Identity(key, ref.kind, ref.namespace, ref.name, ref.identity, name.entity_key)
+    return Mention(key, (version, name), (ref.digest, key) if ref.digest else None)
 
 
-def _run_row(event: Routing) -> RunRow:
-    key, time_ns, event_id = run_key(event.run_id), event.event_time_ns, event.event_id
-    has_state = event.kind == Kind.RUN and event.type in RUN_STATES
-    has_job, has_parent = bool(event.job.name), bool(event.parent_run_id)
-    return RunRow(
-        run_key=key,
-        run_id=canonical_run_id(event.run_id),
-        state=event.type if has_state else "",
-        state_terminal=event.type in TERMINAL_STATES and has_state,
-        state_time_ns=time_ns if has_state else None,
-        state_event_id=event_id if has_state else None,
-        job_key=_identities(event.job.ref)[0].entity_key if has_job else None,
-        job_time_ns=time_ns if has_job else None,
-        job_event_id=event_id if has_job else None,
-        parent_key=run_key(event.parent_run_id) if has_parent else None,
-        parent_time_ns=time_ns if has_parent else None,
-        parent_event_id=event_id if has_parent else None,
-        first_time_ns=time_ns,
-        first_event_id=event_id,
-        last_time_ns=time_ns,
-        last_event_id=event_id,
-    )
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def job_identity(job: JobName) -> Identity:
+    """Return who the job is."""
+    key = job_key(job.namespace, job.name)
+    return Identity(key, "job", job.namespace, job.name, "", key)
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def commit_ref(commit: str) -> EntityRef:
+    """Return the commit as a reference."""
+    return EntityRef("commit", "", commit)
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def environment_ref(digest: str) -> EntityRef:
+    """Return the environment as a reference."""
+    return EntityRef("environment", "", digest)
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def run_identity(run_id: str) -> tuple[bytes, str]:
+    """Return (key, canonical id) of a run."""
+    return run_key(run_id), canonical_run_id(run_id)
+
+
+def activity_key(event: Routing) -> bytes | None:
+    """Return the key of what acts in ``event``: its run, else its job, else None."""
+    if event.run_id:
+        return run_identity(event.run_id)[0]
+    return job_identity(event.job).entity_key if event.job.name else None
+
+
+def links_of(event: Routing) -> list[LinkRow]:
+    """Return the links that ``event`` asserts; one that it asserts twice is there twice."""
+    time_ns, event_id, activity = event.event_time_ns, event.event_id, activity_key(event)
+    links = [LinkRow(mention(ref)[0], time_ns, event_id, "input", ref.role, activity) for ref in event.inputs]
+    links += [LinkRow(mention(ref)[0], time_ns, event_id, "output", ref.role, activity) for ref in event.outputs]
+    for ref in event.subjects:
+        # A version is found from its name too: which one has this alias, what was ever deployed.
+        for identity in mention(ref).identities:
+            links.append(LinkRow(identity.entity_key, time_ns, event_id, "subject", event.type, activity))
+    if event.commit:
+        key = mention(commit_ref(event.commit))[0]
+        links.append(LinkRow(key, time_ns, event_id, "commit", "", activity))
+    if event.environment_digest:
+        key = mention(environment_ref(event.environment_digest))[0]
+        links.append(LinkRow(key, time_ns, event_id, "environment", "", activity))
+    if event.kind == Kind.JOB and event.job.name:
+        key = job_identity(event.job).entity_key
+        links.append(LinkRow(key, time_ns, event_id, "subject", event.type, activity))
+    return links
+
+
+def mentions_of(event: Routing) -> list[Mention]:
+    """Return what ``event`` names, its job aside."""
+    mentions = [mention(ref) for refs in (event.inputs, event.outputs, event.subjects) for ref in refs]
+    if event.commit:
+        mentions.append(mention(commit_ref(event.commit)))
+    if event.environment_digest:
+        mentions.append(mention(environment_ref(event.environment_digest)))
+    return mentions
+
+
+def run_row_of(event: Routing) -> RunRow:
+    """Return what ``event``, which has a run, says about it."""
+    key, run_id = run_identity(event.run_id)
+    order = event.event_time_ns, event.event_id
+    state = (event.type, event.type in TERMINAL_STATES, *order) if _has_state(event) else NO_STATE
+    job = (job_identity(event.job).entity_key, *order) if event.job.name else NOTHING_NAMED
+    parent = (run_identity(event.parent_run_id)[0], *order) if event.parent_run_id else NOTHING_NAMED
+    return RunRow._make((key, run_id, *state, *job, *parent, *order, *order))
+
+
+def _has_state(event: Routing) -> bool:
+    return event.kind == Kind.RUN and event.type in RUN_STATES
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def _name_identity(kind: str, namespace: str, name: str) -> Identity:
+    key = entity_key(kind, namespace, name)
+    return Identity(key, kind, namespace, name, "", key)

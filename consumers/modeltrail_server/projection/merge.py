@@ -1,4 +1,4 @@
-"""How rows of one key become one row, and how the facts of many events become one batch of rows. Pure.
+"""How rows of one key become one row, and how the facts of many events become rows. Pure.
 
 Every merge is a set of *choices*: a group of columns is taken as a whole from the row whose order key is least, or
 greatest. A choice is commutative, associative and idempotent because equal order keys come from the same event, and
@@ -9,7 +9,19 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from modeltrail_server.projection.facts import ContentRow, EntityRow, Facts, LinkRow, RunRow
+from modeltrail_schemas.event import Routing
+
+from modeltrail_server.projection.facts import (
+    ContentRow,
+    EntityRow,
+    Identity,
+    LinkRow,
+    RunRow,
+    job_identity,
+    links_of,
+    mentions_of,
+    run_row_of,
+)
 
 Row = TypeVar("Row", RunRow, EntityRow, ContentRow)
 
@@ -89,30 +101,45 @@ def merge_contents(one: ContentRow, other: ContentRow) -> ContentRow:
     return _merge(CONTENT.choices, one, other)
 
 
-def fold(all_facts: Iterable[Facts]) -> Rows:
-    """Return what the events say together: the same for any order and any repetition of ``all_facts``."""
+def fold(events: Iterable[Routing]) -> Rows:
+    """Return what the events say together: the same for any order and any repetition of them.
+
+    Two events of one id must not differ: which one stands is decided before.
+    """
     runs: dict[bytes, RunRow] = {}
-    entities: dict[bytes, EntityRow] = {}
-    contents: dict[tuple[str, bytes], ContentRow] = {}
+    named: dict[bytes, tuple[Identity, int, bytes]] = {}
+    contents: dict[tuple[str, bytes], tuple[int, bytes]] = {}
     links: list[LinkRow] = []
-    for facts in all_facts:
-        if (run := facts.run) is not None:
-            known_run = runs.get(run.run_key)
-            runs[run.run_key] = run if known_run is None else merge_runs(known_run, run)
-        for entity in facts.entities:
-            known = entities.get(entity[0])
-            if known is None or entity[6:] < known[6:]:  # the merge of entities, on the busiest path
-                entities[entity[0]] = entity
-        for content in facts.contents:
-            known_content = contents.get(content[:2])
-            contents[content[:2]] = content if known_content is None else merge_contents(known_content, content)
-        links += facts.links
+    for event in events:
+        time_ns, event_id = event.event_time_ns, event.event_id
+        if event.run_id:
+            run = run_row_of(event)
+            known_run = runs.get(run[0])
+            runs[run[0]] = run if known_run is None else merge_runs(known_run, run)
+        links += links_of(event)
+        for _, identities, content in mentions_of(event):
+            for identity in identities:
+                known = named.get(identity[0])
+                if known is None or (time_ns, event_id) < known[1:]:
+                    named[identity[0]] = identity, time_ns, event_id
+            if content is not None:
+                contents[content] = min(contents.get(content, (time_ns, event_id)), (time_ns, event_id))
+        if event.job.name:
+            job = job_identity(event.job)
+            known = named.get(job[0])
+            if known is None or (time_ns, event_id) < known[1:]:
+                named[job[0]] = job, time_ns, event_id
     return Rows(
         [runs[key] for key in sorted(runs)],
-        [entities[key] for key in sorted(entities)],
+        [EntityRow(*named[key][0], *named[key][1:]) for key in sorted(named)],
         sorted(set(links)),
-        [contents[key] for key in sorted(contents)],
+        [ContentRow(*key, *contents[key]) for key in sorted(contents)],
     )
+
+
+def facts_of(event: Routing) -> Rows:
+    """Return what one event says."""
+    return fold((event,))
 
 
 def _merge(choices: tuple[Choice, ...], one: Row, other: Row) -> Row:

@@ -24,9 +24,16 @@ _TYPE_NAMES = ((BigInteger, "int8"), (Integer, "int4"), (Boolean, "bool"), (Larg
 class PostgresqlWriter:
     """Writes with the driver itself. Rows arrive in key order, so transactions that meet lock in one order."""
 
-    def insert_events(self, connection: Connection, tables: Tables, events: Sequence[EventRow]) -> int:
-        """Insert the events whose id is not there yet; return how many those were."""
-        return _run(connection, tables.event, NO_MERGING, events)
+    def insert_events(self, connection: Connection, tables: Tables, events: Sequence[EventRow]) -> list[bytes]:
+        """Insert the events whose id is not there yet; return the ids that were there."""
+        if _run(connection, tables.event, NO_MERGING, events) == len(events):
+            return []
+        target, temporary = quote(tables.event.name), quote(f"new_{tables.event.name}")
+        query = (
+            f"SELECT event_id FROM {target} there JOIN {temporary} new USING (event_id) "  # noqa: S608
+            f"WHERE (there.partition, there.{quote('offset')}) <> (new.partition, new.{quote('offset')})"
+        )
+        return [bytes(row[0]) for row in _driver(connection).execute(query)]
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
         """Merge each row with the one of the same key that is there; links are inserted."""
@@ -38,13 +45,16 @@ def _run(connection: Connection, table: Table, merging: Merging, rows: Sequence[
     if not rows:
         return 0
     create, copy_in, merge = _statements(table, merging)
-    # The driver's own cursor: psycopg's COPY has no twin in SQLAlchemy.
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor:
+    with _driver(connection).cursor() as cursor:
         cursor.execute(create)
         _copy(cursor, copy_in, _types(table), escaped_rows(table, rows))
         cursor.execute(merge)
         return int(cursor.rowcount)
+
+
+def _driver(connection: Connection) -> Any:
+    """Return the driver's own connection: psycopg's COPY has no twin in SQLAlchemy."""
+    return connection.connection.driver_connection
 
 
 def _copy(cursor: Any, statement: str, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:

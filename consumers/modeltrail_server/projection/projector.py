@@ -23,7 +23,6 @@ from modeltrail_server.errors import DatabaseUnavailableError
 from modeltrail_server.projection import conflicts
 from modeltrail_server.projection.batches import Batch, decode_batch
 from modeltrail_server.projection.engine import explained, writing
-from modeltrail_server.projection.facts import Facts
 from modeltrail_server.projection.generations import (
     Generation,
     as_position,
@@ -32,7 +31,7 @@ from modeltrail_server.projection.generations import (
     prepare,
     read_positions,
 )
-from modeltrail_server.projection.merge import fold
+from modeltrail_server.projection.merge import Rows, fold
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.writing import Writer, writer_for
 
@@ -317,17 +316,17 @@ def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: B
     """Write the batch; return (new events, duplicates, conflicts)."""
     standing = list(batch.events.values())
     rows = sorted(decoded.row for decoded in standing)
-    inserted = writer.insert_events(connection, tables, rows)
+    ids_there = writer.insert_events(connection, tables, rows)
     duplicates, conflicting = batch.duplicates, list(batch.conflicts)
-    replaced: list[Facts] = []
-    if inserted != len(rows):
-        standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch)
+    replaced: list[Rows] = []
+    if ids_there:
+        standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch, ids_there)
         duplicates, conflicting = duplicates + repeated + len(more), conflicting + more
-    writer.merge_rows(connection, tables, fold(decoded.facts for decoded in standing))
+    writer.merge_rows(connection, tables, fold(decoded.event for decoded in standing))
     if replaced:
         conflicts.mend(connection, tables, replaced)
     if conflicting:
         conflicts.report(connection, tables, conflicting)
     if batch.dead_letters:
         connection.execute(insert(tables.dead_letter), [letter._asdict() for letter in batch.dead_letters])
-    return inserted, duplicates, len(conflicting)
+    return len(rows) - len(ids_there), duplicates, len(conflicting)

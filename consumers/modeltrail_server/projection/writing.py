@@ -22,8 +22,8 @@ class Writer(Protocol):
     Both methods take rows in key order, no key twice, and leave the transaction open.
     """
 
-    def insert_events(self, connection: Connection, tables: Tables, events: Sequence[EventRow]) -> int:
-        """Insert the events whose id is not there yet; return how many those were."""
+    def insert_events(self, connection: Connection, tables: Tables, events: Sequence[EventRow]) -> list[bytes]:
+        """Insert the events whose id is not there yet; return the ids that were there."""
         ...
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:

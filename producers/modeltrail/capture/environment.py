@@ -1,7 +1,7 @@
 """The software and hardware a run stands on, and the digest that names it.
 
-Environment variables by allow-list only: those that change results or speed. ``EnvironmentMarkers`` remembers which
-digests a log has already been told in full.
+Environment variables by allow-list only: those that change results or speed. Slow to import (importlib.metadata) and
+to run: for the background.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from modeltrail_schemas.event import Environment
@@ -45,30 +45,6 @@ VARIABLES = (
     "XLA_FLAGS",
 )
 _IMAGE_VARIABLES = ("MODELTRAIL_CONTAINER_IMAGE", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER")
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentMarkers:
-    """Which environments have been described in full to the log at ``log``: an empty file each in ``folder``."""
-
-    folder: Path
-    log: str
-
-    def is_described(self, digest: str) -> bool:
-        """Return whether the full list under ``digest`` has been sent to this log."""
-        return self._marker(digest).exists()
-
-    def mark_described(self, digest: str) -> None:
-        """Remember that it has been sent. Where that cannot be written, it is sent again next time."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._marker(digest).touch()
-        except OSError:
-            return
-
-    def _marker(self, digest: str) -> Path:
-        log = hashlib.sha256(self.log.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        return self.folder / f"{log}-{digest.replace(':', '-')}"
 
 
 def capture_environment(environ: Mapping[str, str]) -> tuple[Environment, int]:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -76,4 +76,4 @@ def whereabouts(source: Source) -> Identity:
     """Return what is known without reading anything: the location and the format."""
     if source.path is not None:
         return Identity(location=location_of(source.path), format=format_of(source.path))
-    return replace(identify_uri(source.uri)) if source.uri else Identity()
+    return identify_uri(source.uri) if source.uri else Identity()

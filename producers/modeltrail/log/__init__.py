@@ -2,6 +2,6 @@
 
 from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Headers, Log, LogIdentity, Outgoing, Position, Reader, Record
-from modeltrail.log.reading import read
+from modeltrail.log.reading import merged, read
 
-__all__ = ["Headers", "Log", "LogIdentity", "Outgoing", "Position", "Reader", "Record", "open_log", "read"]
+__all__ = ["Headers", "Log", "LogIdentity", "Outgoing", "Position", "Reader", "Record", "merged", "open_log", "read"]

@@ -14,7 +14,7 @@ _NETWORK = re.compile(
     r"|vboxsf|wekafs"
 )
 _FUSE_NETWORK = re.compile(
-    r"fuse\.(?:sshfs|s3fs|gcsfuse|rclone|goofys|geesefs|mount-s3|blobfuse2?|juicefs|cephfs|ceph-fuse|glusterfs|smbnetfs"
+    r"fuse\.(?:sshfs|s3fs|gcsfuse|rclone|goofys|geesefs|mount-s3|blobfuse2?|juicefs|ceph|cephfs|ceph-fuse|glusterfs|smbnetfs"
     r"|davfs2?|curlftpfs|moosefs|mfs|lizardfs|seaweedfs|alluxio|hdfs|nfs|dbfs|wekafs)\b.*",
     re.IGNORECASE,
 )

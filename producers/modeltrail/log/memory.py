@@ -44,8 +44,8 @@ class MemoryLog:
         appended = []
         with self._changed:
             self._last_timestamp_ms = max(self._last_timestamp_ms, time.time_ns() // 1_000_000)
-            for record in records:
-                partition = self._partition_of(record)
+            chosen = [self._partition_of(record) for record in records]
+            for partition, record in zip(chosen, records, strict=True):
                 held = self._records[partition]
                 offset = self._starts[partition] + len(held)
                 held.append(

@@ -1,6 +1,11 @@
-"""Bounded reading over any log: the records between two positions, partition by partition. Pure over the protocol."""
+"""Bounded reading over any log: the records between two positions, by partition or in one order.
 
-from collections.abc import Iterator
+Knows the protocol only, no implementation of it.
+"""
+
+import heapq
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 
 from modeltrail.errors import LogUnavailableError
 from modeltrail.log.protocol import Log, Position, Record
@@ -10,12 +15,12 @@ WAIT_MS = 1_000
 MAX_EMPTY_WAITS = 30
 
 
-def read(log: Log, start: Position, end: Position) -> Iterator[Record]:
+def read(log: Log, start: Position, end: Position) -> Generator[Record, None, None]:
     """Yield each record from ``start`` up to, not including, ``end``: in offset order within a partition.
 
-    Partitions come interleaved. Offsets that hold no record (Kafka's transaction markers) are passed over. Raises
-    OffsetOutOfRangeError when ``start`` is not in the log, LogUnavailableError when nothing comes for
-    MAX_EMPTY_WAITS x WAIT_MS while records are due.
+    Partitions come interleaved. Offsets that hold no record (what Kafka's transactions leave) are passed over when a
+    record follows them. Raises OffsetOutOfRangeError when ``start`` is not in the log, LogUnavailableError when
+    nothing comes for MAX_EMPTY_WAITS x WAIT_MS while records are due.
     """
     due = {
         partition: (start[partition], end[partition])
@@ -45,3 +50,28 @@ def read(log: Log, start: Position, end: Position) -> Iterator[Record]:
                 )
     finally:
         reader.close()
+
+
+def merged(log: Log, start: Position, end: Position) -> Iterator[Record]:
+    """Yield the same records as ``read`` in one order, the same at each call with the same ``start``.
+
+    The order is that of (running maximum of the record time within the partition, partition, offset). A record comes
+    when each partition has shown its next one or has ended: no partition holds an earlier one then. Reads each
+    partition with a reader of its own, so what is held in memory does not grow when one partition is far ahead.
+    """
+    with ExitStack() as opened:
+        streams = []
+        for partition in range(len(end.offsets)):
+            first = Position().with_offset(partition, start[partition])
+            last = Position().with_offset(partition, end[partition])
+            streams.append(_in_time(opened.enter_context(closing(read(log, first, last)))))
+        for _, _, record in heapq.merge(*streams, key=lambda timed: timed[:2]):
+            yield record
+
+
+def _in_time(records: Iterator[Record]) -> Iterator[tuple[int, int, Record]]:
+    """Yield (running maximum of the time, partition, record); within a partition that ascends with the offset."""
+    time_ms = 0
+    for record in records:
+        time_ms = max(time_ms, record.timestamp_ms)
+        yield time_ms, record.partition, record

@@ -11,7 +11,7 @@ from typing import Literal
 from kafka import errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from modeltrail.errors import ConfigurationError
+from modeltrail.errors import ConfigurationError, LogExistsError
 from modeltrail.log.kafka import MAX_REQUEST_BYTES
 from modeltrail.log.kafka_cluster import Cluster
 from modeltrail.log.protocol import LogIdentity
@@ -55,7 +55,7 @@ def create(
 ) -> LogIdentity:
     """Make the topic and return its identity; ``replication`` None means 3, or the number of brokers when fewer.
 
-    Raises ConfigurationError when there is one of that name, or the brokers do not take these numbers.
+    Raises LogExistsError when there is one of that name, ConfigurationError when the brokers refuse these numbers.
     """
     cluster = Cluster(bootstrap, topic, options)
     try:
@@ -70,7 +70,7 @@ def create(
             try:
                 cluster.admin.create_topics({topic: wanted}, timeout_ms=CREATE_TIMEOUT_MS, wait_for_metadata=True)
             except errors.TopicAlreadyExistsError as error:
-                raise ConfigurationError(
+                raise LogExistsError(
                     f"there is a topic at {cluster.name} already", remedy="look at it: modeltrail topic check"
                 ) from error
             except (errors.InvalidPartitionsError, errors.InvalidReplicationFactorError) as error:

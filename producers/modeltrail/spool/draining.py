@@ -15,6 +15,9 @@ from modeltrail.spool.outbox import Batch, Outbox
 from modeltrail.spool.ownership import Ownership, discard
 from modeltrail.spool.reading import Damage, Reading, read_notes
 
+READ_BYTES = 512 * 1024
+"""How much of a segment becomes one batch: small, so that the sender takes the interpreter for moments only."""
+
 _LOGGER = logging.getLogger("modeltrail")
 Place = tuple[int, int]
 
@@ -43,8 +46,8 @@ class SpoolDrain:
         while not self.finished and (outbox := self._outbox or self._open_next()) is not None:
             # One look at the writer for the whole turn: it may begin the next segment meanwhile.
             written = self._written() if self._written is not None else None
-            if not outbox.state.pending and not outbox.state.closed:
-                self._fill(outbox, written)
+            while not outbox.state.pending and not outbox.state.closed and self._fill(outbox, written):
+                pass
             if outbox.state.pending:
                 return outbox.state.pending[0]
             self.place = (self._segment, outbox.state.notes_offset)
@@ -95,12 +98,19 @@ class SpoolDrain:
     def _path(self) -> Path:
         return notes_file(self.ownership.folder, self._segment)
 
-    def _fill(self, outbox: Outbox, written: Place | None) -> None:
-        """Store what the next notes become, and after a dead process's last note, the end of its open runs."""
-        is_last = written is None and segments(self.ownership.folder)[-1] == self._segment
-        end = written[1] if written is not None and written[0] == self._segment else None
+    def _fill(self, outbox: Outbox, written: Place | None) -> bool:
+        """Store what the next notes become, and after a dead process's last note, the end of its open runs.
+
+        Returns whether there is more to read.
+        """
+        is_growing = written is not None and written[0] == self._segment
+        end = written[1] if written is not None and is_growing else self._path.stat().st_size
         offset, before = outbox.state.notes_offset, self._last
-        reading = read_notes(self._path, offset, end)
+        reading = read_notes(self._path, offset, min(end, offset + READ_BYTES))
+        has_more = offset + READ_BYTES < end
+        if has_more and (reading.damages or reading.end == offset):  # what is damaged, or large, takes a look at all
+            reading, has_more = read_notes(self._path, offset, end), False
+        is_last = written is None and not has_more and segments(self.ownership.folder)[-1] == self._segment
         self._follow(reading)
         notes = reading.notes + [self._gap(damage, before) for damage in reading.damages]
         notes.sort(key=lambda note: note.time_ns)
@@ -110,6 +120,7 @@ class SpoolDrain:
             outbox.append(encode_notes(notes), notes_offset=reading.end, closed=is_last)
             for damage in reading.damages:
                 self._set_aside(damage.data)
+        return has_more
 
     def _follow(self, reading: Reading) -> None:
         if reading.header is not None:

@@ -29,14 +29,14 @@ class Reading:
     end: int = 0
 
 
-def read_notes(path: Path, start: int, end: int | None = None) -> Reading:
-    """Return the notes between the offsets; without ``end`` to the end of the file, a torn tail left out.
+def read_notes(path: Path, start: int, end: int) -> Reading:
+    """Return the notes between the offsets, an unfinished one at ``end`` left out.
 
     Raises OSError.
     """
     with path.open("rb") as file:
         file.seek(start)
-        data = file.read() if end is None else file.read(end - start)
+        data = file.read(end - start)
     frames = decode_frames(data, offset=start)
     pieces: list[tuple[int, bytes, bool]] = [(at, payload, True) for payload, at in frames.payloads]
     pieces += [(to, data[at - start : to - start], False) for at, to in frames.damages]

@@ -1,6 +1,5 @@
 """What only Kafka has: brokers that go away, topics that are made anew, groups, partitions, limits of its own."""
 
-import gc
 import threading
 import time
 from collections import Counter
@@ -69,16 +68,10 @@ def broken(breakable_kafka):
     before = threads()
     create([breakable_kafka.bootstrap], "t", options={})
     yield breakable_kafka, address(breakable_kafka.bootstrap, "t")
-    gc.collect()  # while the warnings are still ignored
     assert threads() <= before
 
 
-def breaks_the_broker(test):
-    """Mark a test; kafka-python leaves sockets that did not connect to the garbage collector, which warns."""
-    return pytest.mark.fault(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")(test))
-
-
-@breaks_the_broker
+@pytest.mark.fault
 def test_an_open_log_and_reader_go_on_after_the_broker_restarted(broken):
     broker, where = broken
     with open_log(where) as log:
@@ -95,7 +88,7 @@ def test_an_open_log_and_reader_go_on_after_the_broker_restarted(broken):
         reader.close()
 
 
-@breaks_the_broker
+@pytest.mark.fault
 def test_a_dead_broker_is_said_to_be_unavailable_by_its_address_and_comes_back(broken):
     broker, where = broken
     with open_log(where) as log:
@@ -117,7 +110,7 @@ def test_a_dead_broker_is_said_to_be_unavailable_by_its_address_and_comes_back(b
         reader.close()
 
 
-@breaks_the_broker
+@pytest.mark.fault
 def test_a_broker_that_answers_nothing_costs_no_more_than_the_time_allowed(broken):
     broker, where = broken
     with open_log(where) as log:
@@ -158,13 +151,11 @@ def test_a_topic_that_was_deleted_is_noticed(kafka_place):
         log.end()
 
 
-@breaks_the_broker
 def test_brokers_that_cannot_be_reached_leave_nothing_behind(monkeypatch):
     monkeypatch.setattr("modeltrail.log.kafka_cluster.CONNECT_TIMEOUT_MS", 300)
     before = threads()
     with pytest.raises(LogUnavailableError, match=r"127\.0\.0\.1:1/t"):
         open_log("kafka://127.0.0.1:1/t")
-    gc.collect()
     assert threads() <= before
 
 

@@ -126,6 +126,31 @@ def test_events_left_without_their_notes_were_all_sent(tmp_path: Path, metric_no
     assert not folder.exists()
 
 
+def test_a_crash_between_removing_notes_and_events_sends_nothing_anew(
+    tmp_path: Path, metric_note: MakeNote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_spool(tmp_path, metric_note)
+    ownership = adopt(folder)
+    assert ownership is not None
+    spool = SpoolDrain(ownership)
+    batch = spool.next_batch()
+    assert batch is not None
+    sent = [event.value for event in batch.events]
+    spool.acknowledge(batch)
+    unlink = Path.unlink
+
+    def unlink_and_die(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            spool.next_batch()
+    spool.close()
+    check_complete(distinct(sent + drain(folder)))
+
+
 def test_a_damaged_note_is_set_aside_and_a_gap_stands_for_it(
     tmp_path: Path, metric_note: MakeNote, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -155,7 +180,7 @@ def test_a_damaged_header_costs_nothing_but_itself(tmp_path: Path, metric_note: 
 def test_a_note_that_no_event_can_be_made_of_becomes_a_gap(tmp_path: Path, metric_note: MakeNote) -> None:
     writer = SpoolWriter.create(tmp_path, "e1", host="h", log="")
     writer.append(stamped(1, metric_note(0)))
-    writer.append(stamped(2, metric_note(1, tags={"bad": "\ud800"})))
+    writer.append(stamped(2, metric_note(2**64)))
     writer.append(stamped(3, metric_note(2, no_such_field=1)))
     writer.append(stamped(4, metric_note(3)))
     writer.close()

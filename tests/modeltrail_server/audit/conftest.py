@@ -1,19 +1,14 @@
 """Folders to audit into."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from audit_logs import quick_folder
 
 
 @pytest.fixture
-def quick_path(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder in memory where the machine has one: many small files are made and removed here."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as name:
-        yield Path(name)
+def quick_path() -> Iterator[Path]:
+    """Return a folder for many small files."""
+    with quick_folder() as folder:
+        yield folder

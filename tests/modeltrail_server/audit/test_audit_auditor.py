@@ -1,20 +1,18 @@
 """The auditor: what it writes is a function of the log, it goes on where it was, and it is alone."""
 
-import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from audit_logs import IDENTITY, NAME, files_of, go_on, history, lasting_files, start
+from audit_logs import IDENTITY, NAME, files_of, go_on, history, lasting_files, quick_folder, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modeltrail.errors import LogIdentityError
 from modeltrail.log import LogIdentity
 from modeltrail_server import audit
-from modeltrail_server.audit import layout, leaf
+from modeltrail_server.audit import layout, leaf, segments
 from modeltrail_server.audit.files import Files
 from modeltrail_server.audit.keys import read_key
 from modeltrail_server.audit.tlog import edge, tiles
@@ -32,11 +30,11 @@ def test_init_makes_a_key_and_an_empty_signed_head(tmp_path: Path) -> None:
         audit.init(tmp_path, NAME, IDENTITY)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(0, 400), max_size=8), st.booleans())
 def test_two_auditors_with_different_batches_write_the_same(batches: list[int], restarted: bool) -> None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name:
-        one, other = Path(name, "one"), Path(name, "other")
+    with quick_folder() as parent:
+        one, other = parent / "one", parent / "other"
         start(one, RECORDS)
         if restarted:
             start(other, [])
@@ -124,8 +122,11 @@ def test_a_second_auditor_is_told_who_the_first_is(tmp_path: Path) -> None:
     try:
         assert first.stdout is not None
         assert first.stdout.readline() == "open\n"
+        at_work = tmp_path / "0" / "tmp" / "7"
+        at_work.touch()
         with pytest.raises(audit.AuditorRunningError, match=f"pid {first.pid}\\)") as refused:
             go_on(tmp_path, RECORDS[10:20])
+        assert at_work.exists()
         assert str(first.pid) in refused.value.remedy
     finally:
         first.kill()
@@ -155,11 +156,30 @@ def test_an_auditor_does_not_go_on_from_damaged_files(name: str, tmp_path: Path)
     assert files_of(tmp_path / "0") == before
 
 
+def test_an_auditor_does_not_go_on_from_another_last_record(tmp_path: Path) -> None:
+    start(tmp_path, RECORDS[:100])
+    path = tmp_path / "0" / "segments" / "000"
+    last, other = RECORDS[99], replace(RECORDS[99], timestamp_ms=0)
+    frames = [segments.encode_frame(each, leaf.encode_headers(each.headers)) for each in (last, other)]
+    assert path.read_bytes().endswith(frames[0])
+    path.write_bytes(path.read_bytes().removesuffix(frames[0]) + frames[1])
+    with pytest.raises(audit.AuditDamagedError, match="does not end in the last signed record"):
+        go_on(tmp_path, RECORDS[100:200])
+
+
+def test_what_a_crash_left_behind_the_signed_records_is_cut_off(tmp_path: Path) -> None:
+    start(tmp_path, RECORDS[:100])
+    path = tmp_path / "0" / "segments" / "000"
+    path.write_bytes(path.read_bytes() + bytes(1_000_000))
+    go_on(tmp_path, [*RECORDS[100:110], replace(RECORDS[110], offset=9000)])
+    assert audit.verify(tmp_path).ok
+
+
 def test_a_full_tile_is_never_overwritten(tmp_path: Path) -> None:
     start(tmp_path, RECORDS[:100])
     planted = tmp_path / "0" / "tile" / "0" / "000"
     planted.write_bytes(bytes(8192))
-    with pytest.raises(audit.AuditDamagedError, match="tile/0/000"):
+    with pytest.raises(audit.AuditDamagedError, match="FORKED tile/0/000"):
         go_on(tmp_path, RECORDS[100:400])
     assert planted.read_bytes() == bytes(8192)
     assert audit.status(tmp_path).partitions[0].head.size == 100
@@ -219,7 +239,7 @@ class LyingFiles(Files):
 @pytest.mark.fault
 @pytest.mark.parametrize(
     "name",
-    ["segments/000", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000", "entries/001.p/44"],
+    ["segments/000", "tile/0/000", "0/001.p/44", "tile/1/000.p/1", "entries/000", "entries/001.p/44"],
 )
 def test_nothing_is_signed_that_does_not_read_back(name: str, tmp_path: Path) -> None:
     audit.init(tmp_path, NAME, IDENTITY)

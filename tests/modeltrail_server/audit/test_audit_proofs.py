@@ -103,6 +103,7 @@ def test_an_export_is_complete_without_the_key_and_without_what_is_not_signed(fo
     ahead = tmp_path / "ahead"
     audit.export(folder, ahead)
     (ahead / "0" / "segments" / "000").write_bytes((folder / "0" / "segments" / "000").read_bytes() + b"torn")
+    (ahead / "0" / "segments" / "007").write_bytes(b"not signed yet")
     made = audit.export(ahead, tmp_path / "copy")
     assert made.report.ok
     assert made.report.partitions[0].uncovered == ()

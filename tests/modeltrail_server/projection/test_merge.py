@@ -7,14 +7,9 @@ from event_cases import lineage_events
 from hypothesis import given
 from hypothesis import strategies as st
 from modeltrail_schemas.event import LineageEvent
-from modeltrail_server.projection.facts import Facts, facts_of
-from modeltrail_server.projection.merge import fold, merge_contents, merge_entities, merge_runs
+from modeltrail_server.projection.merge import facts_of, fold, merge_contents, merge_entities, merge_runs
 
 _distinct_events = st.lists(lineage_events(), min_size=1, max_size=12, unique_by=lambda event: event.event_id)
-
-
-def _as_facts(rows: Any) -> Facts:
-    return Facts(None, tuple(rows.entities), tuple(rows.links), tuple(rows.contents))
 
 
 @given(_distinct_events, st.randoms(use_true_random=False))
@@ -23,27 +18,31 @@ def test_any_order_and_any_repetition_of_events_folds_to_the_same_rows(
 ) -> None:
     shuffled = [*events, *random.sample(events, k=random.randint(0, len(events)))]
     random.shuffle(shuffled)
-    assert fold(map(facts_of, shuffled)) == fold(map(facts_of, events))
+    assert fold(shuffled) == fold(events)
 
 
 @given(_distinct_events, st.integers(0, 12))
 def test_folding_two_parts_and_merging_them_is_folding_the_whole(events: Sequence[LineageEvent], cut: int) -> None:
-    whole = fold(map(facts_of, events))
-    parts = [fold(map(facts_of, events[:cut])), fold(map(facts_of, events[cut:]))]
-    rest = fold(map(_as_facts, parts))
-    assert (rest.entities, rest.links, rest.contents) == (whole.entities, whole.links, whole.contents)
-    runs: dict[bytes, Any] = {}
-    for part in reversed(parts):
-        for run in part.runs:
-            runs[run.run_key] = merge_runs(runs[run.run_key], run) if run.run_key in runs else run
-    assert [runs[key] for key in sorted(runs)] == whole.runs
+    whole, parts = fold(events), [fold(events[cut:]), fold(events[:cut])]
+    assert _merged(merge_runs, 1, [part.runs for part in parts]) == whole.runs
+    assert _merged(merge_entities, 1, [part.entities for part in parts]) == whole.entities
+    assert _merged(merge_contents, 2, [part.contents for part in parts]) == whole.contents
+    assert sorted({link for part in parts for link in part.links}) == whole.links
+
+
+def _merged(merge: Any, key_columns: int, parts: list[Any]) -> list[Any]:
+    merged: dict[Any, Any] = {}
+    for row in (row for part in parts for row in part):
+        key = row[:key_columns]
+        merged[key] = merge(merged[key], row) if key in merged else row
+    return [merged[key] for key in sorted(merged)]
 
 
 @given(_distinct_events)
 def test_each_merge_is_commutative_associative_and_idempotent(events: Sequence[LineageEvent]) -> None:
     facts = [facts_of(event) for event in events]
     for merge, rows in (
-        (merge_runs, [fact.run for fact in facts if fact.run]),
+        (merge_runs, [row for fact in facts for row in fact.runs]),
         (merge_entities, [row for fact in facts for row in fact.entities]),
         (merge_contents, [row for fact in facts for row in fact.contents]),
     ):
@@ -58,8 +57,8 @@ def test_each_merge_is_commutative_associative_and_idempotent(events: Sequence[L
 
 
 def test_the_state_of_a_run_before_1970_is_kept_beside_an_event_without_a_state() -> None:
-    started = facts_of(LineageEvent(b"1" * 16, "run", "START", -5, "r"))
-    other = facts_of(LineageEvent(b"2" * 16, "dataset", "DESCRIBED", 7, "r"))
+    started = LineageEvent(b"1" * 16, "run", "START", -5, "r")
+    other = LineageEvent(b"2" * 16, "dataset", "DESCRIBED", 7, "r")
     for order in ([started, other], [other, started]):
         (run,) = fold(order).runs
         assert (run.state, run.state_time_ns) == ("START", -5)

@@ -17,7 +17,6 @@ from modeltrail_schemas.codec import decode_routing, encode
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_server.projection.digest import compute_digest
 from modeltrail_server.projection.engine import open_engine
-from modeltrail_server.projection.facts import facts_of
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.merge import Rows, fold
 from modeltrail_server.projection.projector import Projector, catch_up
@@ -55,7 +54,7 @@ def _expected_rows(messages: Sequence[bytes]) -> tuple[Rows, list[tuple[bytes, b
     ranked = {key: sorted(found, key=lambda each: hashlib.sha256(each).digest()) for key, found in payloads.items()}
     events = sorted((key, found[0]) for key, found in ranked.items())
     losers = [(key, hashlib.sha256(loser).digest()) for key, found in ranked.items() for loser in found[1:]]
-    return fold(facts_of(decode_routing(payload)) for _, payload in events), events, sorted(losers)
+    return fold(decode_routing(payload) for _, payload in events), events, sorted(losers)
 
 
 def _comparable(rows: Rows) -> list[list[tuple[Any, ...]]]:

@@ -293,6 +293,10 @@ def without(*keys: str) -> dict[str, Any]:
         (dump(without("job") | {"run": {"runId": ""}}), r"neither run\.runId"),
         (dump(SMALL)[:-1] + b', "x": ' + b"[" * 300 + b"]" * 300 + b"}", rf"deeper than {MAX_NESTING} levels"),
         (dump(SMALL)[:-1] + b', "x": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", rf"deeper than {MAX_NESTING} levels"),
+        (
+            dump(SMALL)[:-1] + b', "x": ' + b"[" * MAX_NESTING + b"]" * MAX_NESTING + b"}",
+            rf"deeper than {MAX_NESTING} levels",
+        ),
         (b" " * (MAX_DOCUMENT_BYTES + 1), r"bytes are more than"),
     ],
 )
@@ -311,10 +315,14 @@ def test_the_deepest_document_is_read() -> None:
 def test_a_facet_of_ours_that_somebody_else_wrote_is_read_where_it_fits_and_passed_over_elsewhere(value: Any) -> None:
     names = ["event", "metrics", "datasets", "code", "emitter", "parameters", "sealed", "inputs"]
     facets = {f"modeltrail_{name}": FACET | {name: value, "event_id": value, "run_id": value} for name in names}
-    assert_kept(dump(SMALL | {"run": {"runId": "r", "facets": facets}}))
+    details = {key: FACET | {"bytes": value, "location": value} for key in ("modeltrail_model", "modeltrail_dataset")}
+    inputs = [{"namespace": "n", "name": key, "facets": {key: facet}} for key, facet in details.items()]
+    assert_kept(dump(SMALL | {"run": {"runId": "r", "facets": facets}, "inputs": inputs}))
 
 
-def test_a_real_looking_id_in_our_facet_is_the_id() -> None:
-    facets = {"modeltrail_event": {"event_id": "00" * 15 + "07"}}
+@pytest.mark.parametrize(("told", "kept"), [("00" * 15 + "07", True), ("07", False), ("", False), ("zz" * 16, False)])
+def test_an_id_in_our_facet_is_the_id_if_it_is_one(told: str, kept: bool) -> None:
+    facets = {"modeltrail_event": {"event_id": told}}
     event = assert_kept(dump(SMALL | {"run": {"runId": "r", "facets": facets}}))
-    assert event.event_id == bytes(15) + b"\x07"
+    assert (event.event_id == bytes(15) + b"\x07") is kept
+    assert len(event.event_id) == 16

@@ -1,6 +1,7 @@
 """Events that go out as OpenLineage: valid, complete, and the same event when they come in again."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -169,6 +170,12 @@ def test_of_a_document_of_ours_that_somebody_changed_the_changed_one_is_kept() -
     assert decode(encode(event)) == event
 
 
+@pytest.mark.parametrize("value", [0.0, -0.0, 5e-324, 1e308, math.inf, -math.inf, math.nan])
+def test_a_metric_keeps_its_bits(value: float) -> None:
+    event = LineageEvent(ID, kind="run", run_id="r", metrics=(Metric("m", value),))
+    assert encode(read(write(event))) == encode(event)
+
+
 @given(events(nan=True))
 def test_metrics_that_are_no_numbers_keep_their_sense(event: LineageEvent) -> None:
     again = read(write(event))
@@ -248,6 +255,18 @@ def test_a_described_dataset_repeats_nothing_in_our_facets() -> None:
     event = LineageEvent(event_id=ID, kind="run", type="START", inputs=(used,), datasets=(detail,))
     facets = assert_valid(write(event))["inputs"][0]["facets"]
     assert facets.keys() == {"version", "dataSource", "storage"}
+
+
+@pytest.mark.parametrize("role", ["train", ""])
+@pytest.mark.parametrize("digest", ["sha256:3f", ""])
+def test_a_detail_is_told_beside_its_dataset_however_the_detail_names_it(role: str, digest: str) -> None:
+    used = EntityRef("dataset", "n", "d", "412", "sha256:3f", "train")
+    detail = DatasetDetail(replace(used, role=role, digest=digest), rows=5)
+    event = LineageEvent(ID, kind="run", run_id="r", inputs=(used,), datasets=(detail,))
+    document = assert_valid(write(event))
+    assert document["run"]["facets"].keys() == {"modeltrail_event"}
+    assert document["inputs"][0]["inputFacets"]["inputStatistics"]["rowCount"] == 5
+    assert read(write(event)) == event
 
 
 def test_a_time_outside_64_bits_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 from modeltrail.config import Config
 from modeltrail.errors import ConfigurationError, LogIdentityError, UnknownSchemaError
 from modeltrail.log import Outgoing, open_log
-from modeltrail.subscribe import Subscription, subscribe
+from modeltrail.subscription import Subscription, subscribe
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import EntityRef, JobName

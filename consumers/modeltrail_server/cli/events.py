@@ -1,0 +1,143 @@
+"""The commands that move events: import, export, tail."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from modeltrail.log.opening import open_log
+from modeltrail.log.protocol import Log, Record
+from modeltrail_schemas.codec import decode
+from modeltrail_schemas.errors import InvalidEventError, ModeltrailError
+from modeltrail_schemas.event import LineageEvent
+
+from modeltrail_server.cli.answers import AsJson
+from modeltrail_server.cli.context import command_context
+from modeltrail_server.cli.printing import ProgressLine, print_lines, quiet_pipe, say
+from modeltrail_server.cli.rendering.events import render_event, render_import
+from modeltrail_server.events.exporting import WRITERS, export_events, json_line, positions_of_last
+from modeltrail_server.events.importing import Import, import_events
+
+EXIT_NO = 1
+STANDARD_INPUT = Path("-")
+TAIL_EVENTS = 10
+POLL_RECORDS = 1_000
+POLL_WAIT_MS = 200
+
+app = typer.Typer()
+events = typer.Typer(no_args_is_help=True, help="Bring events in, take them out, follow them.")
+app.add_typer(events, name="events")
+
+
+class Format(StrEnum):
+    """The formats of an export."""
+
+    openlineage = "openlineage"
+    avro = "avro"
+
+
+@events.command("import")
+def import_command(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…|-", help="OpenLineage JSON or JSON lines.")],
+    as_json: AsJson = False,
+) -> None:
+    """Append OpenLineage events: one document, several, JSON lines, or an array. Exit code 1 if any was refused."""
+    command = command_context(context)
+    results: dict[str, Import] = {}
+    with open_log(command.config.log, options=command.config.log_options) as log:
+        for path in files:
+            with _opened(path) as source, ProgressLine("events imported") as progress:
+                for result in import_events(source, log):
+                    progress.update(result.accepted)
+                results[str(path)] = result
+    lines = [line for name, result in results.items() for line in render_import(name, result)]
+    command.print_answer(results, lines, as_json=as_json)
+    if any(result.refusals for result in results.values()):
+        raise typer.Exit(EXIT_NO)
+
+
+@events.command("export")
+def export_command(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write [default: standard output].")] = (
+        STANDARD_INPUT
+    ),
+    format: Annotated[Format, typer.Option(help="OpenLineage JSON lines, or an Avro container file.")] = (  # noqa: A002
+        Format.openlineage
+    ),
+) -> None:
+    """Write every event once, in log order: what came in as OpenLineage goes out as it came."""
+    command = command_context(context)
+    with command.log() as log, quiet_pipe():
+        if output == STANDARD_INPUT:
+            result = export_events(log, sys.stdout.buffer, WRITERS[format])
+            sys.stdout.buffer.flush()
+        else:
+            with output.open("wb") as target:
+                result = export_events(log, target, WRITERS[format])
+    notes = [f"{result.events:,} events"]
+    notes += [f"{result.repetitions:,} repetitions left out"] if result.repetitions else []
+    notes += (
+        [f"{result.unreadable:,} records are no events (modeltrail dead-letters list)"] if result.unreadable else []
+    )
+    say(", ".join(notes))
+
+
+@events.command()
+def tail(
+    context: typer.Context,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, help="Begin with so many of the last records.")] = (
+        TAIL_EVENTS
+    ),
+    follow: Annotated[bool, typer.Option(help="Go on as events come.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="OpenLineage JSON lines.")] = False,
+) -> None:
+    """Follow the log: one line an event, until Ctrl-C."""
+    command = command_context(context)
+    with command.log() as log, quiet_pipe():
+        for record in _records(log, last, follow=follow):
+            event = _event_of(record)
+            if as_json and event is not None:
+                sys.stdout.buffer.write(json_line(event))
+                sys.stdout.buffer.flush()
+            elif not as_json:
+                print_lines([render_event(record, event)])
+
+
+def _records(log: Log, last: int, *, follow: bool) -> Iterator[Record]:
+    start, end = positions_of_last(log, last), log.end()
+    reader = log.reader()
+    try:
+        for partition in reader.unpositioned():
+            reader.seek(partition, start[partition])
+        position = start
+        while follow or not position.covers(end):
+            for partition, records in reader.poll(max_records=POLL_RECORDS, wait_ms=POLL_WAIT_MS).items():
+                yield from (record for record in records if follow or record.offset < end[partition])
+                position = position.with_offset(partition, records[-1].offset + 1)
+    finally:
+        reader.close()
+
+
+def _event_of(record: Record) -> LineageEvent | None:
+    try:
+        return decode(record.value)
+    except InvalidEventError:
+        return None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    if path == STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise ModeltrailError(f"{path} cannot be read: {error.strerror}") from error
+    with source:
+        yield source

@@ -1,0 +1,40 @@
+"""Events in one line each, and what became of an import. Pure."""
+
+from modeltrail.log.protocol import Record
+from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.names import display_name
+from rich.text import Text
+
+from modeltrail_server.cli.rendering.style import STATE_STYLES, when
+from modeltrail_server.events.importing import Import
+
+MAX_REFUSALS_SHOWN = 20
+SHORT_ID_CHARACTERS = 13
+
+
+def render_event(record: Record, event: LineageEvent | None) -> Text:
+    """Return one line: position, time, what happened, to what."""
+    line = Text(f"{record.partition}:{record.offset}".ljust(9), style="dim")
+    if event is None:
+        return line.append(f"not an event: {len(record.value)} bytes", style="red")
+    line.append(f" {when(event.event_time_ns, seconds=True)} ")
+    line.append(f" {event.type:<10}", style=STATE_STYLES.get(event.type, "cyan"))
+    words = [event.job.format() if event.job.name else "", event.run_id[:SHORT_ID_CHARACTERS]]
+    words += [f"← {display_name(ref)}" for ref in event.inputs]
+    words += [f"→ {display_name(ref)}" for ref in event.outputs]
+    words += [display_name(ref) for ref in event.subjects]
+    words += [f"{metric.name} {metric.value:.6g}" for metric in event.metrics[:3]]
+    return line.append(" ".join(word for word in words if word))
+
+
+def render_import(name: str, result: Import) -> list[Text]:
+    """Return how many events of a file were taken, and each that was not with its place and reason."""
+    lines = [Text(f"{name}: {result.accepted:,} events imported")]
+    if result.refusals:
+        lines[0].append(f", {len(result.refusals):,} refused", style="bold red")
+    for refusal in result.refusals[:MAX_REFUSALS_SHOWN]:
+        place = f"  line {refusal.line}" + (f", column {refusal.column}" if refusal.column else "")
+        lines.append(Text.assemble((place, "red"), f": {refusal.reason}"))
+    if len(result.refusals) > MAX_REFUSALS_SHOWN:
+        lines.append(Text(f"  and {len(result.refusals) - MAX_REFUSALS_SHOWN:,} more: --json names them all"))
+    return lines

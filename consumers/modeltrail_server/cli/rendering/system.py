@@ -1,0 +1,84 @@
+"""Where everything stands, and digests, in lines. Pure."""
+
+from rich.text import Text
+
+from modeltrail_server.cli.rendering.auditing import short_root
+from modeltrail_server.cli.rendering.style import duration, labelled, line, size
+from modeltrail_server.projection.digest import Digest
+from modeltrail_server.serving.status import LogStatus, ReadModelStatus, SpoolTotals, Status
+
+
+def render_digest(found: Digest) -> list[Text]:
+    """Return the digest and what it is of."""
+    counts = "  ".join(f"{name} {number:,}" for name, number in found.counts.items())
+    return [
+        line((f"sha256:{found.hex}", "bold")),
+        line(f"at {found.position.format()}, projection version {found.projection_version}"),
+        line((counts, "dim")),
+    ]
+
+
+def render_status(status: Status, *, width: int) -> list[Text]:
+    """Return a line or two for the log, the read model, the audit log and the spool."""
+    end = status.log.end if isinstance(status.log, LogStatus) else None
+    lines = labelled("log", _log_parts(status.log), width=width)
+    lines += labelled("model", _read_model_parts(status, end is not None), width=width)
+    if isinstance(status.read_model, ReadModelStatus):
+        lines += labelled("", _count_parts(status.read_model), width=width)
+    lines += labelled("audit", _audit_parts(status), width=width)
+    return lines + labelled("spool", _spool_parts(status.spool), width=width)
+
+
+def _log_parts(log: LogStatus | str) -> list[str | tuple[str, str]]:
+    return [(log, "red")] if isinstance(log, str) else [log.address, f"ends at {log.end.format()}"]
+
+
+def _read_model_parts(status: Status, end_known: bool) -> list[str | tuple[str, str]]:
+    model = status.read_model
+    if isinstance(model, str):
+        return [(model, "yellow")]
+    parts: list[str | tuple[str, str]] = [f"at {model.position.format()}", f"generation {model.generation}"]
+    if end_known and isinstance(status.log, LogStatus):
+        behind = model.records_behind(status.log.end)
+        late = f"{behind:,} records behind, {duration(model.seconds_behind(status.log.end))}"
+        parts.append((late, "yellow") if behind else ("up to date", "green"))
+    return parts
+
+
+def _count_parts(model: ReadModelStatus) -> list[str | tuple[str, str]]:
+    counts = {"run": model.counts.runs, **model.counts.named}
+    at_least = {what.removesuffix("s") for what in model.counts.bounded}
+    parts: list[str | tuple[str, str]] = [
+        f"{count:,}{'+' if what in at_least else ''} {what}{'' if count == 1 else 's'}"
+        for what, count in counts.items()
+    ]
+    if model.dead_letters:
+        parts.append((f"{model.dead_letters:,} dead letters (modeltrail dead-letters list)", "red"))
+    if model.conflicts:
+        parts.append((f"{model.conflicts:,} conflicting payloads", "red"))
+    return parts
+
+
+def _audit_parts(status: Status) -> list[str | tuple[str, str]]:
+    if status.audit is None:
+        return [("not kept here: modeltrail audit init", "dim")]
+    if isinstance(status.audit, str):
+        return [(status.audit, "red")]
+    parts: list[str | tuple[str, str]] = []
+    for one in status.audit.partitions:
+        behind = f", {one.behind:,} behind" if one.behind else ""
+        parts.append(f"partition {one.partition}: {one.head.size:,} signed, root {short_root(one.head)}{behind}")
+    return parts or ["nothing audited yet"]
+
+
+def _spool_parts(spool: SpoolTotals | str) -> list[str | tuple[str, str]]:
+    if isinstance(spool, str):
+        return [(spool, "red")]
+    if not spool.waiting_notes and not spool.waiting_events:
+        return ["nothing waits"]
+    return [
+        (
+            f"{spool.waiting_notes:,} notes, {spool.waiting_events:,} events wait ({size(spool.waiting_bytes)})",
+            "yellow",
+        )
+    ]

@@ -1,0 +1,49 @@
+"""The commands that look after the whole: status, digest, dead letters, and the SDK's own spool and doctor."""
+
+import typer
+from modeltrail import command as sdk_command
+
+from modeltrail_server.cli.answers import AsJson
+from modeltrail_server.cli.context import command_context
+from modeltrail_server.cli.rendering.system import render_digest, render_status
+from modeltrail_server.projection.digest import digest_of
+from modeltrail_server.serving.status import collect
+
+app = typer.Typer()
+
+
+@app.command()
+def digest(context: typer.Context, as_json: AsJson = False) -> None:
+    """Print the digest of the read model's state: equal wherever the same events were projected."""
+    command = command_context(context)
+    with command.snapshot() as snapshot:
+        found = digest_of(snapshot.connection, snapshot.tables)
+    command.print_answer(found, render_digest(found), as_json=as_json)
+
+
+@app.command()
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Say where everything stands: the log, the read model and how far behind it is, the audit log, the spool."""
+    command = command_context(context)
+    with command.engine() as engine:
+        if command.is_embedded and command.anything_there:
+            command.catch_up(engine)
+        found = collect(command.config, engine)
+    command.print_answer(found, render_status(found, width=command.width), as_json=as_json)
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+def doctor(context: typer.Context) -> None:
+    """Examine configuration, home, spool, log and versions, and say what to do."""
+    _sdk(context, "doctor")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+def spool(context: typer.Context) -> None:
+    """Say what waits to be sent (status), or send it (flush)."""
+    _sdk(context, "spool")
+
+
+def _sdk(context: typer.Context, name: str) -> None:
+    """Hand a command to the SDK's own command line, which has it without the server too."""
+    raise typer.Exit(sdk_command.run([name, *context.args], config=command_context(context).config))

@@ -1,0 +1,1 @@
+"""Events in and out of the log as files: OpenLineage JSON, JSON lines, Avro containers."""

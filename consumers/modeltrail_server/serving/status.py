@@ -1,0 +1,124 @@
+"""Where everything stands: log, read model, audit log, spool. A part that cannot be seen says why."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from modeltrail.config import Config
+from modeltrail.log.opening import open_log
+from modeltrail.log.protocol import Position
+from modeltrail.spool.layout import spool_root
+from modeltrail.spool.status import spool_status
+from modeltrail_schemas.errors import ModeltrailError
+from sqlalchemy import Engine, func, select
+
+from modeltrail_server import audit
+from modeltrail_server.projection.generations import as_position, reading
+from modeltrail_server.queries.listing import Counts, count_all
+from modeltrail_server.queries.snapshot import Snapshot
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatus:
+    """The log: its address without secrets, which one it is, and where it ends."""
+
+    address: str
+    topic_id: str
+    end: Position
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModelStatus:
+    """The read model. ``recorded_ms`` is when the log took the last record projected (0: none)."""
+
+    generation: int
+    position: Position
+    recorded_ms: int
+    counts: Counts
+    dead_letters: int
+    conflicts: int
+
+    def records_behind(self, end: Position) -> int:
+        """Return how many records the read model lacks of a log that ends at ``end``."""
+        return self.position.records_behind(end)
+
+    def seconds_behind(self, end: Position) -> float:
+        """Return how old the newest record projected is, in seconds, where some are not; else 0."""
+        if not self.records_behind(end) or not self.recorded_ms:
+            return 0.0
+        return max(0.0, time.time() - self.recorded_ms / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolTotals:
+    """What waits in the spools of this home to be sent."""
+
+    spools: int
+    waiting_notes: int
+    waiting_events: int
+    waiting_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where everything stands; a part that cannot be seen is the reason why, one that is not kept is None."""
+
+    log: LogStatus | str
+    read_model: ReadModelStatus | str
+    audit: audit.Status | str | None
+    spool: SpoolTotals | str
+
+
+def collect(config: Config, engine: Engine) -> Status:
+    """Return where everything stands. Raises nothing that a system being down could cause."""
+    log = _tried(lambda: _log_status(config))
+    end = log.end if isinstance(log, LogStatus) else None
+    return Status(
+        log=log,
+        read_model=_tried(lambda: _read_model_status(engine)),
+        audit=_tried(lambda: audit.status(config.audit, end)) if (config.audit / audit.layout.KEY).exists() else None,
+        spool=_tried(lambda: _spool_totals(config)),
+    )
+
+
+def _log_status(config: Config) -> LogStatus:
+    with open_log(config.log, options=config.log_options, create=False) as log:
+        return LogStatus(config.log, log.identity.topic_id, log.end())
+
+
+def _read_model_status(engine: Engine) -> ReadModelStatus:
+    with reading(engine) as (connection, tables):
+        position = tables.position
+        rows = connection.execute(select(*position.c["partition", "next_offset", "recorded_ms"])).all()
+        dead_letters, conflicts = (
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (tables.dead_letter, tables.conflict)
+        )
+        return ReadModelStatus(
+            generation=tables.generation,
+            position=as_position({row.partition: row.next_offset for row in rows}),
+            recorded_ms=max((row.recorded_ms for row in rows), default=0),
+            counts=count_all(Snapshot(connection, tables, None)),
+            dead_letters=dead_letters,
+            conflicts=conflicts,
+        )
+
+
+def _spool_totals(config: Config) -> SpoolTotals:
+    found = spool_status(spool_root(config.home))
+    return SpoolTotals(
+        spools=len(found),
+        waiting_notes=sum(one.waiting_notes for one in found),
+        waiting_events=sum(one.waiting_events for one in found),
+        waiting_bytes=sum(one.waiting_bytes for one in found),
+    )
+
+
+def _tried(look: Callable[[], T]) -> T | str:
+    try:
+        return look()
+    except (ModeltrailError, LookupError, OSError) as error:
+        return str(error)
