@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.measuring import machine_facts, yardstick
+from benchmarks.measuring import machine_facts, run_worker, yardstick
 from benchmarks.reporting import Report
 from benchmarks.sizes import Sizes, sizes_of
 from benchmarks.workloads import embedded_history
@@ -41,6 +41,13 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def history(histories: Path, sizes: Sizes) -> Path:
     """Return the embedded log with the history of ``sizes.runs`` runs."""
     return embedded_history(histories, sizes.runs)
+
+
+@pytest.fixture(scope="session")
+def audited(history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
+    """Return the audit log of that history, and how its making went."""
+    folder = tmp_path_factory.mktemp("audit") / "audit"
+    return folder, run_worker("worker_auditing", str(history), str(folder))
 
 
 def result_path(root: Path) -> Path:
