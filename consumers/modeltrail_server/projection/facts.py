@@ -14,6 +14,7 @@ from modeltrail_schemas.identity import canonical_run_id, entity_key, job_key, r
 from modeltrail_schemas.names import NAMES_REMEMBERED, EntityRef, JobName
 
 RUN_STATES = frozenset(RunState)
+RELATIONS = ("input", "output", "subject", "commit", "environment")
 NO_STATE = ("", False, None, None)
 NOTHING_NAMED = (None, None, None)
 

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from modeltrail.errors import LogUnavailableError
-from modeltrail.log.protocol import Log, Position, Reader, Record
+from modeltrail.log.protocol import LogIdentity, Position, Reader, Record
 from modeltrail_schemas.errors import ModeltrailError
-from sqlalchemy import Connection, Engine, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine
 
-from modeltrail_server.errors import DatabaseUnavailableError
-from modeltrail_server.projection import conflicts
+from modeltrail_server.errors import DatabaseUnavailableError, GenerationDroppedError
 from modeltrail_server.projection.batches import Batch, decode_batch
 from modeltrail_server.projection.engine import explained, writing
 from modeltrail_server.projection.generations import (
@@ -30,10 +28,9 @@ from modeltrail_server.projection.generations import (
     current_generation,
     prepare,
     read_positions,
+    standing_generation,
 )
-from modeltrail_server.projection.merge import Rows, fold
-from modeltrail_server.projection.tables import Tables
-from modeltrail_server.projection.writing import Writer, writer_for
+from modeltrail_server.projection.writing import PositionMovedError, Written, move_position, write_batch, writer_for
 
 MAX_BATCH_RECORDS = 4_000
 IDLE_WAIT_MS = 100
@@ -42,10 +39,6 @@ FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 15.0
 
 _logger = logging.getLogger(__name__)
-
-
-class PositionMovedError(Exception):
-    """Somebody else moved a position, or the pointer, since it was read: read again and go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,27 @@ class BatchStats:
     dead_letters: int
     decode_s: float
     write_s: float
+
+
+class Source(Protocol):
+    """What can be projected: a log, or records that were kept of one."""
+
+    @property
+    def identity(self) -> LogIdentity:
+        """Return which log the records are of."""
+        ...
+
+    def reader(self, *, group: str | None = None) -> Reader:
+        """Return a reader of all partitions, or of those that ``group`` gives it among its members."""
+        ...
+
+    def start(self) -> Position:
+        """Return the first offset there is, per partition."""
+        ...
+
+    def end(self) -> Position:
+        """Return the offset after the last record, per partition."""
+        ...
 
 
 class Observer(Protocol):
@@ -113,7 +127,7 @@ class Progress:
 
 
 def catch_up(
-    log: Log, engine: Engine, *, stop: threading.Event | None = None, observer: Observer | None = None
+    log: Source, engine: Engine, *, stop: threading.Event | None = None, observer: Observer | None = None
 ) -> Progress:
     """Project what the log holds now, up to its end as of this call, or until ``stop``.
 
@@ -130,7 +144,7 @@ def catch_up(
     return Progress(position, end, records)
 
 
-def _prepared(log: Log, engine: Engine) -> tuple[Generation, Position]:
+def _prepared(log: Source, engine: Engine) -> tuple[Generation, Position]:
     with explained(engine), engine.connect() as connection:
         generation = current_generation(connection)
         if generation is not None:
@@ -147,7 +161,7 @@ class Projector:
 
     def __init__(
         self,
-        log: Log,
+        log: Source,
         engine: Engine,
         *,
         group: str | None = None,
@@ -232,7 +246,7 @@ class Projector:
         if batch.records:
             try:
                 with writing(self._engine) as connection:
-                    new_events, duplicates, conflicting = self._write(connection, batch, expected)
+                    written = self._write(connection, batch, expected)
             except PositionMovedError:
                 self._forget_positions()
                 return 0
@@ -244,9 +258,7 @@ class Projector:
                     next_offset=batch.next_offset,
                     recorded_ms=batch.recorded_ms,
                     records=batch.records,
-                    new_events=new_events,
-                    duplicates=duplicates,
-                    conflicts=conflicting,
+                    **written._asdict(),
                     dead_letters=len(batch.dead_letters),
                     decode_s=decoded - started,
                     write_s=time.perf_counter() - decoded,
@@ -257,12 +269,21 @@ class Projector:
             raise batch.unknown_schema
         return batch.records
 
-    def _write(self, connection: Connection, batch: Batch, expected: int | None) -> tuple[int, int, int]:
+    def _write(self, connection: Connection, batch: Batch, expected: int | None) -> Written:
         generation = self._generation
-        if generation is None or (self._into is None and current_generation(connection, lock=True) != generation):
+        if generation is None or self._locked_generation(connection) != generation:
             raise PositionMovedError
         move_position(connection, generation.tables, batch, expected)
         return write_batch(connection, self._writer, generation.tables, batch)
+
+    def _locked_generation(self, connection: Connection) -> Generation | None:
+        """Return the generation to write, which stays the one to write until the transaction ends."""
+        if self._into is None:
+            return current_generation(connection, lock=True)
+        standing = standing_generation(connection, self._into.number)
+        if standing is None:
+            raise GenerationDroppedError(self._into.number)
+        return standing
 
     def _positioned_reader(self) -> Reader:
         if self._generation is None:
@@ -292,41 +313,3 @@ class Projector:
         """Believe nothing, and open the log's reader again."""
         self._forget_positions()
         self.close()
-
-
-def move_position(connection: Connection, tables: Tables, batch: Batch, expected: int | None) -> None:
-    """Move the partition's position from ``expected`` (None: no record of it was ever read) past the batch.
-
-    Raises PositionMovedError when it is not there.
-    """
-    position = tables.position
-    values = {"next_offset": batch.next_offset, "recorded_ms": batch.recorded_ms}
-    if expected is None:
-        upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement = upsert(position).values(partition=batch.partition, **values).on_conflict_do_nothing()
-        moved = connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
-    else:
-        is_expected = (position.c.partition == batch.partition) & (position.c.next_offset == expected)
-        moved = connection.execute(update(position).values(values).where(is_expected)).rowcount
-    if moved != 1:
-        raise PositionMovedError
-
-
-def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: Batch) -> tuple[int, int, int]:
-    """Write the batch; return (new events, duplicates, conflicts)."""
-    standing = list(batch.events.values())
-    rows = sorted(decoded.row for decoded in standing)
-    ids_there = writer.insert_events(connection, tables, rows)
-    duplicates, conflicting = batch.duplicates, list(batch.conflicts)
-    replaced: list[Rows] = []
-    if ids_there:
-        standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch, ids_there)
-        duplicates, conflicting = duplicates + repeated + len(more), conflicting + more
-    writer.merge_rows(connection, tables, fold(decoded.event for decoded in standing))
-    if replaced:
-        conflicts.mend(connection, tables, replaced)
-    if conflicting:
-        conflicts.report(connection, tables, conflicting)
-    if batch.dead_letters:
-        connection.execute(insert(tables.dead_letter), [letter._asdict() for letter in batch.dead_letters])
-    return len(rows) - len(ids_there), duplicates, len(conflicting)
