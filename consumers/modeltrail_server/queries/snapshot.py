@@ -181,7 +181,7 @@ class Snapshot:
 
     def runs_between(self, low: bytes, high: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs with keys from ``low`` to ``high``."""
-        parameters = {"low": low, "high": high, "row_limit": limit}
+        parameters = {"low_key": low, "high_key": high, "row_limit": limit}
         return [run_brief(row) for row in self._fetch(statements.runs_between(self.tables), parameters)]
 
     def entities(self, keys: Collection[bytes]) -> list[EntityRow]:

@@ -126,9 +126,9 @@ def runs_by_key(tables: Tables) -> Select[Any]:
 
 @_remembered
 def runs_between(tables: Tables) -> Select[Any]:
-    """Select the runs whose key lies in :low … :high."""
+    """Select the runs whose key lies in :low_key … :high_key."""
     run = tables.run
-    statement = _runs(tables).where(run.c.run_key >= bindparam("low"), run.c.run_key <= bindparam("high"))
+    statement = _runs(tables).where(run.c.run_key >= bindparam("low_key"), run.c.run_key <= bindparam("high_key"))
     return statement.order_by(run.c.run_key).limit(_row_limit())
 
 
