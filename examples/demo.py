@@ -6,6 +6,7 @@ program to Kafka and PostgreSQL.
 
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,9 +34,8 @@ def main() -> None:
 
 def train_models() -> None:
     """Run the pipeline of tumours.py: load, clean twice, train five times, evaluate, declare."""
-    import tumours
-
     import modeltrail
+    import tumours
 
     logging.getLogger("modeltrail").setLevel(logging.ERROR)  # the demo tells what goes wrong itself
     data = FOLDER / "data"
@@ -97,7 +97,7 @@ def prove_the_record() -> None:
     run("audit", "follow", "--once")
     run("audit", "verify")
     audit = FOLDER / ".modeltrail" / "audit"
-    victim = max((path for path in audit.rglob("*") if "segment" in str(path) and path.is_file()), key=os.path.getsize)
+    victim = max((path for path in audit.glob("*/segments/**/*") if path.is_file()), key=os.path.getsize)
     say(f"Somebody flips one byte of {victim.relative_to(audit)}:")
     whole = victim.read_bytes()
     middle = len(whole) // 2
@@ -119,9 +119,11 @@ def replay_it() -> None:
 
 def run(*arguments: str, expected_code: int = 0) -> None:
     """Show a command and what it prints; a surprising exit code ends the demo."""
-    shown = " ".join(arguments).replace(f"{FOLDER}/", "")
+    shown = shlex.join(arguments).replace(f"{FOLDER}/", "")
     print(f"\n  $ modeltrail {shown}", flush=True)
-    done = subprocess.run([*MODELTRAIL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        [*MODELTRAIL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     print(textwrap.indent(done.stdout.replace(f"{FOLDER}/", ""), "  ").rstrip(), flush=True)
     if done.returncode != expected_code:
         sys.exit(f"the demo expected exit code {expected_code} and got {done.returncode}")
@@ -134,7 +136,9 @@ def title(text: str) -> None:
 
 def say(text: str, *, indent: bool = True) -> None:
     """Print a line of explanation."""
-    print("\n" + textwrap.fill(text, WIDTH, initial_indent="» " if indent else "", subsequent_indent="  "), flush=True)
+    print(
+        "\n" + textwrap.fill(text, WIDTH, initial_indent="» " if indent else "", subsequent_indent="  "), flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 One text form serves the wire, the command line and every index: ``KIND:NAMESPACE/NAME@VERSION?digest=…&role=…``.
 In a part, ``%`` and the characters that separate parts are percent-encoded (RFC 3986, section 2.1; a lone surrogate
-as its three bytes), so any Unicode travels and ``parse`` undoes ``format`` exactly. The first ``/`` ends the namespace,
-so names may hold more of them: ``dataset:lake/raw/2026.csv``. A namespace may be a URI's scheme and authority, as
-OpenLineage names stores, and ends at the ``/`` after these: ``dataset:hive://server:9083/db.table``. Reading is lenient
-where nothing is lost: everything may be percent-encoded, and a further ``@`` belongs to the version.
+as its three bytes), so any Unicode travels and ``parse`` undoes ``format`` exactly. The first ``/`` ends the
+namespace, so names may hold more of them: ``dataset:lake/raw/2026.csv``. A namespace may be a URI's scheme and
+authority, as OpenLineage names stores, and ends at the ``/`` after these: ``dataset:hive://server:9083/db.table``.
+Reading is lenient where nothing is lost: everything may be percent-encoded, a further ``@`` belongs to the version.
 """
 
 import re

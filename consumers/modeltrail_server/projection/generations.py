@@ -135,6 +135,17 @@ def read_positions(connection: Connection, tables: Tables) -> dict[int, int]:
     return {row.partition: row.next_offset for row in rows}
 
 
+def positions_of(engine: Engine, generation: Generation) -> dict[int, int] | None:
+    """Return the next offset of each partition that was ever read; None where the generation was dropped."""
+    with explained(engine), engine.connect() as connection:
+        try:
+            return read_positions(connection, generation.tables)
+        except DBAPIError as error:
+            if is_missing_table(error):
+                return None
+            raise
+
+
 def as_position(next_offsets: dict[int, int]) -> Position:
     """Return the next offsets as a position."""
     return Position(tuple(next_offsets.get(partition, 0) for partition in range(max(next_offsets, default=-1) + 1)))

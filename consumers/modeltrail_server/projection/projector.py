@@ -20,14 +20,13 @@ from sqlalchemy import Connection, Engine
 
 from modeltrail_server.errors import DatabaseUnavailableError, GenerationDroppedError
 from modeltrail_server.projection.batches import Batch, decode_batch
-from modeltrail_server.projection.engine import explained, writing
+from modeltrail_server.projection.engine import writing
 from modeltrail_server.projection.generations import (
     Generation,
     as_position,
-    check_writable,
     current_generation,
+    positions_of,
     prepare,
-    read_positions,
     standing_generation,
 )
 from modeltrail_server.projection.writing import PositionMovedError, Written, move_position, write_batch, writer_for
@@ -133,24 +132,20 @@ def catch_up(
 
     Costs two short queries when there is nothing new. Raises what Projector.step raises.
     """
-    generation, position = _prepared(log, engine)
-    end = log.end()
+    position, end = _current_position(log, engine), log.end()
     if position.covers(end):
         return Progress(position, end)
     with Projector(log, engine, observer=observer) as projector:
         records = projector.catch_up(end, stop or threading.Event())
-    with explained(engine), engine.connect() as connection:
-        position = as_position(read_positions(connection, generation.tables))
-    return Progress(position, end, records)
+    return Progress(_current_position(log, engine), end, records)
 
 
-def _prepared(log: Source, engine: Engine) -> tuple[Generation, Position]:
-    with explained(engine), engine.connect() as connection:
-        generation = current_generation(connection)
-        if generation is not None:
-            check_writable(generation, log.identity)
-            return generation, as_position(read_positions(connection, generation.tables))
-    return prepare(engine, log.identity), Position()
+def _current_position(log: Source, engine: Engine) -> Position:
+    """Return the position of the current generation, which is made first where there is none."""
+    while True:
+        next_offsets = positions_of(engine, prepare(engine, log.identity))
+        if next_offsets is not None:
+            return as_position(next_offsets)
 
 
 class Projector:
@@ -228,7 +223,11 @@ class Projector:
         What lies at ``end`` or after it is left. Raises DatabaseUnavailableError and LogUnavailableError (try
         again), and what needs a person.
         """
-        reader = self._positioned_reader()
+        try:
+            reader = self._positioned_reader()
+        except PositionMovedError:
+            self._forget_positions()
+            return 0
         count = 0
         for partition, records in reader.poll(max_records=self._max_batch_records, wait_ms=wait_ms).items():
             if end is not None:
@@ -282,8 +281,12 @@ class Projector:
             return current_generation(connection, lock=True)
         standing = standing_generation(connection, self._into.number)
         if standing is None:
-            raise GenerationDroppedError(self._into.number)
+            raise self._dropped()
         return standing
+
+    def _dropped(self) -> Exception:
+        """Return what it means that the generation to write is gone: another is current, or it was not to be."""
+        return PositionMovedError() if self._into is None else GenerationDroppedError(self._into.number)
 
     def _positioned_reader(self) -> Reader:
         if self._generation is None:
@@ -293,8 +296,9 @@ class Projector:
             self._reader = self._log.reader(group=self._group)
         missing = self._reader.unpositioned() | (self._reader.assignment() - self._expected.keys())
         if missing:
-            with explained(self._engine), self._engine.connect() as connection:
-                next_offsets = read_positions(connection, self._generation.tables)
+            next_offsets = positions_of(self._engine, self._generation)
+            if next_offsets is None:
+                raise self._dropped()
             start = self._log.start() if missing - next_offsets.keys() else Position()
             for partition in sorted(missing):
                 self._expected[partition] = next_offsets.get(partition)

@@ -12,8 +12,7 @@ from sqlalchemy import Engine
 
 from modeltrail_server.projection.batches import decode_record
 from modeltrail_server.projection.digest import Digest, compute_digest
-from modeltrail_server.projection.engine import explained
-from modeltrail_server.projection.generations import as_position, prepare, read_positions
+from modeltrail_server.projection.generations import as_position, positions_of, prepare
 from modeltrail_server.projection.projector import BatchStats, LoggingObserver, Projector, Source
 from modeltrail_server.replay.sources import read_all
 
@@ -106,8 +105,7 @@ def replay(
     stop, end = stop or threading.Event(), source.end()
     until = end if until is None else until
     generation = prepare(engine, source.identity)
-    with explained(engine), engine.connect() as connection:
-        position = as_position(read_positions(connection, generation.tables))
+    position = as_position(positions_of(engine, generation) or {})
     if not until.covers(position):
         raise ReplayTargetError(
             f"the database is at {position.format()}, past {until.format()}, and cannot forget",
@@ -116,7 +114,8 @@ def replay(
     meter = Meter(position.records_behind(until) - _missing(source, position, until), on_progress)
     with Projector(source, engine, observer=_MeteringObserver(meter)) as projector:
         projector.catch_up(until, stop)
-    return Replayed(meter.progress(), None if stop.is_set() else compute_digest(engine))
+    stopped = stop.is_set() and not as_position(positions_of(engine, generation) or {}).covers(until)
+    return Replayed(meter.progress(), None if stopped else compute_digest(engine))
 
 
 def dry_run(source: Source, *, until: Position | None = None, on_progress: OnProgress | None = None) -> DryRun:
