@@ -41,10 +41,7 @@ def export(folder: Path, destination: Path) -> Export:
     for partition in partitions_of(folder):
         files = LogFiles(folder, partition)
         target = destination / layout.partition_folder(partition)
-        note = (files.path / layout.CHECKPOINT).read_bytes()
-        head = files.read_checkpoint(key)
-        while (files.path / layout.CHECKPOINT).read_bytes() != note:
-            note, head = (files.path / layout.CHECKPOINT).read_bytes(), files.read_checkpoint(key)
+        head, note = files.read_note(key)
         copied += _copy_log(files, head, target)
         copied.append(_write(target / layout.CHECKPOINT, note))
     report = verify(destination, key)
@@ -61,9 +58,13 @@ def _copy_log(files: LogFiles, head: Checkpoint, target: Path) -> Iterator[int]:
             yield _write(target / layout.entries_path(tile), _bundle(files, tile))
     last_segment = _last_segment(files, head)
     for path in sorted(each for each in (files.path / layout.SEGMENTS).rglob("*") if each.is_file()):
-        length = _signed_bytes(path, files, head, last_segment)
-        if length != 0:
-            yield _copy(path, target / path.relative_to(files.path), length)
+        try:
+            length = _signed_bytes(path, files, head, last_segment)
+            if length != 0:
+                yield _copy(path, target / path.relative_to(files.path), length)
+        except FileNotFoundError:  # an auditor at work has just compressed it
+            path = path.with_name(path.name + layout.COMPRESSED)
+            yield _copy(path, target / path.relative_to(files.path))
 
 
 def _bundle(files: LogFiles, tile: Tile) -> bytes:

@@ -15,10 +15,10 @@ def write_pin(files: LogFiles, key: VerifierKey, path: Path) -> Checkpoint:
 
     Raises AuditDamagedError when what lies at ``path`` is a pin that the log has departed from: it stays.
     """
-    head = files.read_checkpoint(key)
+    head, note = files.read_note(key)
     if path.exists():
         require_descent(files, head, read_pin(path, key))
-    path.write_bytes((files.path / layout.CHECKPOINT).read_bytes())
+    path.write_bytes(note)
     return head
 
 

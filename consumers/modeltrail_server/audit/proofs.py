@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from modeltrail.log import Record
 
-from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditError, ProofError
 from modeltrail_server.audit.leaf import Leaf
@@ -40,7 +39,7 @@ class Proven:
 
 def prove(files: LogFiles, key: VerifierKey, index: int) -> str:
     """Return the proof that the record at tree ``index`` is in the log. Checked before it is returned."""
-    head = files.read_checkpoint(key)
+    head, note = files.read_note(key)
     if not 0 <= index < head.size:
         raise ProofError(
             f"index {index} is not in the audit log of {head.size} records",
@@ -53,9 +52,8 @@ def prove(files: LogFiles, key: VerifierKey, index: int) -> str:
             f"the entry of index {index} is not on disk", remedy="modeltrail audit verify says what is wrong"
         )
     hashes = prove_inclusion(index, head.size, files)
-    note = (files.path / layout.CHECKPOINT).read_bytes().decode()
     lines = [_FIRST_LINE, f"extra {encode_base64(entries[position])}", f"index {index}", *map(encode_base64, hashes)]
-    text = "\n".join(lines) + "\n\n" + note
+    text = "\n".join(lines) + "\n\n" + note.decode()
     check(text, key)
     return text
 

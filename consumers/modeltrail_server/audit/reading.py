@@ -53,8 +53,13 @@ class LogFiles:
 
     def read_checkpoint(self, key: VerifierKey) -> Checkpoint:
         """Return the signed head. Raises AuditDamagedError when it is missing or its signature is not ``key``'s."""
+        return self.read_note(key)[0]
+
+    def read_note(self, key: VerifierKey) -> tuple[Checkpoint, bytes]:
+        """Return the signed head and the note it is in, of one moment. Raises as ``read_checkpoint`` does."""
         try:
-            return verify_checkpoint((self.path / layout.CHECKPOINT).read_bytes(), key)
+            note = (self.path / layout.CHECKPOINT).read_bytes()
+            return verify_checkpoint(note, key), note
         except FileNotFoundError:
             raise self.fault(FaultKind.DELETED, layout.CHECKPOINT, "the signed head is missing") from None
         except NoteError as error:

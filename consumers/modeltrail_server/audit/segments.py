@@ -113,11 +113,15 @@ class SegmentReader:
 
     @classmethod
     def open(cls, folder: Path, number: int, partition: int) -> Self:
-        """Open segment ``number`` of a partition's folder, in whichever form lies there. Raises FileNotFoundError."""
+        """Open segment ``number`` of a partition's folder, in whichever form lies there. Raises FileNotFoundError.
+
+        An auditor puts the compressed form there before it removes the other, so this order finds one.
+        """
         path = folder / layout.segment_path(number)
-        if not path.exists():
-            path = path.with_name(path.name + layout.COMPRESSED)
-        return cls.open_file(path, partition)
+        try:
+            return cls.open_file(path, partition)
+        except FileNotFoundError:
+            return cls.open_file(path.with_name(path.name + layout.COMPRESSED), partition)
 
     @classmethod
     def open_file(cls, path: Path, partition: int) -> Self:

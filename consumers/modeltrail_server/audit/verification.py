@@ -229,21 +229,24 @@ def _check_beside(files: LogFiles, head: Checkpoint, walked: Set[int]) -> Iterat
         name = path.relative_to(files.path).as_posix()
         if name in (layout.CHECKPOINT, layout.VERIFIER_KEY):
             continue
-        tile, bundle, segment = (
-            layout.parse_tile_path(name),
-            layout.parse_entries_path(name),
-            layout.parse_segment_path(name),
-        )
-        if tile is not None:
-            covered = _check_tile(files, head, tile, path)
-        elif bundle is not None:
-            covered = _check_bundle(files, head, bundle, path)
-        elif segment is not None:
-            covered = _check_segment(files, head, segment[0], walked, path)
-        else:
-            covered = False
+        try:
+            covered = _is_covered(files, head, walked, name)
+        except FileNotFoundError:
+            continue  # an auditor at work has superseded it
         if not covered:
             yield files.name(name)
+
+
+def _is_covered(files: LogFiles, head: Checkpoint, walked: Set[int], name: str) -> bool:
+    """Check one file; return whether the signed head covers it whole."""
+    path = files.path / name
+    if (tile := layout.parse_tile_path(name)) is not None:
+        return _check_tile(files, head, tile, path)
+    if (bundle := layout.parse_entries_path(name)) is not None:
+        return _check_bundle(files, head, bundle, path)
+    if (segment := layout.parse_segment_path(name)) is not None:
+        return _check_segment(files, head, segment[0], walked, path)
+    return False
 
 
 def _check_tile(files: LogFiles, head: Checkpoint, tile: Tile, path: Path) -> bool:
@@ -299,12 +302,17 @@ def _check_segment(files: LogFiles, head: Checkpoint, number: int, walked: Set[i
 
 
 def _walk(path: Path) -> Iterator[Path]:
-    """Yield the files under a path."""
+    """Yield the files under a path, or the one it is; those that vanish meanwhile are left out."""
     if path.is_file():
         yield path
-    elif path.is_dir():
-        for child in sorted(path.iterdir()):
-            yield from _walk(child)
+    for folder, folders, names in os.walk(path, onerror=_raise_unless_gone):
+        folders.sort()
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _require(condition: bool, kind: FaultKind, name: str, detail: str) -> None:

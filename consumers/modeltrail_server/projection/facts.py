@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 from modeltrail_schemas.event import TERMINAL_STATES, Kind, Routing, RunState
 from modeltrail_schemas.identity import canonical_run_id, entity_key, job_key, run_key
-from modeltrail_schemas.names import NAMES_REMEMBERED, EntityRef, JobName
+from modeltrail_schemas.names import EntityRef, JobName
 
 RUN_STATES = frozenset(RunState)
+# A batch or two: what is remembered of a name is ten times the name.
+REMEMBERED = 8_192
+RELATIONS = ("input", "output", "subject", "commit", "environment")
 NO_STATE = ("", False, None, None)
 NOTHING_NAMED = (None, None, None)
 
@@ -101,7 +104,7 @@ class Mention(NamedTuple):
     content: tuple[str, bytes] | None
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def mention(ref: EntityRef) -> Mention:
     """Return what naming ``ref`` says. ``content`` is the key of the ContentRow, where the digest is known."""
     name = _name_identity(ref.kind, ref.namespace, ref.name)
@@ -112,26 +115,26 @@ def mention(ref: EntityRef) -> Mention:
     return Mention(key, (version, name), (ref.digest, key) if ref.digest else None)
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def job_identity(job: JobName) -> Identity:
     """Return who the job is."""
     key = job_key(job.namespace, job.name)
     return Identity(key, "job", job.namespace, job.name, "", key)
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def commit_ref(commit: str) -> EntityRef:
     """Return the commit as a reference."""
     return EntityRef("commit", "", commit)
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def environment_ref(digest: str) -> EntityRef:
     """Return the environment as a reference."""
     return EntityRef("environment", "", digest)
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def run_identity(run_id: str) -> tuple[bytes, str]:
     """Return (key, canonical id) of a run."""
     return run_key(run_id), canonical_run_id(run_id)
@@ -189,7 +192,7 @@ def _has_state(event: Routing) -> bool:
     return event.kind == Kind.RUN and event.type in RUN_STATES
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def _name_identity(kind: str, namespace: str, name: str) -> Identity:
     key = entity_key(kind, namespace, name)
     return Identity(key, kind, namespace, name, "", key)

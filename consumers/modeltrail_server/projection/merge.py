@@ -77,6 +77,9 @@ ENTITY = Merging(("entity_key",), (Choice(EntityRow, EntityRow._fields[1:], by=_
 CONTENT = Merging(("digest", "entity_key"), (Choice(ContentRow, _FIRST, by=_FIRST, greatest=False),))
 
 
+link_key = itemgetter(*map(LinkRow._fields.index, ("entity_key", "relation", "event_time_ns", "event_id", "role")))
+
+
 class Rows(NamedTuple):
     """Rows to write, merged by key, in key order."""
 
@@ -132,7 +135,7 @@ def fold(events: Iterable[Routing]) -> Rows:
     return Rows(
         [runs[key] for key in sorted(runs)],
         [EntityRow(*named[key][0], *named[key][1:]) for key in sorted(named)],
-        sorted(set(links)),
+        sorted(set(links), key=link_key),
         [ContentRow(*key, *contents[key]) for key in sorted(contents)],
     )
 

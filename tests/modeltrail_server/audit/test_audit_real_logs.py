@@ -89,6 +89,7 @@ def test_an_auditor_killed_again_and_again_leaves_each_record_once(tmp_path: Pat
 def wait_for_size(folder: Path, size: int, child: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while audit.status(folder).partitions[0].head.size < size:
+        assert audit.verify(folder).ok, "a head was signed whose files are not there"
         assert child.poll() is None, "the auditor died by itself"
         assert time.monotonic() < deadline, "the auditor does not get on"
         time.sleep(0.005)
