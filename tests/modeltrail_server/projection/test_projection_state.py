@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EngineFactory
-from event_cases import lineage_events, outgoing
+from event_cases import EngineFactory, lineage_events, outgoing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from modeltrail.log.memory import MemoryLog

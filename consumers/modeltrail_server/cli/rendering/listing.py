@@ -59,7 +59,7 @@ def render_jobs(page: Page[JobLine]) -> list[Text]:
                 *((state(run.state), (when(run.started_ns), "dim"), printable(run.run_id)) if run else ("", "", "")),
             )
         )
-    return _with_next(table(rows, header=("job", "last run", "began", "")), page.next) if rows else []
+    return _with_next(table(rows, header=("job", "last run", "began", "run")), page.next) if rows else []
 
 
 def _with_next(lines: list[Text], token: str | None) -> list[Text]:
