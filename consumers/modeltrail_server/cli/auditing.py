@@ -14,13 +14,11 @@ from rich.text import Text
 from modeltrail_server import audit
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.note import VerifierKey
-from modeltrail_server.cli.answers import AsJson
 from modeltrail_server.cli.context import command_context
+from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.printing import ProgressLine, print_lines, say
 from modeltrail_server.cli.rendering.auditing import render_report, render_status, short_root
 from modeltrail_server.cli.stopping import stop_on_signals
-
-EXIT_NO = 1
 
 app = typer.Typer()
 auditing = typer.Typer(no_args_is_help=True, help="Keep and check the signed, append-only audit log.")

@@ -3,8 +3,8 @@
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import Part, line, name, printable, state, table, when
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.listing import DatasetLine, JobLine, ModelLine, Page
-from modeltrail_server.queries.names import display
 from modeltrail_server.queries.records import RunLine
 
 

@@ -9,7 +9,7 @@ from modeltrail_schemas.names import EntityRef
 from rich.cells import cell_len
 from rich.text import Text
 
-from modeltrail_server.queries.names import display
+from modeltrail_server.queries.display import display
 
 LABEL_WIDTH = 8
 SHORT_RUN_CHARACTERS = 13
