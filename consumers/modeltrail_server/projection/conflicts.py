@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from modeltrail_schemas.codec import decode_routing
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from modeltrail_server.projection.batches import (
     Batch,
@@ -20,9 +19,10 @@ from modeltrail_server.projection.batches import (
     conflict_of,
     decide,
 )
-from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, job_identity, run_row_of
+from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, job_mention, run_row_of
 from modeltrail_server.projection.merge import Rows, facts_of, merge_runs
 from modeltrail_server.projection.tables import Tables
+from modeltrail_server.projection.upserts import insert_unless_there
 
 IDS_A_QUERY = 500
 EVENTS_A_FETCH = 500
@@ -71,8 +71,7 @@ def resolve(connection: Connection, tables: Tables, batch: Batch, ids_there: Seq
 
 def report(connection: Connection, tables: Tables, conflicts: Sequence[ConflictRow]) -> None:
     """Write down the payloads that lost; one that lost before is not written again."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(tables.conflict).on_conflict_do_nothing()
+    statement = insert_unless_there(connection, tables.conflict)
     connection.execute(statement, [conflict._asdict() for conflict in sorted(conflicts)])
 
 
@@ -157,7 +156,7 @@ def _mend_jobs(connection: Connection, tables: Tables, replaced: Sequence[Entity
     with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(all_events) as result:
         for time_ns, event_id, payload in result:
             job = decode_routing(payload).job
-            if job.name and (key := job_identity(job).entity_key) in firsts:
+            if job.name and (key := job_mention(job).entity_key) in firsts:
                 firsts[key] = min(firsts[key] or (time_ns, event_id), (time_ns, event_id))
     for key, first in firsts.items():
         _set_first(connection, tables.entity, jobs.entity_key == key, first)

@@ -114,7 +114,8 @@ def replay(
     meter = Meter(position.records_behind(until) - _missing(source, position, until), on_progress)
     with Projector(source, engine, observer=_MeteringObserver(meter)) as projector:
         projector.catch_up(until, stop)
-    return Replayed(meter.progress(), None if stop.is_set() else compute_digest(engine))
+    stopped = stop.is_set() and not as_position(positions_of(engine, generation) or {}).covers(until)
+    return Replayed(meter.progress(), None if stopped else compute_digest(engine))
 
 
 def dry_run(source: Source, *, until: Position | None = None, on_progress: OnProgress | None = None) -> DryRun:

@@ -78,6 +78,7 @@ def test_namespaces_with_slashes_and_names_with_odd_characters_are_found_as_disp
     shown = meaning(history, "dataset:s3://bucket/a/b%40c.parquet@v1")
     assert meaning(history, shown) == shown
     assert meaning(history, "a/b%40c.parquet@v1") == shown
+    assert meaning(history, "dataset:s3:%2F%2Fbucket/a/b%40c.parquet@v1") == shown
 
 
 def test_an_alias_wins_over_the_word_by_which_a_run_used_it_and_a_real_version_over_the_alias(fraud):
