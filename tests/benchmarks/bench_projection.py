@@ -22,7 +22,9 @@ def reached(rate: float, decodes_per_s: float, absolute: float, multiple: float)
     return rate >= absolute if decodes_per_s >= 8_000 else rate >= multiple * decodes_per_s
 
 
-def add_rate(report: Report, what: str, answers: list[dict[str, float]], limits: list[Limit], target: str = "") -> float:
+def add_rate(
+    report: Report, what: str, answers: list[dict[str, float]], limits: list[Limit], target: str = ""
+) -> float:
     """Add the rows of one projection, done by one worker or several; return its rate."""
     records = sum(answer["records"] for answer in answers)
     seconds = max(answer["ended_s"] for answer in answers) - min(answer["started_s"] for answer in answers)
@@ -33,13 +35,18 @@ def add_rate(report: Report, what: str, answers: list[dict[str, float]], limits:
     text = f"≥ {absolute:,}/s ({multiple} D)" if target else ""
     for limit in limits:
         report.add(Row("projection", what, rate, "events/s", limit, text, verdict))
-    report.add(Row("projection", f"{what}, processor time", cpu_s / records * 1e3, "ms", note="of the projectors, an event"))
+    report.add(
+        Row("projection", f"{what}, processor time", cpu_s / records * 1e3, "ms", note="of the projectors, an event")
+    )
     return rate
 
 
 def read_limits(log: str) -> list[Limit]:
     rates = run_worker("worker_limits", log)
-    return [Limit("reading + routing decode", rates["read_routing"]), Limit("reading + whole decode", rates["read_whole"])]
+    return [
+        Limit("reading + routing decode", rates["read_routing"]),
+        Limit("reading + whole decode", rates["read_whole"]),
+    ]
 
 
 def bare_limit(log: str, database: str, way: str) -> Limit:
@@ -49,7 +56,10 @@ def bare_limit(log: str, database: str, way: str) -> Limit:
 
 def test_embedded_to_sqlite(report: Report, sizes: Sizes, history: Path, tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'read-model.db'}"
-    limits = [*read_limits(str(history)), bare_limit(str(history), f"sqlite:///{tmp_path / 'bare.db'}", "executemany")]
+    limits = [
+        *read_limits(str(history)),
+        bare_limit(str(history), f"sqlite:///{tmp_path / 'bare.db'}", "executemany"),
+    ]
     answer = run_worker("worker_projecting", str(history), database)
     add_rate(report, "embedded → SQLite", [answer], limits, "embedded → SQLite")
     early = next(held for records, held in answer["memory"] if records * 10 >= answer["records"])
@@ -68,7 +78,9 @@ def test_embedded_to_sqlite(report: Report, sizes: Sizes, history: Path, tmp_pat
 
 
 @pytest.mark.service
-def test_kafka_to_postgresql(report: Report, sizes: Sizes, new_topic: TopicFactory, new_database: DatabaseFactory, kafka_bootstrap: str) -> None:
+def test_kafka_to_postgresql(
+    report: Report, sizes: Sizes, new_topic: TopicFactory, new_database: DatabaseFactory, kafka_bootstrap: str
+) -> None:
     for partitions in (1, 2):
         address = f"kafka://{kafka_bootstrap}/{new_topic(partitions)}"
         with open_log(address) as log:

@@ -35,7 +35,11 @@ def add_calls(report: Report, sizes: Sizes, home: Path, log: str, broker: str) -
         environ = {"MODELTRAIL_HOME": str(home / str(pace_us)), "MODELTRAIL_LOG": log}
         took = run_worker("worker_calling", str(sizes.calls), str(pace_us), **environ)
         limit = Limit("write(2) of 300 bytes", took["write"])
-        targets = {"median": (f"≤ {MAX_MEDIAN_US} µs", MAX_MEDIAN_US), "p99": ("", None), "p99.9": ("≤ 200 µs", MAX_P999_US)}
+        targets = {
+            "median": (f"≤ {MAX_MEDIAN_US} µs", MAX_MEDIAN_US),
+            "p99": ("", None),
+            "p99.9": ("≤ 200 µs", MAX_P999_US),
+        }
         for which, (target, most) in targets.items():
             reached = None if most is None else took[which] <= most
             what = f"call {pace}, {broker}, {which}"
@@ -60,7 +64,9 @@ def test_calls_with_a_broker(
 def test_import(report: Report, sizes: Sizes) -> None:
     found = []
     for _ in range(sizes.imports):
-        done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True, env=os.environ)
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True, env=os.environ
+        )
         found.append(json.loads(done.stdout))
     first, whole, memory = (median(values) for values in zip(*found, strict=True))
     report.add(Row("SDK", "import modeltrail", first, "ms", None, "≤ 100 ms", first <= MAX_IMPORT_MS))

@@ -95,7 +95,9 @@ def run_worker(module: str, *arguments: str, **environ: str) -> dict[str, Any]:
     return finish_worker(start_worker(module, *arguments, **environ))
 
 
-def start_worker(module: str, *arguments: str, stdin: int = subprocess.DEVNULL, **environ: str) -> "subprocess.Popen[str]":
+def start_worker(
+    module: str, *arguments: str, stdin: int = subprocess.DEVNULL, **environ: str
+) -> "subprocess.Popen[str]":
     """Start ``benchmarks.<module>`` in a process of its own, without the test runner's memory and garbage."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MODELTRAIL_")}
     return subprocess.Popen(

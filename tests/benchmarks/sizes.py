@@ -46,13 +46,13 @@ FULL = Sizes(
     imports=11,
     peer_runs=300,
 )
-QUICK = Sizes(
-    events=4_000, runs=2_000, small_runs=500, calls=2_000, emits=10, questions=30, imports=3, peer_runs=20
-)
+QUICK = Sizes(events=4_000, runs=2_000, small_runs=500, calls=2_000, emits=10, questions=30, imports=3, peer_runs=20)
 
 
 def sizes_of(environ: Mapping[str, str]) -> Sizes:
     """Return the sizes that the environment asks for."""
     chosen = QUICK if environ.get("BENCH_QUICK") else FULL
-    asked = {name: int(environ[f"BENCH_{name.upper()}"]) for name in vars(chosen) if f"BENCH_{name.upper()}" in environ}
+    asked = {
+        name: int(environ[f"BENCH_{name.upper()}"]) for name in vars(chosen) if f"BENCH_{name.upper()}" in environ
+    }
     return Sizes(**{**vars(chosen), **asked})

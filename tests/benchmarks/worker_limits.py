@@ -80,7 +80,12 @@ def insert(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
 
 
 def _type_name(compiled: str) -> str:
-    names: Iterable[tuple[str, str]] = (("BIGINT", "int8"), ("BYTEA", "bytea"), ("BOOLEAN", "bool"), ("INTEGER", "int4"))
+    names: Iterable[tuple[str, str]] = (
+        ("BIGINT", "int8"),
+        ("BYTEA", "bytea"),
+        ("BOOLEAN", "bool"),
+        ("INTEGER", "int4"),
+    )
     return next((name for prefix, name in chain(names) if compiled.startswith(prefix)), "text")
 
 
