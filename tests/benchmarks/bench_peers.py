@@ -23,6 +23,7 @@ from benchmarks.peers.environments import (
     RENTGEN,
     NotInstallableError,
     Peer,
+    contributed_postgresql,
     installed_version,
     interpreter_of,
 )
@@ -38,11 +39,13 @@ from modeltrail_schemas.openlineage.reading import read
 from modeltrail_schemas.openlineage.writing import write
 from modeltrail_server.projection.engine import open_engine
 from services.fixtures import DatabaseFactory, TopicFactory
+from services.local_postgres import LocalPostgres
 from services.server_process import free_ports
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 
 SCRIPTS = Path(__file__).with_name("peers")
 PEER_TIMEOUT_S = 1_800
+VISIBLE_TIMEOUT_S = 240
 OURS_TIMES = 20
 """We record so many times the runs of a peer: in its number we would only measure our pauses."""
 
@@ -61,6 +64,35 @@ def python_of(report: Report, pytestconfig: pytest.Config) -> Callable[[Peer], s
             pytest.skip(f"{peer.name}: {reason}")
 
     return find
+
+
+@pytest.fixture
+def contributed_database(
+    report: Report, pytestconfig: pytest.Config, request: pytest.FixtureRequest
+) -> Iterator[DatabaseFactory]:
+    """Return ``new_database() -> url`` of a server that has btree_gist, which data-rentgen needs."""
+    offered = create_engine(request.getfixturevalue("postgres_url"))
+    with offered.connect() as connection:
+        extensions = connection.execute(text("SELECT name FROM pg_available_extensions")).scalars().all()
+    offered.dispose()
+    if "btree_gist" in extensions:
+        yield request.getfixturevalue("new_database")
+        return
+    try:
+        binaries = contributed_postgresql(pytestconfig.rootpath / "build" / "peers")
+    except NotInstallableError as reason:
+        report.add(Row("peers", "data-rentgen is not measurable here", 0, "events/s", note=f"btree_gist: {reason}"))
+        pytest.skip(str(reason))
+    with LocalPostgres(binaries) as server:
+
+        def make() -> str:
+            engine, name = create_engine(server.url, isolation_level="AUTOCOMMIT"), f"peer_{uuid.uuid4().hex}"
+            with engine.connect() as connection:
+                connection.execute(text(f"CREATE DATABASE {name}"))
+            engine.dispose()
+            return make_url(server.url).set(database=name).render_as_string(hide_password=False)
+
+        yield make
 
 
 def run_peer(python: str, script: str, *arguments: str) -> dict[str, Any]:
@@ -107,7 +139,7 @@ def test_mlflow_on_postgresql(
 ) -> None:
     python = python_of(MLFLOW)
     name = f"MLflow {installed_version(Path(python), 'mlflow')}"
-    uri = new_database().replace("+psycopg", "")
+    uri = new_database().replace("+psycopg", "+psycopg2")
     theirs = run_peer(python, "record_with_mlflow.py", uri, str(sizes.peer_runs))
     add_runs(report, name, theirs, record_ours(new_database()), "PostgreSQL")
 
@@ -153,11 +185,11 @@ def test_data_rentgen(
     tmp_path: Path,
     new_topic: TopicFactory,
     kafka_bootstrap: str,
-    new_database: DatabaseFactory,
+    contributed_database: DatabaseFactory,
     python_of: Callable[[Peer], str],
 ) -> None:
     """The same OpenLineage documents from Kafka into PostgreSQL, each consumer up and waiting when they come."""
-    python = python_of(RENTGEN)
+    python, new_database = python_of(RENTGEN), contributed_database
     name = f"data-rentgen {installed_version(Path(python), 'data-rentgen')}"
     topic, database = new_topic(), new_database()
     url = database.replace("+psycopg", "+asyncpg").replace("postgres@", "postgres:any@")
@@ -228,7 +260,7 @@ def append_all(log: Log, messages: list[Outgoing]) -> None:
 
 
 def wait_for(engine: Engine, table: str, ended: str, count: int) -> None:
-    deadline = time.monotonic() + PEER_TIMEOUT_S
+    deadline = time.monotonic() + VISIBLE_TIMEOUT_S
     while True:
         with engine.connect() as connection:
             if connection.execute(text(f"SELECT count(*) FROM {table} WHERE {ended}")).scalar_one() >= count:
@@ -243,9 +275,9 @@ def documents(runs: int, *, raw: bool) -> list[Outgoing]:
     for number in range(runs):
         run_id = str(uuid.UUID(bytes=new_event_id(time.time_ns(), os.urandom(8))))
         for state in ("START", "COMPLETE"):
-            event: LineageEvent = replace(
-                standard_event(number), type=state, run_id=run_id, event_time_ns=time.time_ns()
-            )
+            now_ns = time.time_ns()
+            named = {"event_id": new_event_id(now_ns, os.urandom(8)), "event_time_ns": now_ns, "run_id": run_id}
+            event: LineageEvent = replace(standard_event(number), type=state, **named)
             document = write(event)
             value = document if raw else encode(read(document))
             messages.append(Outgoing(value, key=run_id.encode()))

@@ -30,8 +30,9 @@ class LocalPostgres(ServerProcess):
     stop_signal = signal.SIGINT  # "fast": clients are sent away, not waited for
     ready_text = "database system is ready to accept connections"
 
-    def __init__(self) -> None:
-        binaries = find_binaries()
+    def __init__(self, binaries: Path | None = None) -> None:
+        """Prepare one run from ``binaries``: the wheel's by default."""
+        binaries = binaries or find_binaries()
         super().__init__(Path(tempfile.mkdtemp(prefix="modeltrail-postgres-")))
         self._port = free_ports(1)[0]
         self._binaries = binaries
