@@ -5,8 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import EngineFactory
-from event_cases import history, outgoing
+from event_cases import EngineFactory, history, outgoing
 from modeltrail.errors import LogIdentityError, LogUnavailableError, OffsetOutOfRangeError
 from modeltrail.log.embedded import EmbeddedLog
 from modeltrail.log.memory import MemoryLog
