@@ -57,9 +57,8 @@ def start(home: Path) -> Iterator[Start]:
 
     def run(*arguments: object, **options: object) -> "subprocess.Popen[str]":
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        process = subprocess.Popen(
-            [*PROGRAM, *map(str, arguments)], text=True, **(pipes | {"env": dict(os.environ)} | options)
-        )
+        defaults = pipes | {"env": dict(os.environ), "text": True}
+        process = subprocess.Popen([*PROGRAM, *map(str, arguments)], **(defaults | options))
         started.append(process)
         return process
 
