@@ -59,12 +59,8 @@ def _count_parts(model: ReadModelStatus) -> list[str | tuple[str, str]]:
         f"{count:,}{'+' if what in at_least else ''} {COUNTED[what][count != 1]}" for what, count in counts.items()
     ]
     if model.dead_letters:
-        parts.append(
-            (
-                f"{model.dead_letters:,} dead letter{'s' * (model.dead_letters != 1)} (modeltrail dead-letters list)",
-                "red",
-            )
-        )
+        letters = "dead letter" if model.dead_letters == 1 else "dead letters"
+        parts.append((f"{model.dead_letters:,} {letters} (modeltrail dead-letters list)", "red"))
     if model.conflicts:
         parts.append((f"{model.conflicts:,} conflicting payloads", "red"))
     return parts
