@@ -1,7 +1,8 @@
 """The main job, end to end, in about a minute: train real models, then ask where they came from.
 
-Everything it writes is in ``build/demo`` (or the folder given), made anew each time. MODELTRAIL_LOG and MODELTRAIL_DATABASE take the same
-program to Kafka and PostgreSQL; it makes the topic there if it is missing, and runs a projector beside others.
+Everything it writes is in ``build/demo`` (or the folder given), made anew each time. MODELTRAIL_LOG and
+MODELTRAIL_DATABASE take the same program to Kafka and PostgreSQL; it makes the topic there if it is missing, and runs
+a projector beside others.
 """
 
 import json
