@@ -7,10 +7,9 @@ from modeltrail.errors import ConfigurationError, LogExistsError
 from modeltrail.log.opening import KafkaAddress, parse_address
 from rich.text import Text
 
-from modeltrail_server.cli.answers import AsJson
 from modeltrail_server.cli.context import CommandContext, command_context
+from modeltrail_server.cli.options import EXIT_NO, AsJson
 
-EXIT_NO = 1
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow"}
 
 app = typer.Typer()
@@ -26,7 +25,10 @@ def create(
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Be content with one that is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the topic: nothing in it is ever deleted or rewritten, and the brokers stamp the time."""
+    """Make the topic as a log needs it.
+
+    Nothing in it is ever deleted or rewritten, and the brokers stamp the time.
+    """
     from modeltrail.log.topic import create as create_topic
 
     command = command_context(context)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from modeltrail_schemas.codec import decode_routing
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from modeltrail_server.projection.batches import (
     Batch,
@@ -23,6 +22,7 @@ from modeltrail_server.projection.batches import (
 from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, job_mention, run_row_of
 from modeltrail_server.projection.merge import Rows, facts_of, merge_runs
 from modeltrail_server.projection.tables import Tables
+from modeltrail_server.projection.upserts import insert_unless_there
 
 IDS_A_QUERY = 500
 _IN_PARTS = {"yield_per": 500}  # a statement's option: a connection would keep it
@@ -71,8 +71,7 @@ def resolve(connection: Connection, tables: Tables, batch: Batch, ids_there: Seq
 
 def report(connection: Connection, tables: Tables, conflicts: Sequence[ConflictRow]) -> None:
     """Write down the payloads that lost; one that lost before is not written again."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(tables.conflict).on_conflict_do_nothing()
+    statement = insert_unless_there(connection, tables.conflict)
     connection.execute(statement, [conflict._asdict() for conflict in sorted(conflicts)])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Insert, Table
 
 from modeltrail_server.projection.merge import CONTENT, ENTITY, RUN, Choice, Merging, Rows
 from modeltrail_server.projection.tables import AnyText, Tables, escape_text
@@ -48,6 +48,18 @@ def on_conflict(table: Table, merging: Merging) -> str:
         ]
     changes = " OR ".join(f"({condition})" for _, condition in conditions)
     return f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(assignments)} WHERE {changes}"
+
+
+def insert_unless_there(connection: Connection, table: Table) -> Insert:
+    """Return an INSERT that leaves a row alone whose key is there, in the words of the connection's database."""
+    # Each dialect is loaded only where its database is used: PostgreSQL's takes 60 ms.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def escaped_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, insert, update
-from sqlalchemy.dialects import postgresql as postgresql_dialect
-from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from modeltrail_server.projection import conflicts
 from modeltrail_server.projection.batches import Batch, EventRow
@@ -16,6 +14,7 @@ from modeltrail_server.projection.merge import Rows, fold
 from modeltrail_server.projection.postgresql import PostgresqlWriter
 from modeltrail_server.projection.sqlite import SqliteWriter
 from modeltrail_server.projection.tables import Tables
+from modeltrail_server.projection.upserts import insert_unless_there
 
 
 class PositionMovedError(Exception):
@@ -58,8 +57,7 @@ def move_position(connection: Connection, tables: Tables, batch: Batch, expected
     position = tables.position
     values = {"next_offset": batch.next_offset, "recorded_ms": batch.recorded_ms}
     if expected is None:
-        upsert = postgresql_dialect.insert if connection.dialect.name == "postgresql" else sqlite_dialect.insert
-        statement = upsert(position).values(partition=batch.partition, **values).on_conflict_do_nothing()
+        statement = insert_unless_there(connection, position).values(partition=batch.partition, **values)
         moved = connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
     else:
         is_expected = (position.c.partition == batch.partition) & (position.c.next_offset == expected)

@@ -149,8 +149,8 @@ def entities_by_key(tables: Tables) -> Select[Any]:
 
 
 @_remembered
-def next_namespaces(tables: Tables, kinds: tuple[str, ...]) -> Executable:
-    """Select, for each of ``kinds``, the first entity called :name in a namespace after :after_KIND.
+def next_namespaces(tables: Tables, kinds: tuple[str, ...], *, after: bool) -> Executable:
+    """Select, for each of ``kinds``, the first entity called :name, with ``after`` in a namespace after :after_KIND.
 
     One seek each: the row of the name itself has no version, so it is the first of its namespace.
     """
@@ -158,8 +158,9 @@ def next_namespaces(tables: Tables, kinds: tuple[str, ...]) -> Executable:
     found = []
     for kind in kinds:
         statement = select(*entity.c).where(entity.c.kind == kind, entity.c.name == bindparam("name"))
-        after = or_(bindparam(f"first_{kind}"), entity.c.namespace > bindparam(f"after_{kind}"))
-        statement = statement.where(after).order_by(entity.c.namespace, entity.c.version).limit(1)
+        if after:
+            statement = statement.where(entity.c.namespace > bindparam(f"after_{kind}"))
+        statement = statement.order_by(entity.c.namespace, entity.c.version).limit(1)
         found.append(select(statement.subquery()))
     return found[0].union_all(*found[1:]) if len(found) > 1 else found[0]
 

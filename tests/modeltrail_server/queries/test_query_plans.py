@@ -32,7 +32,6 @@ BOUND = {
     "high": "b",
     "namespace": "a",
     "name": "a",
-    **{f"first_{kind}": False for kind in ("model", "dataset")},
     **{f"after_{kind}": "a" for kind in ("model", "dataset")},
 }
 READ_UP_TO_A_LIMIT = {"any_event", "count_runs", "runs_page"}
