@@ -10,6 +10,7 @@ import logging.handlers
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from modeltrail.config import Config
@@ -45,7 +46,7 @@ def main() -> int:
     import_log(config)
     if os.fork():
         os._exit(0)
-    os.nice(NICENESS)
+    _yield_to_training()
     _set_up_logging(post)
     sender = Sender(config, post, on_fault=lambda fault: _tell(config, fault))
     signal.signal(signal.SIGTERM, lambda *_: sender.terminate())
@@ -56,6 +57,12 @@ def main() -> int:
         _LOGGER.exception("the sender ended")
         return 1
     return 0
+
+
+def _yield_to_training() -> None:
+    os.nice(NICENESS)
+    with suppress(OSError):  # Linux shares time among sessions first where autogroups are on: this one shall get less
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _set_up_logging(post: Post) -> None:

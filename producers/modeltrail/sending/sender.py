@@ -151,10 +151,11 @@ class Sender:
     def _may_go(self) -> bool:
         """Return whether nobody needs this sender: none lives, and nothing waits, or the log takes nothing."""
         now = time.monotonic()
-        if any(served.lives for served in self._all()):
-            self._needed_at = now
         if now >= self._end_at:
             return True
+        if any(served.lives for served in self._all()):
+            self._needed_at = now
+            return False
         patience_s = self._config.sender_stay_s if self._served else min(IDLE_S, self._config.sender_stay_s)
         is_ending = not self._served and self._end_at != float("inf")
         return is_ending or now - self._needed_at >= patience_s

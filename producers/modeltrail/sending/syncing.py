@@ -11,8 +11,14 @@ from pathlib import Path
 from modeltrail.spool.layout import notes_file, segments, spool_folders
 from modeltrail.spool.ownership import sync_folder
 
-SYNC_INTERVAL_S = 0.05
-"""How long a note waits for its fsync to begin: half of the 100 ms that are promised, the rest is the disk's."""
+SYNC_INTERVAL_S = 0.08
+"""How long a note waits at most for its sync to begin; of the 100 ms that are promised the rest is the disk's.
+
+Not more often: a write that meets the file system's commit of a sync waits for it, and that is the caller's time.
+"""
+
+# The sizes of files are synced, their times are not; where there is no such call (macOS), all is.
+_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class SpoolSyncer:
@@ -47,7 +53,7 @@ class SpoolSyncer:
             return size_bytes
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.fsync(descriptor)
+            _sync_data(descriptor)
         finally:
             os.close(descriptor)
         if synced is None:
