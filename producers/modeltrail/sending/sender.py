@@ -161,10 +161,12 @@ class Sender:
         return is_ending or now - self._needed_at >= patience_s
 
     def _discover(self) -> None:
-        """Find new spools, and see which of the known ones lost their process."""
-        for folder in spool_folders(self._root):
-            if folder.name not in self._served and folder.name not in self._foreign:
-                self._meet(folder)
+        """Find new spools, forget removed ones, and see which of the others lost their process."""
+        folders = {folder.name: folder for folder in spool_folders(self._root)}
+        for name in self._served.keys() - folders:
+            self._served.pop(name).drain.close()
+        for name in sorted(folders.keys() - self._served - self._foreign):
+            self._meet(folders[name])
         for served in self._all():
             if served.lives and not served.drain.look_for_owner():
                 served.lives, served.look_at = False, 0.0
@@ -184,13 +186,6 @@ class Sender:
         try:
             sent = self._drain(drain)
             served.look_at = time.monotonic() + (LINGER_S if sent and served.lives else 0.0)
-        except FileNotFoundError as error:
-            if drain.folder.is_dir():
-                self._report(error)
-                served.look_at = time.monotonic() + FAULT_INTERVAL_S
-                return
-            drain.close()  # somebody removed it
-            del self._served[name]
         except Exception as error:  # noqa: BLE001 - one spool's fault is no other's
             self._report(error)
             served.look_at = time.monotonic() + FAULT_INTERVAL_S

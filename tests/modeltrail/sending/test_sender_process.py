@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,8 +55,7 @@ emitter.emit({"kind": "run", "type": "COMPLETE", "run_id": run_id})
 def training(config: Config, run_id: str = "r1") -> "subprocess.Popen[bytes]":
     arguments = [str(config.home), config.log, run_id, str(config.sender_stay_s)]
     with steps_file(config, run_id).open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-c", TRAINING, *arguments], stdout=file)
-    return process
+        return subprocess.Popen([sys.executable, "-c", TRAINING, *arguments], stdout=file)
 
 
 def wait_for_step(config: Config, run_id: str = "r1") -> None:
@@ -207,6 +207,17 @@ def test_a_sender_that_nobody_needs_goes_and_the_next_note_starts_another(
         time.sleep(0.01 * step)
     wait_until(lambda: is_empty(hurried) and not is_served(hurried))
     assert sorted(metric.step for event in logged(config) for metric in event.metrics) == list(range(8))
+
+
+def test_a_sender_goes_when_its_home_is_removed(config: Config, emitter: Emitter, metric_note: MakeNote) -> None:
+    emitter.emit(metric_note(0))
+    assert emitter.flush(FLUSH_MS)
+    sender = sender_of(config)
+    shutil.rmtree(config.home)
+    wait_until(lambda: not sender.is_running() or sender.status() == psutil.STATUS_ZOMBIE)
+    assert emitter._session is not None
+    emitter._session.writer.close()
+    emitter._session = None
 
 
 def test_training_leaves_a_dead_log_at_once_and_the_sender_after_its_bound(
