@@ -194,6 +194,7 @@ class Emitter:
         self._fault = ""
         self._look_at_ns = self._last_ns + LOOK_INTERVAL_NS
         self._launcher.ensure()
+        self._launcher.place.ring()
         return session
 
     def _hear(self, session: Session) -> None:

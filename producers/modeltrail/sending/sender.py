@@ -20,8 +20,11 @@ from modeltrail.spool.draining import SpoolDrain
 from modeltrail.spool.layout import owner_file, spool_folders, spool_root
 from modeltrail.spool.ownership import adopt, read_owner, remove_unfinished
 
-POLL_INTERVAL_S = 0.025
+POLL_INTERVAL_S = 0.05
 """How long a note lies unseen at most, in an idle system."""
+
+DISCOVERY_INTERVAL_S = 0.1
+"""How often a sender looks for new spools, and for processes that died; a new emitter rings."""
 
 LINGER_S = 0.2
 """How far apart the batches of one spool are: what is noted meanwhile is merged into fewer events."""
@@ -58,6 +61,7 @@ class Sender:
         self._connection = LogConnection(config, self._changed)
         self._served: dict[str, _Served] = {}
         self._foreign: set[str] = set()
+        self._discover_at = 0.0
         self._needed_at = time.monotonic()
         self._end_at = float("inf")
         self._stopping = False
@@ -93,10 +97,11 @@ class Sender:
 
     def round(self, *, at_once: bool) -> None:
         """Look at all spools and send what is due; ``at_once`` whatever the linger and the backoff say."""
-        self._discover()
+        now = time.monotonic()
+        if at_once or now >= self._discover_at:
+            self._discover()
         if self._connection.wait_s and not at_once:
             return
-        now = time.monotonic()
         for name, served in list(self._served.items()):
             if at_once or now >= served.look_at:
                 self._look_after(name, served)
@@ -162,6 +167,7 @@ class Sender:
 
     def _discover(self) -> None:
         """Find new spools, forget removed ones, and see which of the others lost their process."""
+        self._discover_at = time.monotonic() + DISCOVERY_INTERVAL_S
         folders = {folder.name: folder for folder in spool_folders(self._root)}
         for name in self._served.keys() - folders:
             self._served.pop(name).drain.close()
@@ -197,8 +203,10 @@ class Sender:
 
     def _drain(self, drain: SpoolDrain) -> bool:
         """Send what was written when this began: what comes meanwhile is merged into the next batch's events."""
-        until = drain.written()
         sent = False
+        if not drain.is_dead and not drain.has_news():
+            return sent
+        until = drain.written()
         while drain.is_dead or drain.place < until:
             batch = drain.next_batch()
             if batch is None or not send_batch(self._connection, drain, batch):

@@ -4,6 +4,7 @@ Whoever drains owns the spool. A batch stays the next one until it is acknowledg
 """
 
 import logging
+import os
 from pathlib import Path
 
 from modeltrail.encoding import encode_notes
@@ -55,6 +56,15 @@ class SpoolDrain:
         """Return how far the spool is written. Raises OSError."""
         last = max(segments(self.folder), default=0)
         return (last, notes_file(self.folder, last).stat().st_size) if last else NOWHERE
+
+    def has_news(self) -> bool:
+        """Return whether more is written than the log has, at the price of two looks at the file system."""
+        segment, offset = self.place
+        try:
+            is_longer = os.stat(notes_file(self.folder, segment)).st_size > offset
+        except FileNotFoundError:
+            return True
+        return is_longer or os.path.exists(notes_file(self.folder, segment + 1))
 
     def next_batch(self) -> Batch | None:
         """Return what to send next; None when there is nothing, for now or (``finished``) for good."""
