@@ -1,7 +1,7 @@
 """Documents as programs: the fenced blocks of a Markdown file, in order, as one shell script.
 
-``python`` blocks run as scripts. In ``console`` blocks each line after ``$ `` is a command (``> `` goes on with it), and
-what follows is what it prints, where ``…`` stands for anything; nothing following means that only the exit code counts.
+``python`` blocks run as scripts. In ``console`` blocks each line after ``$ `` is a command (``> `` goes on with it),
+and what follows is what it prints, where ``…`` stands for anything; where nothing follows the exit code alone counts.
 ``# exit 1`` at the end of a command says that it must end with that. Two HTML comments steer:
 
     <!-- not run: reason -->       the next block is for reading only
@@ -56,11 +56,8 @@ def steps(document: Path) -> list[Step]:
 def matches(expected: str, printed: str) -> bool:
     """Return whether ``printed`` is ``expected``, in which ``…`` stands for anything, also for lines."""
     lines = [re.escape(line.rstrip()).replace("…", ".*") for line in expected.strip("\n").splitlines()]
-    pattern = "\n".join(lines)
-    return (
-        re.fullmatch(pattern, "\n".join(line.rstrip() for line in printed.strip("\n").splitlines()), re.DOTALL)
-        is not None
-    )
+    text = "\n".join(line.rstrip() for line in printed.strip("\n").splitlines())
+    return re.fullmatch("\n".join(lines), text, re.DOTALL) is not None
 
 
 def _console_steps(body: str, line: int) -> list[Step]:

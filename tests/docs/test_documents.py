@@ -44,7 +44,8 @@ def test_every_example_runs_as_written(document: Path, tmp_path: Path) -> None:
 def _remembering(step: Step, folder: Path) -> str:
     """Return the command so that what it exports, and where it goes, is there for the next."""
     kept = folder.parent / f"{folder.name}.environment"
-    return f'test -f {kept} && . {kept}\n{step.command}\ncode=$?\nexport -p > {kept}; echo cd "$PWD" >> {kept}\nexit $code'
+    remember = f'export -p > {kept}; echo cd "$PWD" >> {kept}'
+    return f"test -f {kept} && . {kept}\n{step.command}\ncode=$?\n{remember}\nexit $code"
 
 
 def test_an_ellipsis_stands_for_anything_and_nothing_else_does() -> None:

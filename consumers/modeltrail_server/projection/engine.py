@@ -21,7 +21,7 @@ from modeltrail_server.errors import DatabaseUnavailableError, DatabaseUrlError
 CONNECT_TIMEOUT_S = 10
 BUSY_TIMEOUT_MS = 30_000
 SQLITE_CACHE_KIB = 64 * 1024
-SQLITE_CHECKPOINT_PAGES = 8_192
+SQLITE_CHECKPOINT_PAGES = 32_768
 POOL_SIZE = 5
 POOL_WAIT_S = 30
 
