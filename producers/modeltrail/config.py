@@ -13,8 +13,10 @@ from modeltrail.errors import ConfigurationError
 
 HOME_NAME = ".modeltrail"
 CONFIG_NAME = "config.toml"
-_SETTINGS = ("log", "database", "audit", "max_spool_bytes")
+_SETTINGS = ("log", "database", "audit", "max_spool_bytes", "sender", "sender_stay_s")
 MAX_SPOOL_BYTES = 1024**3
+SENDER_STAY_S = 30
+SENDERS = ("process", "thread")
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -24,7 +26,9 @@ class Config:
 
     ``log`` is ``kafka://HOST:PORT[,HOST:PORT]/TOPIC`` or the path of an embedded log; ``database`` a SQLAlchemy
     URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL);
-    ``max_spool_bytes`` what may wait in the home to be sent.
+    ``max_spool_bytes`` what may wait in the home to be sent; ``sender`` what sends it, a "process" beside training
+    or a "thread" in it; ``sender_stay_s`` how long that process goes on trying a log that takes nothing, in seconds,
+    when no process is left whose events it sends.
     """
 
     home: Path
@@ -33,6 +37,8 @@ class Config:
     audit: Path
     log_options: Mapping[str, str] = field(default_factory=lambda: _NO_OPTIONS)
     max_spool_bytes: int = MAX_SPOOL_BYTES
+    sender: str = SENDERS[0]
+    sender_stay_s: int = SENDER_STAY_S
 
 
 def find_home(environ: Mapping[str, str], cwd: Path) -> Path:
@@ -66,14 +72,22 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
         database=setting("database", f"sqlite:///{home / 'read-model.db'}"),
         audit=Path(setting("audit", str(home / "audit"))).expanduser(),
         log_options=MappingProxyType(log_options),
-        max_spool_bytes=_bytes("max_spool_bytes", setting("max_spool_bytes", str(MAX_SPOOL_BYTES))),
+        max_spool_bytes=_number("max_spool_bytes", "bytes", setting("max_spool_bytes", str(MAX_SPOOL_BYTES))),
+        sender=_sender(setting("sender", SENDERS[0])),
+        sender_stay_s=_number("sender_stay_s", "seconds", setting("sender_stay_s", str(SENDER_STAY_S))),
     )
 
 
-def _bytes(name: str, text: str) -> int:
+def _number(name: str, unit: str, text: str) -> int:
     if not text.isascii() or not text.isdecimal():
-        raise ConfigurationError(f"{name} is no number of bytes: {text!r}", remedy="write digits only")
+        raise ConfigurationError(f"{name} is no number of {unit}: {text!r}", remedy="write digits only")
     return int(text)
+
+
+def _sender(text: str) -> str:
+    if text not in SENDERS:
+        raise ConfigurationError(f"sender is {text!r}", remedy=f"write {' or '.join(SENDERS)}")
+    return text
 
 
 def _read_file(path: Path) -> dict[str, dict[str, str]]:

@@ -17,6 +17,7 @@ from modeltrail.errors import LogNotFoundError, ModeltrailError
 from modeltrail.log.filesystem import network_filesystem
 from modeltrail.log.opening import KafkaAddress, open_log, parse_address
 from modeltrail.log.protocol import Log
+from modeltrail.sending.place import SendingPlace
 from modeltrail.spool.layout import spool_root
 from modeltrail.spool.status import damaged_files, spool_status
 
@@ -122,6 +123,10 @@ def _home(config: Config) -> Iterator[Finding]:
 def _spool(config: Config) -> Iterator[Finding]:
     root = spool_root(config.home)
     waiting = [status for status in spool_status(root) if not status.is_empty]
+    place = SendingPlace.of(config.home, config.log)
+    is_served = place.is_served()
+    if is_served and (fault := place.state().fault):
+        yield Finding(Level.WARNING, "spool", f"the sender cannot reach the log: {fault}")
     for status in waiting:
         left = f"{status.waiting_notes} notes and {status.waiting_events} events ({_megabytes(status.waiting_bytes)})"
         whose = f"process {status.owner.process_id}" + ("" if status.is_alive else ", which is gone")
@@ -129,8 +134,8 @@ def _spool(config: Config) -> Iterator[Finding]:
         if status.owner.log and status.owner.log != config.log:
             remedy = f"MODELTRAIL_LOG={status.owner.log} modeltrail spool flush"
         else:
-            remedy = "the process sends them itself" if status.is_alive else "modeltrail spool flush"
-        level = Level.WARNING if is_old or not status.is_alive else Level.OK
+            remedy = "its sender is at them" if is_served else "modeltrail spool flush"
+        level = Level.WARNING if is_old or not is_served else Level.OK
         yield Finding(level, "spool", f"{left} of {whose} wait to be sent", remedy)
     if not waiting:
         yield Finding(Level.OK, "spool", "nothing waits to be sent")

@@ -49,6 +49,7 @@ def test_status_tells_what_waits_and_flush_sends_it(config: Config, home: Path) 
         "spools": 0,
         "events": 0,
         "is_complete": True,
+        "fault": "",
         "waiting": [],
     }
 
