@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from modeltrail.errors import ConfigurationError
+from modeltrail.secret import Secret
 
 HOME_NAME = ".modeltrail"
 CONFIG_NAME = "config.toml"
@@ -23,13 +24,14 @@ class Config:
     """Where things are. ``home`` need not exist yet: whoever writes first makes it.
 
     ``log`` is ``kafka://HOST:PORT[,HOST:PORT]/TOPIC`` or the path of an embedded log; ``database`` a SQLAlchemy
-    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL);
+    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL),
+    the password among them as a Secret;
     ``max_spool_bytes`` what may wait in the home to be sent.
     """
 
     home: Path
     log: str
-    database: str
+    database: str = field(repr=False)  # its password
     audit: Path
     log_options: Mapping[str, str] = field(default_factory=lambda: _NO_OPTIONS)
     max_spool_bytes: int = MAX_SPOOL_BYTES
@@ -65,9 +67,13 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
         log=setting("log", str(home / "log.db")),
         database=setting("database", f"sqlite:///{home / 'read-model.db'}"),
         audit=Path(setting("audit", str(home / "audit"))).expanduser(),
-        log_options=MappingProxyType(log_options),
+        log_options=MappingProxyType({key: _hidden(key, value) for key, value in log_options.items()}),
         max_spool_bytes=_bytes("max_spool_bytes", setting("max_spool_bytes", str(MAX_SPOOL_BYTES))),
     )
+
+
+def _hidden(option: str, value: str) -> str:
+    return Secret(value) if option == "password" else value
 
 
 def _bytes(name: str, text: str) -> int:

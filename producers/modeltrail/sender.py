@@ -52,7 +52,6 @@ class LogConnection:
         """Append; return whether the log has the records now. Raises RecordTooLargeError, nothing else of a log's."""
         try:
             if self._log is None:
-                _quieten_client()
                 self._log = open_log(self._config.log, options=self._config.log_options)
             self._log.append(records, timeout_ms=timeout_ms)
         except RecordTooLargeError:
@@ -87,13 +86,6 @@ class LogConnection:
         backoff_s = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
         self._retry_at = time.monotonic() + backoff_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
         self._failures += 1
-
-
-def _quieten_client() -> None:
-    """Keep kafka-python from telling the user of each attempt, unless its logger was set up on purpose."""
-    logger = logging.getLogger("kafka")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.CRITICAL)
 
 
 def send_batch(connection: LogConnection, drain: SpoolDrain, batch: Batch) -> bool:

@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import psycopg
 import pytest
 from pytest_docker.plugin import DockerComposeExecutor, Services
 from services.local_kafka import LocalKafka
 from services.local_postgres import LocalPostgres
+from services.secure_kafka import SecureKafka
 from services.server_process import ServiceUnavailableError, free_ports
 from sqlalchemy.engine import make_url
 
@@ -28,6 +29,7 @@ ADMIN_TIMEOUT_MS = 30_000
 
 TopicFactory = Callable[..., str]
 DatabaseFactory = Callable[[], str]
+Kafka = TypeVar("Kafka", bound=LocalKafka)
 
 _ways = pytest.StashKey[dict[str, str]]()
 
@@ -163,6 +165,15 @@ def breakable_kafka(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
         yield broker
 
 
+@pytest.fixture(scope="session")
+def secure_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """Return a running broker with a listener that wants TLS and a user, always a local process."""
+    folder = tmp_path_factory.mktemp("secure") / "kafka"
+    with closing(_local_kafka(request, folder, SecureKafka)) as broker:
+        broker.start()
+        yield broker
+
+
 @pytest.fixture
 def breakable_postgres(request: pytest.FixtureRequest) -> Iterator[LocalPostgres]:
     """Return a running server of this test's own, always a local process: to kill, pause and start again."""
@@ -191,9 +202,9 @@ def _administer(url: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def _local_kafka(request: pytest.FixtureRequest, folder: Path) -> LocalKafka:
+def _local_kafka(request: pytest.FixtureRequest, folder: Path, kind: type[Kafka] = LocalKafka) -> Kafka:
     try:
-        broker = LocalKafka(folder)
+        broker = kind(folder)
     except ServiceUnavailableError as reason:
         _give_up(request, "kafka", str(reason))
     _record(request, "kafka", "local process")

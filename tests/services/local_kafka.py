@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from services.server_process import ServerProcess, ServiceUnavailableError, free_ports
@@ -18,6 +18,7 @@ MAVEN_TIMEOUT_S = 600
 CLUSTER_ID = "bW9kZWx0cmFpbC10ZXN0cw"
 # A short life in small memory: the quick compiler only. A benchmark passes its own.
 JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
+Settings = Mapping[str, str] | Callable[[dict[str, str]], Mapping[str, str]]
 LOGGING = """\
 rootLogger.level = INFO
 rootLogger.appenderRef.out.ref = out
@@ -31,19 +32,19 @@ appender.out.layout.pattern = %d %p %m (%c)%n
 class LocalKafka(ServerProcess):
     """A broker on 127.0.0.1 whose files are in ``folder``; its ports stay the same over restarts.
 
-    ``settings`` are lines of server.properties that win over ours. Raises ServiceUnavailableError where Java or the
-    jars cannot be had.
+    ``settings`` are lines of server.properties that win over ours, or what makes them from ours. Raises
+    ServiceUnavailableError where Java or the jars cannot be had.
     """
 
     ready_text = "Kafka Server started"
 
     def __init__(
-        self, folder: Path, *, settings: Mapping[str, str] | None = None, java_options: Sequence[str] = JAVA_OPTIONS
+        self, folder: Path, *, settings: Settings | None = None, java_options: Sequence[str] = JAVA_OPTIONS
     ) -> None:
         super().__init__(folder)
         self._jars = bring_jars()
         self._java_options = java_options
-        self._settings = dict(settings or {})
+        self._settings: Settings = settings or {}
         self._port, self._controller_port = free_ports(2)
 
     @property
@@ -53,11 +54,16 @@ class LocalKafka(ServerProcess):
 
     def prepare(self) -> None:
         """Write the configuration and format the storage."""
-        properties = server_properties(self.folder / "data", self._port, self._controller_port) | self._settings
+        properties = server_properties(self.folder / "data", self._port, self._controller_port)
+        properties |= self._settings(properties) if callable(self._settings) else self._settings
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         (self.folder / "log4j2.properties").write_text(LOGGING)
-        format_storage = ["format", "-t", CLUSTER_ID, "-c", str(self._properties)]
+        format_storage = ["format", "-t", CLUSTER_ID, "-c", str(self._properties), *self.storage_options()]
         self._run([*self._java("kafka.tools.StorageTool"), *format_storage])
+
+    def storage_options(self) -> list[str]:
+        """Return what StorageTool is told besides."""
+        return []
 
     def command(self) -> list[str]:
         """Return the command of the broker."""

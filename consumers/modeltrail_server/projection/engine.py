@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from modeltrail.secret import without_password
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -84,7 +85,9 @@ def _parse_url(url: str) -> URL:
         address = make_url(url.replace("postgres://", "postgresql://", 1))
         address.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise DatabaseUrlError(f"not the address of a database: {url!r}", remedy=f"write {_FORMS}") from error
+        raise DatabaseUrlError(
+            f"not the address of a database: {without_password(url)!r}", remedy=f"write {_FORMS}"
+        ) from error
     if address.get_backend_name() not in ("sqlite", "postgresql"):
         raise DatabaseUrlError(f"no support for {address.get_backend_name()}", remedy=f"write {_FORMS}")
     if address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:"):
@@ -119,7 +122,7 @@ def _begin(connection: Connection) -> None:
 
 def _translate(error: Exception, engine: Engine) -> ModeltrailError:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    name = engine.url.render_as_string(hide_password=True)
+    name = without_password(engine.url.render_as_string(hide_password=True))
     if isinstance(cause, sqlite3.Error):
         return _translate_sqlite(cause, name, str(engine.url.database))
     reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
