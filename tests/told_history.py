@@ -109,7 +109,12 @@ def history(tmp_path: Path) -> Iterator[History]:
 
 @pytest.fixture
 def fraud(history: History) -> History:
-    """The seed case: raw data, cleaned data, a training run that forgot one data version, a version in production."""
+    """The seed case, told."""
+    return tell_fraud(history)
+
+
+def tell_fraud(history: History) -> History:
+    """Tell the seed case: data made from raw data, a training that forgot one data version, a deployed version."""
     raw, clean = dataset("risk/raw@9f1", digest="sha256:9f1"), dataset("risk/dataset_v3", digest="sha256:" + "d" * 64)
     history.run("run-clean", job="risk/clean", inputs=(raw,), commit="0" * 40)
     history.run(

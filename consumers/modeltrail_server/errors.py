@@ -17,3 +17,13 @@ class ProjectionVersionError(ModeltrailError):
     """The read model was built by another version of the projection."""
 
     exit_code = 3
+
+
+class GenerationDroppedError(ModeltrailError):
+    """The generation that was being built was dropped by somebody else, who builds another."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"generation {number} of the read model is gone: another rebuild was started meanwhile",
+            remedy="let that one finish; the read model serves as before until then",
+        )

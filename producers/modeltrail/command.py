@@ -1,6 +1,7 @@
 """The command line of the SDK alone: ``modeltrail spool status|flush`` and ``modeltrail doctor``.
 
-With the server installed, its command line takes over the whole of it (entry-point group ``modeltrail.commands``).
+With the server installed, its command line takes over the whole of it (entry-point group ``modeltrail.commands``);
+what only these commands need is therefore imported in them.
 """
 
 import argparse
@@ -11,13 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modeltrail.config import Config, load
-from modeltrail.doctor import Level, examine, worst
 from modeltrail.errors import ModeltrailError
-from modeltrail.flushing import flush_spools
-from modeltrail.spool.layout import spool_root
-from modeltrail.spool.status import SpoolStatus, spool_status
+
+if TYPE_CHECKING:
+    from modeltrail.spool.status import SpoolStatus
 
 FLUSH_TIMEOUT_MS = 60_000
 COMMANDS_GROUP = "modeltrail.commands"
@@ -60,7 +61,7 @@ def run(
         return EXIT_DOWN
 
 
-def describe_spools(statuses: Sequence[SpoolStatus]) -> list[str]:
+def describe_spools(statuses: "Sequence[SpoolStatus]") -> list[str]:
     """Return the lines that tell a person what waits."""
     lines = []
     for status in statuses:
@@ -72,12 +73,14 @@ def describe_spools(statuses: Sequence[SpoolStatus]) -> list[str]:
     return lines or ["nothing waits to be sent"]
 
 
-def spools_as_json(statuses: Sequence[SpoolStatus]) -> list[dict[str, object]]:
+def spools_as_json(statuses: "Sequence[SpoolStatus]") -> list[dict[str, object]]:
     """Return what waits, for a program."""
     return [asdict(status) for status in statuses]
 
 
 def _run_doctor(config: Config, parsed: argparse.Namespace, out: Print) -> int:
+    from modeltrail.doctor import Level, examine, worst
+
     findings = examine(config)
     if parsed.json:
         out(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -90,6 +93,10 @@ def _run_doctor(config: Config, parsed: argparse.Namespace, out: Print) -> int:
 
 
 def _run_spool(config: Config, parsed: argparse.Namespace, out: Print) -> int:
+    from modeltrail.flushing import flush_spools
+    from modeltrail.spool.layout import spool_root
+    from modeltrail.spool.status import spool_status
+
     if parsed.action == "status":
         statuses = spool_status(spool_root(config.home))
         if parsed.json:

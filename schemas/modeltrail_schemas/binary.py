@@ -16,7 +16,7 @@ Encode = Callable[[Any], bytes]
 
 NAMES_REMEMBERED = 65_536
 SHORT_LONGS = 4_096
-_BITS = {"int": 32, "long": 64}
+_LEAST_LONG, _GREATEST_LONG = -(1 << 63), (1 << 63) - 1
 _BOOLEANS = (b"\x00", b"\x01")
 _double: Encode = struct.Struct("<d").pack
 
@@ -73,8 +73,8 @@ def _primitive(schema: str, hint: Any) -> Encode:
     match schema:
         case "string":
             return _text if hasattr(hint, "format") and hint is not str else _string
-        case "int" | "long":
-            return _integer(_BITS[schema])
+        case "long":
+            return _integer
         case "boolean":
             return _BOOLEANS.__getitem__
         case "double":
@@ -101,15 +101,10 @@ def _long(value: int) -> bytes:
     return _SHORT[value] if 0 <= value < SHORT_LONGS else _varint(value)
 
 
-def _integer(bits: int) -> Encode:
-    least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-
-    def encode_integer(value: int) -> bytes:
-        if not least <= value <= most:
-            raise ValueError(f"{value} does not fit {bits} bits")
-        return _long(value)
-
-    return encode_integer
+def _integer(value: int) -> bytes:
+    if not _LEAST_LONG <= value <= _GREATEST_LONG:
+        raise ValueError(f"{value} does not fit 64 bits")
+    return _long(value)
 
 
 def _string(text: str) -> bytes:

@@ -239,8 +239,9 @@ class Routing:
 class LineageEvent(Routing):
     """A whole event.
 
-    ``parameters`` map to JSON text. ``document`` holds the OpenLineage JSON an event came as, verbatim; the
-    fields after ``environment_digest`` are then a reading of it and do not travel.
+    ``parameters`` map to JSON text. ``parent_job`` is the job of the parent run. ``document`` holds the OpenLineage
+    JSON an event came as, verbatim; the fields after ``environment_digest`` are then a reading of it and do not
+    travel.
     """
 
     producer: str = ""

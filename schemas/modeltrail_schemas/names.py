@@ -5,7 +5,8 @@ In a part, ``%`` and the characters that separate parts are percent-encoded (RFC
 as its three bytes), so any Unicode travels and ``parse`` undoes ``format`` exactly. The first ``/`` ends the
 namespace, so names may hold more of them: ``dataset:lake/raw/2026.csv``. A namespace may be a URI's scheme and
 authority, as OpenLineage names stores, and ends at the ``/`` after these: ``dataset:hive://server:9083/db.table``.
-Reading is lenient where nothing is lost: everything may be percent-encoded, a further ``@`` belongs to the version.
+Reading is lenient where nothing is lost: everything may be percent-encoded, and a further ``@`` belongs to the
+version.
 """
 
 import re

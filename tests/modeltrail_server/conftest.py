@@ -1,14 +1,13 @@
 """Databases for the tests of what runs beside the log."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from event_cases import EngineFactory
 from modeltrail_server.projection.engine import open_engine
 from sqlalchemy import Engine
-
-EngineFactory = Callable[[], Engine]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Events, records and histories for the tests of what is projected."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from hypothesis import strategies as st
@@ -9,6 +9,9 @@ from modeltrail.log.protocol import Outgoing, Record
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import Kind, LineageEvent, RunState
 from modeltrail_schemas.names import NO_JOB, EntityRef, JobName
+from sqlalchemy import Engine
+
+EngineFactory = Callable[[], Engine]
 
 # Few names and few times, so that events meet; and texts that databases treat each in its own way.
 NASTY = ("", "a", "\x00", "\ud800", "\ufffe0000", "ä€😀", "x" * 300, "'\"%;", "A")

@@ -68,7 +68,7 @@ def test_a_metric_keeps_its_bits(value: float) -> None:
     "event",
     [
         LineageEvent(event_time_ns=1 << 63),
-        LineageEvent(emitter=Emitter(rank=1 << 31)),
+        LineageEvent(emitter=Emitter(rank=1 << 63)),
         LineageEvent(event_id=b"short"),
         LineageEvent(metrics=(Metric("m", 1.0, step=1.0),)),  # type: ignore[arg-type]
         LineageEvent(metrics=(Metric("m", "high"),)),  # type: ignore[arg-type]

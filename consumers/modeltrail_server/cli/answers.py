@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
+from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.rendering.check import render_report
 from modeltrail_server.cli.rendering.comparison import render_comparison
 from modeltrail_server.cli.rendering.history import render_history
@@ -40,14 +41,12 @@ from modeltrail_server.queries.snapshot import Snapshot
 AsOfTime = Annotated[
     str | None, typer.Option("--as-of", help="What was recorded by then: 2026-03-03, 3d, or a position like 0:412.")
 ]
-EXIT_NO = 1
 T = TypeVar("T")
 app = typer.Typer()
 
 Name = Annotated[
     str, typer.Argument(help="model:NS/NAME@VERSION|ALIAS, run:ID, dataset:…, job:…, commit:SHA, or a name")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
 PageToken = Annotated[str | None, typer.Option(help="Go on where the last page ended.")]
 

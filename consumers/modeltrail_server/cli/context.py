@@ -1,36 +1,32 @@
-"""What every command gets: the configuration, the read model in one snapshot, and where to print."""
+"""What every command gets: the configuration, the read model in one snapshot, and where to print.
 
-import os
+What only some commands need (SQLAlchemy above all) is imported where it is used.
+"""
+
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
-from modeltrail import config as configuration
 from modeltrail.config import Config
 from modeltrail.errors import LogNotFoundError
 from modeltrail.log.opening import open_log, parse_address
 from modeltrail.log.protocol import Log
-from modeltrail_schemas.errors import ModeltrailError
 from rich.console import Console
 from rich.text import Text
-from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import make_url
 
-from modeltrail_server.cli.printing import ProgressLine, print_lines, quiet_pipe, say
-from modeltrail_server.cli.rendering.as_json import to_json
-from modeltrail_server.projection.engine import open_engine
-from modeltrail_server.projection.generations import reading
-from modeltrail_server.projection.projector import BatchStats, catch_up
-from modeltrail_server.projection.tables import Tables
-from modeltrail_server.queries.as_of import AsOf
+from modeltrail_server.cli.printing import ProgressLine, ProjectionProgress, print_lines, quiet_pipe
 from modeltrail_server.queries.errors import EmptyDatabaseError
-from modeltrail_server.queries.snapshot import Snapshot
 
-EXIT_INTERRUPTED = 130
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from modeltrail_server.queries.as_of import AsOf
+    from modeltrail_server.queries.snapshot import Snapshot
+
 PIPED_WIDTH = 80
 
 
@@ -41,20 +37,34 @@ class CommandContext:
     config: Config
 
     @contextmanager
-    def snapshot(self, as_of: AsOf | None = None) -> Iterator[Snapshot]:
+    def snapshot(self, as_of: "AsOf | None" = None) -> "Iterator[Snapshot]":
         """Give the read model as it is now; with an embedded log, everything in that log is in it.
 
         Raises EmptyDatabaseError where nothing was ever recorded.
         """
+        from modeltrail_server.projection.generations import reading
+        from modeltrail_server.queries.snapshot import Snapshot
+
+        with self.read_model() as engine, ExitStack() as stack:
+            try:
+                connection, tables = stack.enter_context(reading(engine))
+            except LookupError:
+                raise EmptyDatabaseError from None
+            yield Snapshot(connection, tables, as_of)
+
+    @contextmanager
+    def read_model(self) -> "Iterator[Engine]":
+        """Give the database, caught up with an embedded log. Raises EmptyDatabaseError as ``snapshot`` does."""
         if not self.anything_there:
             raise EmptyDatabaseError(str(self.config.home))
         with self.engine() as engine:
             self.catch_up(engine)
-            with _opened(engine) as (connection, tables):
-                yield Snapshot(connection, tables, as_of)
+            yield engine
 
-    def catch_up(self, engine: Engine) -> None:
+    def catch_up(self, engine: "Engine") -> None:
         """Project what an embedded log holds beyond the read model; a Kafka log has its projector for that."""
+        from modeltrail_server.projection.projector import catch_up
+
         if not self.is_embedded:
             return
         try:
@@ -62,12 +72,14 @@ class CommandContext:
         except LogNotFoundError:
             return
         with log, ProgressLine("records caught up with") as line:
-            catch_up(log, engine, observer=_CatchingUp(line))
+            catch_up(log, engine, observer=ProjectionProgress(line))
 
     def print_answer(self, value: object, lines: Sequence[Text], *, as_json: bool) -> None:
         """Print ``value`` as JSON, or ``lines``. A reader that went away (``| head``) ends the command quietly."""
         with quiet_pipe():
             if as_json:
+                from modeltrail_server.cli.rendering.as_json import to_json
+
                 sys.stdout.write(to_json(value) + "\n")
                 sys.stdout.flush()
             else:
@@ -80,8 +92,10 @@ class CommandContext:
             yield log
 
     @contextmanager
-    def engine(self) -> Iterator[Engine]:
+    def engine(self) -> "Iterator[Engine]":
         """Give the database of the read model. Raises DatabaseUnavailableError, DatabaseUrlError."""
+        from modeltrail_server.projection.engine import open_engine
+
         engine = open_engine(self.config.database)
         try:
             yield engine
@@ -104,53 +118,14 @@ class CommandContext:
         address = parse_address(self.config.log)
         if not isinstance(address, Path) or address.exists():
             return True
+        from sqlalchemy.engine import make_url
+
         url = make_url(self.config.database) if "://" in self.config.database else None
         return url is None or url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
 
-def make_context(
-    context: typer.Context,
-    home: Annotated[
-        Path | None, typer.Option(help="The folder of it all [default: .modeltrail, looked for upward]")
-    ] = None,
-    log: Annotated[str | None, typer.Option(help="kafka://HOST:PORT/TOPIC, or a file")] = None,
-    database: Annotated[str | None, typer.Option(help="The read model: a SQLAlchemy URL")] = None,
-    audit: Annotated[str | None, typer.Option(help="The folder of the audit log")] = None,
-) -> None:
-    """Read the configuration from these options, the environment (MODELTRAIL_…) and config.toml."""
-    environ = dict(os.environ) | ({"MODELTRAIL_HOME": str(home)} if home else {})
-    options = {"log": log, "database": database, "audit": audit}
-    context.obj = CommandContext(configuration.load(environ, Path.cwd(), options=options))
-
-
 def command_context(context: typer.Context) -> CommandContext:
-    """Return what ``make_context`` made for this call."""
-    made = context.obj
-    assert isinstance(made, CommandContext)
-    return made
-
-
-@contextmanager
-def _opened(engine: Engine) -> Iterator[tuple[Connection, Tables]]:
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(reading(engine))
-        except LookupError:
-            raise EmptyDatabaseError from None
-        yield opened
-
-
-class _CatchingUp:
-    """Shows how catching up goes."""
-
-    def __init__(self, line: ProgressLine) -> None:
-        self._line, self._records = line, 0
-
-    def batch_written(self, stats: BatchStats) -> None:
-        """Show how many records were read."""
-        self._records += stats.records
-        self._line.update(self._records)
-
-    def retrying(self, error: ModeltrailError, delay_s: float) -> None:
-        """Say what is waited for."""
-        say(f"waiting: {error}; trying again in {delay_s:.0f} s")
+    """Return what this call of the command line works with."""
+    config = context.obj
+    assert isinstance(config, Config)
+    return CommandContext(config)

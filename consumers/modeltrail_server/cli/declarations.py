@@ -17,10 +17,11 @@ from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.names import EntityRef, parse_name
 from rich.text import Text
 
-from modeltrail_server.cli.answers import AsJson
 from modeltrail_server.cli.context import CommandContext, command_context
+from modeltrail_server.cli.options import AsJson
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import NotFoundError
-from modeltrail_server.queries.names import display, resolve
+from modeltrail_server.queries.names import resolve
 
 FLUSH_TIMEOUT_MS = 30_000
 VERSION_NEEDED = "write NAME@VERSION; the versions: modeltrail history "

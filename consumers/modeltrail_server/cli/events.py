@@ -14,14 +14,13 @@ from modeltrail_schemas.codec import decode
 from modeltrail_schemas.errors import InvalidEventError, ModeltrailError
 from modeltrail_schemas.event import LineageEvent
 
-from modeltrail_server.cli.answers import AsJson
 from modeltrail_server.cli.context import command_context
+from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.printing import ProgressLine, print_lines, quiet_pipe, say
 from modeltrail_server.cli.rendering.events import render_event, render_import
 from modeltrail_server.events.exporting import WRITERS, export_events, json_line, positions_of_last
 from modeltrail_server.events.importing import Import, import_events
 
-EXIT_NO = 1
 STANDARD_INPUT = Path("-")
 TAIL_EVENTS = 10
 POLL_RECORDS = 1_000

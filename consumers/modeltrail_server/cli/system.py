@@ -3,8 +3,8 @@
 import typer
 from modeltrail import command as sdk_command
 
-from modeltrail_server.cli.answers import AsJson
 from modeltrail_server.cli.context import command_context
+from modeltrail_server.cli.options import AsJson
 from modeltrail_server.cli.rendering.system import render_digest, render_status
 from modeltrail_server.projection.digest import digest_of
 from modeltrail_server.serving.status import collect

@@ -7,10 +7,9 @@ from modeltrail.errors import ConfigurationError, LogExistsError
 from modeltrail.log.opening import KafkaAddress, parse_address
 from rich.text import Text
 
-from modeltrail_server.cli.answers import AsJson
 from modeltrail_server.cli.context import CommandContext, command_context
+from modeltrail_server.cli.options import EXIT_NO, AsJson
 
-EXIT_NO = 1
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow"}
 
 app = typer.Typer()

@@ -9,9 +9,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from modeltrail_schemas.codec import decode_routing
-from modeltrail_schemas.identity import job_key
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from modeltrail_server.projection.batches import (
     Batch,
@@ -21,9 +19,10 @@ from modeltrail_server.projection.batches import (
     conflict_of,
     decide,
 )
-from modeltrail_server.projection.facts import ContentRow, EntityRow, LinkRow, run_row_of
+from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, job_mention, run_row_of
 from modeltrail_server.projection.merge import Rows, facts_of, merge_runs
 from modeltrail_server.projection.tables import Tables
+from modeltrail_server.projection.upserts import insert_unless_there
 
 IDS_A_QUERY = 500
 EVENTS_A_FETCH = 500
@@ -72,8 +71,7 @@ def resolve(connection: Connection, tables: Tables, batch: Batch, ids_there: Seq
 
 def report(connection: Connection, tables: Tables, conflicts: Sequence[ConflictRow]) -> None:
     """Write down the payloads that lost; one that lost before is not written again."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(tables.conflict).on_conflict_do_nothing()
+    statement = insert_unless_there(connection, tables.conflict)
     connection.execute(statement, [conflict._asdict() for conflict in sorted(conflicts)])
 
 
@@ -86,7 +84,9 @@ def mend(connection: Connection, tables: Tables, replaced: Sequence[Rows]) -> No
     for entity in sorted(entities.values(), key=lambda row: (row.entity_key == row.name_key, row.entity_key)):
         if entity.kind != "job":
             _mend_entity(connection, tables, entity)
-    _mend_jobs(connection, tables, sorted(key for key, entity in entities.items() if entity.kind == "job"))
+    jobs = [entity for facts in replaced for entity in facts.entities if entity.kind == "job"]
+    if jobs:
+        _mend_jobs(connection, tables, jobs)
     contents = {content[:2]: content for facts in replaced for content in facts.contents}
     for _, content in sorted(contents.items()):
         _mend_content(connection, tables, content)
@@ -128,71 +128,63 @@ def _mend_run(connection: Connection, tables: Tables, run_key: bytes) -> None:
 def _mend_entity(connection: Connection, tables: Tables, entity: EntityRow) -> None:
     """Set who first named the entity: an event linked to it, or one that named a version of it."""
     link, versions, key = tables.link.c, tables.entity.c, entity.entity_key
-    connection.execute(select(versions.entity_key).where(versions.entity_key == key).with_for_update())
-    linked = select(link.event_time_ns, link.event_id).where(link.entity_key == key)
-    named = select(versions.first_time_ns, versions.first_event_id).where(
-        versions.name_key == key, versions.entity_key != key
-    )
-    candidates = [
-        _first(connection, linked.order_by(link.event_time_ns, link.event_id)),
-        _first(connection, named.order_by(versions.first_time_ns, versions.first_event_id)),
+    is_entity = versions.entity_key == key
+    connection.execute(select(versions.entity_key).where(is_entity).with_for_update())
+    linked = select(link.event_time_ns, link.event_id).order_by(link.event_time_ns, link.event_id)
+    firsts = [
+        _first(connection, linked.where(link.entity_key == key, link.relation == relation)) for relation in RELATIONS
     ]
-    first = min((candidate for candidate in candidates if candidate), default=None)
-    _set_first(connection, tables.entity, and_(versions.entity_key == key), first)
+    named = select(versions.first_time_ns, versions.first_event_id).where(versions.name_key == key, ~is_entity)
+    firsts.append(_first(connection, named.order_by(versions.first_time_ns, versions.first_event_id)))
+    _set_first(connection, tables.entity, is_entity, min((first for first in firsts if first), default=None))
 
 
-def _mend_jobs(connection: Connection, tables: Tables, keys: Sequence[bytes]) -> None:
-    """Set who first named each job: no index tells, so all events are looked through, and only when it matters."""
+def _mend_jobs(connection: Connection, tables: Tables, replaced: Sequence[EntityRow]) -> None:
+    """Set who first named each job, where that was a replaced event.
+
+    No index tells which events name a job, so all events are looked through: conflicts are few, and fewer still
+    are about the first event of a job.
+    """
     jobs, events = tables.entity.c, tables.event.c
-    firsts: dict[bytes, _Order | None] = {}
-    for key in keys:
-        known = connection.execute(
-            select(jobs.first_event_id).where(jobs.entity_key == key).with_for_update()
-        ).scalar_one_or_none()
-        named_by = (
-            None if known is None else connection.scalar(select(events.payload).where(events.event_id == known))
-        )
-        if named_by is None or not _names_job(named_by, key):
-            firsts[key] = None
-        else:
-            firsts.setdefault(key, None)
+    keys = sorted({job.entity_key for job in replaced})
+    query = select(*jobs).where(jobs.entity_key.in_(keys)).order_by(jobs.entity_key).with_for_update()
+    there = [EntityRow(*row) for row in connection.execute(query)]
+    firsts: dict[bytes, _Order | None] = dict.fromkeys(row.entity_key for row in there if row in replaced)
     if not firsts:
         return
-    query = select(events.event_time_ns, events.event_id, events.payload)
-    with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(query) as result:
+    all_events = select(events.event_time_ns, events.event_id, events.payload)
+    with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(all_events) as result:
         for time_ns, event_id, payload in result:
             job = decode_routing(payload).job
-            if job.name and (key := job_key(job.namespace, job.name)) in firsts:
-                known_first, order = firsts[key], (time_ns, event_id)
-                firsts[key] = order if known_first is None else min(known_first, order)
+            if job.name and (key := job_mention(job).entity_key) in firsts:
+                firsts[key] = min(firsts[key] or (time_ns, event_id), (time_ns, event_id))
     for key, first in firsts.items():
-        _set_first(connection, tables.entity, and_(jobs.entity_key == key), first)
-
-
-def _names_job(payload: bytes, key: bytes) -> bool:
-    job = decode_routing(payload).job
-    return bool(job.name) and job_key(job.namespace, job.name) == key
+        _set_first(connection, tables.entity, jobs.entity_key == key, first)
 
 
 def _mend_content(connection: Connection, tables: Tables, content: ContentRow) -> None:
-    """Set who first asserted the content: the first event linked to the entity that says so."""
-    link, events, contents = tables.link.c, tables.event.c, tables.content.c
+    """Set who first asserted the content: in each relation, the first event linked to the entity that says so."""
+    contents = tables.content.c
     is_content = and_(contents.digest == content.digest, contents.entity_key == content.entity_key)
     connection.execute(select(contents.entity_key).where(is_content).with_for_update())
+    firsts = [_first_assertion(connection, tables, content, relation) for relation in RELATIONS]
+    _set_first(connection, tables.content, is_content, min((first for first in firsts if first), default=None))
+
+
+def _first_assertion(connection: Connection, tables: Tables, content: ContentRow, relation: str) -> _Order | None:
+    link, events = tables.link.c, tables.event.c
     query = (
         select(events.payload)
         .join(tables.link, link.event_id == events.event_id)
-        .where(link.entity_key == content.entity_key)
+        .where(link.entity_key == content.entity_key, link.relation == relation)
         .order_by(link.event_time_ns, link.event_id)
     )
-    first = None
     with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(query) as result:
         for payload in result.scalars():
-            said = [row for row in facts_of(decode_routing(payload)).contents if row[:2] == content[:2]]
-            if said:
-                first = said[0].first_time_ns, said[0].first_event_id
-                break
-    _set_first(connection, tables.content, is_content, first)
+            for row in facts_of(decode_routing(payload)).contents:
+                if row[:2] == content[:2]:
+                    return row.first_time_ns, row.first_event_id
+    return None
 
 
 def _first(connection: Connection, query: Select[int, bytes]) -> _Order | None:

@@ -80,6 +80,18 @@ def explained(engine: Engine) -> Iterator[None]:
         raise
 
 
+def is_missing_table(error: DBAPIError) -> bool:
+    """Return whether the statement failed because a table of it is not there."""
+    if isinstance(error.orig, sqlite3.Error):
+        return "no such table" in str(error.orig)
+    return getattr(error.orig, "sqlstate", "") == "42P01"
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Return whether PostgreSQL gave up waiting for a lock (lock_timeout)."""
+    return getattr(error.orig, "sqlstate", "") == "55P03"
+
+
 def _parse_url(url: str) -> URL:
     try:
         address = make_url(url.replace("postgres://", "postgresql://", 1))

@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 from modeltrail_schemas.event import TERMINAL_STATES, Kind, Routing, RunState
 from modeltrail_schemas.identity import canonical_run_id, entity_key, job_key, run_key
-from modeltrail_schemas.names import NAMES_REMEMBERED, EntityRef, JobName
+from modeltrail_schemas.names import EntityRef, JobName
 
 RUN_STATES = frozenset(RunState)
+# A batch or two: what is remembered of a name is ten times the name.
+REMEMBERED = 8_192
+RELATIONS = ("input", "output", "subject", "commit", "environment")
 NO_STATE = ("", False, None, None)
 NOTHING_NAMED = (None, None, None)
 
@@ -101,7 +104,7 @@ class Mention(NamedTuple):
     content: tuple[str, bytes] | None
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def mention(ref: EntityRef) -> Mention:
     """Return what naming ``ref`` says. ``content`` is the key of the ContentRow, where the digest is known."""
     name = _name_identity(ref.kind, ref.namespace, ref.name)
@@ -112,26 +115,26 @@ def mention(ref: EntityRef) -> Mention:
     return Mention(key, (version, name), (ref.digest, key) if ref.digest else None)
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
-def job_identity(job: JobName) -> Identity:
-    """Return who the job is."""
+@lru_cache(maxsize=REMEMBERED)
+def job_mention(job: JobName) -> Mention:
+    """Return what naming ``job`` says."""
     key = job_key(job.namespace, job.name)
-    return Identity(key, "job", job.namespace, job.name, "", key)
+    return Mention(key, (Identity(key, "job", job.namespace, job.name, "", key),), None)
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def commit_ref(commit: str) -> EntityRef:
     """Return the commit as a reference."""
     return EntityRef("commit", "", commit)
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def environment_ref(digest: str) -> EntityRef:
     """Return the environment as a reference."""
     return EntityRef("environment", "", digest)
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def run_identity(run_id: str) -> tuple[bytes, str]:
     """Return (key, canonical id) of a run."""
     return run_key(run_id), canonical_run_id(run_id)
@@ -141,38 +144,22 @@ def activity_key(event: Routing) -> bytes | None:
     """Return the key of what acts in ``event``: its run, else its job, else None."""
     if event.run_id:
         return run_identity(event.run_id)[0]
-    return job_identity(event.job).entity_key if event.job.name else None
+    return job_mention(event.job).entity_key if event.job.name else None
 
 
-def links_of(event: Routing) -> list[LinkRow]:
-    """Return the links that ``event`` asserts; one that it asserts twice is there twice."""
-    time_ns, event_id, activity = event.event_time_ns, event.event_id, activity_key(event)
-    links = [LinkRow(mention(ref)[0], time_ns, event_id, "input", ref.role, activity) for ref in event.inputs]
-    links += [LinkRow(mention(ref)[0], time_ns, event_id, "output", ref.role, activity) for ref in event.outputs]
-    for ref in event.subjects:
-        # A version is found from its name too: which one has this alias, what was ever deployed.
-        for identity in mention(ref).identities:
-            links.append(LinkRow(identity.entity_key, time_ns, event_id, "subject", event.type, activity))
+def uses_of(event: Routing) -> list[tuple[str, str, Mention]]:
+    """Return all that ``event`` names as (relation, role, mention); the relation is empty where none is asserted."""
+    uses = [("input", ref.role, mention(ref)) for ref in event.inputs]
+    uses += [("output", ref.role, mention(ref)) for ref in event.outputs]
+    uses += [("subject", event.type, mention(ref)) for ref in event.subjects]
     if event.commit:
-        key = mention(commit_ref(event.commit))[0]
-        links.append(LinkRow(key, time_ns, event_id, "commit", "", activity))
+        uses.append(("commit", "", mention(commit_ref(event.commit))))
     if event.environment_digest:
-        key = mention(environment_ref(event.environment_digest))[0]
-        links.append(LinkRow(key, time_ns, event_id, "environment", "", activity))
-    if event.kind == Kind.JOB and event.job.name:
-        key = job_identity(event.job).entity_key
-        links.append(LinkRow(key, time_ns, event_id, "subject", event.type, activity))
-    return links
-
-
-def mentions_of(event: Routing) -> list[Mention]:
-    """Return what ``event`` names, its job aside."""
-    mentions = [mention(ref) for refs in (event.inputs, event.outputs, event.subjects) for ref in refs]
-    if event.commit:
-        mentions.append(mention(commit_ref(event.commit)))
-    if event.environment_digest:
-        mentions.append(mention(environment_ref(event.environment_digest)))
-    return mentions
+        uses.append(("environment", "", mention(environment_ref(event.environment_digest))))
+    if event.job.name:
+        job = job_mention(event.job)
+        uses.append(("subject", event.type, job) if event.kind == Kind.JOB else ("", "", job))
+    return uses
 
 
 def run_row_of(event: Routing) -> RunRow:
@@ -180,7 +167,7 @@ def run_row_of(event: Routing) -> RunRow:
     key, run_id = run_identity(event.run_id)
     order = event.event_time_ns, event.event_id
     state = (event.type, event.type in TERMINAL_STATES, *order) if _has_state(event) else NO_STATE
-    job = (job_identity(event.job).entity_key, *order) if event.job.name else NOTHING_NAMED
+    job = (job_mention(event.job).entity_key, *order) if event.job.name else NOTHING_NAMED
     parent = (run_identity(event.parent_run_id)[0], *order) if event.parent_run_id else NOTHING_NAMED
     return RunRow._make((key, run_id, *state, *job, *parent, *order, *order))
 
@@ -189,7 +176,7 @@ def _has_state(event: Routing) -> bool:
     return event.kind == Kind.RUN and event.type in RUN_STATES
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def _name_identity(kind: str, namespace: str, name: str) -> Identity:
     key = entity_key(kind, namespace, name)
     return Identity(key, kind, namespace, name, "", key)

@@ -6,20 +6,23 @@ where the pointer says.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from modeltrail.errors import LogIdentityError
 from modeltrail.log.protocol import LogIdentity, Position
-from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy import Column, Connection, Engine, Select, Table, func, insert, select
+from sqlalchemy.exc import DBAPIError
 
-from modeltrail_server.errors import ProjectionVersionError
-from modeltrail_server.projection.engine import explained, writing
+from modeltrail_server.errors import DatabaseUnavailableError, ProjectionVersionError
+from modeltrail_server.projection.engine import explained, is_missing_table, writing
 from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables, control_tables, tables_of
 
 # Whoever changes which generations there are holds this PostgreSQL advisory lock (the bytes of "modeltrl").
 GENERATIONS_LOCK = int.from_bytes(b"modeltrl", "big")
-_POINTER_ID = 1
+POINTER_ID = 1
+SNAPSHOT_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,29 @@ class Generation:
 def current_generation(connection: Connection, *, lock: bool = False) -> Generation | None:
     """Return the generation that the pointer names, None where nothing was built yet.
 
-    With ``lock`` it stays the current one until the transaction ends.
+    With ``lock`` it stays the current one until the transaction ends. After None on PostgreSQL the transaction can
+    only end.
     """
     control = control_tables()
-    if not inspect(connection).has_table(control.pointer.name):
-        return None
     query = (
-        select(*control.generation.c["number", "projection_version", "topic_id", "log_name"])
+        select(*_generation_columns())
         .join_from(control.generation, control.pointer, control.generation.c.number == control.pointer.c.generation)
-        .where(control.pointer.c.id == _POINTER_ID)
+        .where(control.pointer.c.id == POINTER_ID)
     )
-    row = connection.execute(query.with_for_update(read=True, of=control.pointer) if lock else query).one_or_none()
+    try:
+        row = connection.execute(_shared(query, control.pointer) if lock else query).one_or_none()
+    except DBAPIError as error:
+        if is_missing_table(error):
+            return None
+        raise
+    return None if row is None else Generation(*row)
+
+
+def standing_generation(connection: Connection, number: int) -> Generation | None:
+    """Return generation ``number``, whose tables then stay until the transaction ends; None when they are gone."""
+    generation = control_tables().generation
+    query = select(*_generation_columns()).where(generation.c.number == number, generation.c.dropped_ms.is_(None))
+    row = connection.execute(_shared(query, generation)).one_or_none()
     return None if row is None else Generation(*row)
 
 
@@ -67,16 +82,17 @@ def prepare(engine: Engine, log: LogIdentity) -> Generation:
             control_tables().metadata.create_all(connection)
             generation = current_generation(connection)
             if generation is None:
-                generation = create_generation(connection, log, number=1)
+                generation = create_generation(connection, log)
                 connection.execute(
-                    insert(control_tables().pointer).values(id=_POINTER_ID, generation=generation.number)
+                    insert(control_tables().pointer).values(id=POINTER_ID, generation=generation.number)
                 )
     check_writable(generation, log)
     return generation
 
 
-def create_generation(connection: Connection, log: LogIdentity, *, number: int) -> Generation:
-    """Make the tables of generation ``number`` and its row; nobody is pointed at it."""
+def create_generation(connection: Connection, log: LogIdentity) -> Generation:
+    """Make the tables of a new generation and its row; nobody is pointed at it."""
+    number = (connection.scalar(select(func.max(control_tables().generation.c.number))) or 0) + 1
     generation = Generation(number, PROJECTION_VERSION, log.topic_id, log.name)
     generation.tables.metadata.create_all(connection)
     connection.execute(
@@ -119,6 +135,17 @@ def read_positions(connection: Connection, tables: Tables) -> dict[int, int]:
     return {row.partition: row.next_offset for row in rows}
 
 
+def positions_of(engine: Engine, generation: Generation) -> dict[int, int] | None:
+    """Return the next offset of each partition that was ever read; None where the generation was dropped."""
+    with explained(engine), engine.connect() as connection:
+        try:
+            return read_positions(connection, generation.tables)
+        except DBAPIError as error:
+            if is_missing_table(error):
+                return None
+            raise
+
+
 def as_position(next_offsets: dict[int, int]) -> Position:
     """Return the next offsets as a position."""
     return Position(tuple(next_offsets.get(partition, 0) for partition in range(max(next_offsets, default=-1) + 1)))
@@ -130,17 +157,42 @@ def reading(engine: Engine) -> Iterator[tuple[Connection, Tables]]:
 
     Raises ProjectionVersionError, DatabaseUnavailableError; LookupError where nothing was ever projected.
     """
-    with explained(engine), engine.connect() as connection:
+    with explained(engine), ExitStack() as stack:
+        yield _open_snapshot(engine, stack)
+
+
+def _open_snapshot(engine: Engine, stack: ExitStack) -> tuple[Connection, Tables]:
+    for _ in range(SNAPSHOT_ATTEMPTS):
+        connection = stack.enter_context(engine.connect())
         if engine.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         generation = current_generation(connection)
         if generation is None:
             raise LookupError("nothing was projected into this database yet")
         check_version(generation)
-        yield connection, generation.tables
+        try:
+            # Holds all tables: who drops a generation takes this one first.
+            connection.execute(select(generation.tables.position.c.partition).limit(1))
+        except DBAPIError as error:
+            if not is_missing_table(error):
+                raise
+            stack.close()  # dropped since the pointer was read: it names another one now
+        else:
+            return connection, generation.tables
+    raise DatabaseUnavailableError("the read model is replaced faster than it can be read", remedy="try again")
 
 
 def lock_generations(connection: Connection) -> None:
     """Wait until nobody else changes which generations there are; SQLite's write lock does that already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({GENERATIONS_LOCK})")
+
+
+def _generation_columns() -> tuple[Column[Any], ...]:
+    columns = control_tables().generation.c
+    return columns.number, columns.projection_version, columns.topic_id, columns.log_name
+
+
+def _shared(query: Select[Any], table: Table) -> Select[Any]:
+    """Return ``query`` FOR SHARE, which SQLite, having one writer, does without."""
+    return query.with_for_update(read=True, of=table)

@@ -5,35 +5,33 @@ moves that partition's position from where this projector believes it to be: who
 the position again and goes on. So any number of projectors, and zombies, may run at once.
 """
 
+import gc
 import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from modeltrail.errors import LogUnavailableError
-from modeltrail.log.protocol import Log, Position, Reader, Record
+from modeltrail.log.protocol import LogIdentity, Position, Reader, Record
 from modeltrail_schemas.errors import ModeltrailError
-from sqlalchemy import Connection, Engine, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine
 
-from modeltrail_server.errors import DatabaseUnavailableError
-from modeltrail_server.projection import conflicts
+from modeltrail_server.errors import DatabaseUnavailableError, GenerationDroppedError
 from modeltrail_server.projection.batches import Batch, decode_batch
-from modeltrail_server.projection.engine import explained, writing
+from modeltrail_server.projection.engine import writing
 from modeltrail_server.projection.generations import (
     Generation,
     as_position,
-    check_writable,
     current_generation,
+    positions_of,
     prepare,
-    read_positions,
+    standing_generation,
 )
-from modeltrail_server.projection.merge import Rows, fold
-from modeltrail_server.projection.tables import Tables
-from modeltrail_server.projection.writing import Writer, writer_for
+from modeltrail_server.projection.writing import PositionMovedError, Written, move_position, write_batch, writer_for
 
 MAX_BATCH_RECORDS = 4_000
 IDLE_WAIT_MS = 100
@@ -42,10 +40,6 @@ FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 15.0
 
 _logger = logging.getLogger(__name__)
-
-
-class PositionMovedError(Exception):
-    """Somebody else moved a position, or the pointer, since it was read: read again and go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +57,27 @@ class BatchStats:
     dead_letters: int
     decode_s: float
     write_s: float
+
+
+class Source(Protocol):
+    """What can be projected: a log, or records that were kept of one."""
+
+    @property
+    def identity(self) -> LogIdentity:
+        """Return which log the records are of."""
+        ...
+
+    def reader(self, *, group: str | None = None) -> Reader:
+        """Return a reader of all partitions, or of those that ``group`` gives it among its members."""
+        ...
+
+    def start(self) -> Position:
+        """Return the first offset there is, per partition."""
+        ...
+
+    def end(self) -> Position:
+        """Return the offset after the last record, per partition."""
+        ...
 
 
 class Observer(Protocol):
@@ -113,30 +128,26 @@ class Progress:
 
 
 def catch_up(
-    log: Log, engine: Engine, *, stop: threading.Event | None = None, observer: Observer | None = None
+    log: Source, engine: Engine, *, stop: threading.Event | None = None, observer: Observer | None = None
 ) -> Progress:
     """Project what the log holds now, up to its end as of this call, or until ``stop``.
 
     Costs two short queries when there is nothing new. Raises what Projector.step raises.
     """
-    generation, position = _prepared(log, engine)
-    end = log.end()
+    position, end = _current_position(log, engine), log.end()
     if position.covers(end):
         return Progress(position, end)
     with Projector(log, engine, observer=observer) as projector:
         records = projector.catch_up(end, stop or threading.Event())
-    with explained(engine), engine.connect() as connection:
-        position = as_position(read_positions(connection, generation.tables))
-    return Progress(position, end, records)
+    return Progress(_current_position(log, engine), end, records)
 
 
-def _prepared(log: Log, engine: Engine) -> tuple[Generation, Position]:
-    with explained(engine), engine.connect() as connection:
-        generation = current_generation(connection)
-        if generation is not None:
-            check_writable(generation, log.identity)
-            return generation, as_position(read_positions(connection, generation.tables))
-    return prepare(engine, log.identity), Position()
+def _current_position(log: Source, engine: Engine) -> Position:
+    """Return the position of the current generation, which is made first where there is none."""
+    while True:
+        next_offsets = positions_of(engine, prepare(engine, log.identity))
+        if next_offsets is not None:
+            return as_position(next_offsets)
 
 
 class Projector:
@@ -147,7 +158,7 @@ class Projector:
 
     def __init__(
         self,
-        log: Log,
+        log: Source,
         engine: Engine,
         *,
         group: str | None = None,
@@ -214,13 +225,18 @@ class Projector:
         What lies at ``end`` or after it is left. Raises DatabaseUnavailableError and LogUnavailableError (try
         again), and what needs a person.
         """
-        reader = self._positioned_reader()
+        try:
+            reader = self._positioned_reader()
+        except PositionMovedError:
+            self._forget_positions()
+            return 0
         count = 0
         for partition, records in reader.poll(max_records=self._max_batch_records, wait_ms=wait_ms).items():
             if end is not None:
                 records = [record for record in records if record.offset < end[partition]]
             if records:
-                count += self._project(partition, records)
+                with _no_cycle_collection():
+                    count += self._project(partition, records)
         return count
 
     def _project(self, partition: int, records: Sequence[Record]) -> int:
@@ -232,7 +248,7 @@ class Projector:
         if batch.records:
             try:
                 with writing(self._engine) as connection:
-                    new_events, duplicates, conflicting = self._write(connection, batch, expected)
+                    written = self._write(connection, batch, expected)
             except PositionMovedError:
                 self._forget_positions()
                 return 0
@@ -244,9 +260,7 @@ class Projector:
                     next_offset=batch.next_offset,
                     recorded_ms=batch.recorded_ms,
                     records=batch.records,
-                    new_events=new_events,
-                    duplicates=duplicates,
-                    conflicts=conflicting,
+                    **written._asdict(),
                     dead_letters=len(batch.dead_letters),
                     decode_s=decoded - started,
                     write_s=time.perf_counter() - decoded,
@@ -257,12 +271,25 @@ class Projector:
             raise batch.unknown_schema
         return batch.records
 
-    def _write(self, connection: Connection, batch: Batch, expected: int | None) -> tuple[int, int, int]:
+    def _write(self, connection: Connection, batch: Batch, expected: int | None) -> Written:
         generation = self._generation
-        if generation is None or (self._into is None and current_generation(connection, lock=True) != generation):
+        if generation is None or self._locked_generation(connection) != generation:
             raise PositionMovedError
         move_position(connection, generation.tables, batch, expected)
         return write_batch(connection, self._writer, generation.tables, batch)
+
+    def _locked_generation(self, connection: Connection) -> Generation | None:
+        """Return the generation to write, which stays the one to write until the transaction ends."""
+        if self._into is None:
+            return current_generation(connection, lock=True)
+        standing = standing_generation(connection, self._into.number)
+        if standing is None:
+            raise self._dropped()
+        return standing
+
+    def _dropped(self) -> Exception:
+        """Return what it means that the generation to write is gone: another is current, or it was not to be."""
+        return PositionMovedError() if self._into is None else GenerationDroppedError(self._into.number)
 
     def _positioned_reader(self) -> Reader:
         if self._generation is None:
@@ -272,8 +299,9 @@ class Projector:
             self._reader = self._log.reader(group=self._group)
         missing = self._reader.unpositioned() | (self._reader.assignment() - self._expected.keys())
         if missing:
-            with explained(self._engine), self._engine.connect() as connection:
-                next_offsets = read_positions(connection, self._generation.tables)
+            next_offsets = positions_of(self._engine, self._generation)
+            if next_offsets is None:
+                raise self._dropped()
             start = self._log.start() if missing - next_offsets.keys() else Position()
             for partition in sorted(missing):
                 self._expected[partition] = next_offsets.get(partition)
@@ -294,39 +322,13 @@ class Projector:
         self.close()
 
 
-def move_position(connection: Connection, tables: Tables, batch: Batch, expected: int | None) -> None:
-    """Move the partition's position from ``expected`` (None: no record of it was ever read) past the batch.
-
-    Raises PositionMovedError when it is not there.
-    """
-    position = tables.position
-    values = {"next_offset": batch.next_offset, "recorded_ms": batch.recorded_ms}
-    if expected is None:
-        upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement = upsert(position).values(partition=batch.partition, **values).on_conflict_do_nothing()
-        moved = connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
-    else:
-        is_expected = (position.c.partition == batch.partition) & (position.c.next_offset == expected)
-        moved = connection.execute(update(position).values(values).where(is_expected)).rowcount
-    if moved != 1:
-        raise PositionMovedError
-
-
-def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: Batch) -> tuple[int, int, int]:
-    """Write the batch; return (new events, duplicates, conflicts)."""
-    standing = list(batch.events.values())
-    rows = sorted(decoded.row for decoded in standing)
-    ids_there = writer.insert_events(connection, tables, rows)
-    duplicates, conflicting = batch.duplicates, list(batch.conflicts)
-    replaced: list[Rows] = []
-    if ids_there:
-        standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch, ids_there)
-        duplicates, conflicting = duplicates + repeated + len(more), conflicting + more
-    writer.merge_rows(connection, tables, fold(decoded.event for decoded in standing))
-    if replaced:
-        conflicts.mend(connection, tables, replaced)
-    if conflicting:
-        conflicts.report(connection, tables, conflicting)
-    if batch.dead_letters:
-        connection.execute(insert(tables.dead_letter), [letter._asdict() for letter in batch.dead_letters])
-    return len(rows) - len(ids_there), duplicates, len(conflicting)
+@contextmanager
+def _no_cycle_collection() -> Iterator[None]:
+    """Pause the search for reference cycles: a batch has none, and searching its rows is a fourth of the work."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table
 from modeltrail_server.projection.batches import EventRow
 from modeltrail_server.projection.merge import Merging, Rows
 from modeltrail_server.projection.tables import Tables
-from modeltrail_server.projection.writing import (
+from modeltrail_server.projection.upserts import (
     NO_MERGING,
     column_names,
     escaped_rows,

@@ -225,6 +225,7 @@ def control_tables() -> ControlTables:
             Column("topic_id", AnyText, nullable=False),
             Column("log_name", AnyText, nullable=False),
             _number("created_ms"),
+            _number("dropped_ms", nullable=True),  # numbers are never used twice, so rows stay when tables go
         ),
         pointer=Table(
             "modeltrail_pointer",

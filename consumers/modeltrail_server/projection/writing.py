@@ -1,19 +1,32 @@
-"""What a writer of a database must offer, and the SQL that both share. No I/O of its own.
+"""One transaction of the projection: the position moves, events are inserted, what they say is merged.
 
-A writer writes rows that were merged beforehand; what differs between databases is only how rows get there.
+How rows get into the tables is the writers' part; nothing else differs between databases.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import Connection, Engine, insert, update
 
-from modeltrail_server.projection.batches import EventRow
-from modeltrail_server.projection.merge import CONTENT, ENTITY, RUN, Choice, Merging, Rows
-from modeltrail_server.projection.tables import AnyText, Tables, escape_text
+from modeltrail_server.projection import conflicts
+from modeltrail_server.projection.batches import Batch, EventRow
+from modeltrail_server.projection.merge import Rows, fold
+from modeltrail_server.projection.postgresql import PostgresqlWriter
+from modeltrail_server.projection.sqlite import SqliteWriter
+from modeltrail_server.projection.tables import Tables
+from modeltrail_server.projection.upserts import insert_unless_there
 
-NO_MERGING = Merging((), ())
+
+class PositionMovedError(Exception):
+    """Somebody else moved a position, or the pointer, since it was read: read again and go on."""
+
+
+class Written(NamedTuple):
+    """How many events of a batch were new, how many records repeated an event, how many contradicted one."""
+
+    new_events: int
+    duplicates: int
+    conflicts: int
 
 
 class Writer(Protocol):
@@ -33,86 +46,41 @@ class Writer(Protocol):
 
 def writer_for(engine: Engine) -> Writer:
     """Return the writer of ``engine``'s database."""
-    if engine.dialect.name == "postgresql":
-        from modeltrail_server.projection.postgresql import PostgresqlWriter
-
-        return PostgresqlWriter()
-    from modeltrail_server.projection.sqlite import SqliteWriter
-
-    return SqliteWriter()
+    return PostgresqlWriter() if engine.dialect.name == "postgresql" else SqliteWriter()
 
 
-def merged_tables(tables: Tables, rows: Rows) -> tuple[tuple[Table, Merging, Sequence[tuple[Any, ...]]], ...]:
-    """Return each table that ``rows`` go to, how its rows merge, and those rows."""
-    return (
-        (tables.run, RUN, rows.runs),
-        (tables.entity, ENTITY, rows.entities),
-        (tables.link, NO_MERGING, rows.links),
-        (tables.content, CONTENT, rows.contents),
-    )
+def move_position(connection: Connection, tables: Tables, batch: Batch, expected: int | None) -> None:
+    """Move the partition's position from ``expected`` (None: no record of it was ever read) past the batch.
 
-
-def column_names(table: Table) -> str:
-    """Return the table's columns, in order, as SQL."""
-    return ", ".join(map(quote, table.columns.keys()))
-
-
-def quote(name: str) -> str:
-    """Return an identifier of ours as SQL: both databases quote alike, and ours hold no quotes."""
-    return f'"{name}"'
-
-
-def on_conflict(table: Table, merging: Merging) -> str:
-    """Return the ON CONFLICT clause by which a new row (``excluded``) merges into the one that is there."""
-    key = ", ".join(quote(column.name) for column in table.primary_key.columns)
-    if not merging.choices:
-        return f"ON CONFLICT ({key}) DO NOTHING"
-    conditions = [(choice, _prefers(table, choice)) for choice in merging.choices]
-    if len(conditions) == 1:
-        assignments = [f"{quote(column)} = excluded.{quote(column)}" for column in merging.choices[0].columns]
+    Raises PositionMovedError when it is not there.
+    """
+    position = tables.position
+    values = {"next_offset": batch.next_offset, "recorded_ms": batch.recorded_ms}
+    if expected is None:
+        statement = insert_unless_there(connection, position).values(partition=batch.partition, **values)
+        moved = connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
     else:
-        assignments = [
-            f"{quote(column)} = CASE WHEN {condition} THEN excluded.{quote(column)} ELSE {_there(table, column)} END"
-            for choice, condition in conditions
-            for column in choice.columns
-        ]
-    changes = " OR ".join(f"({condition})" for _, condition in conditions)
-    return f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(assignments)} WHERE {changes}"
+        is_expected = (position.c.partition == batch.partition) & (position.c.next_offset == expected)
+        moved = connection.execute(update(position).values(values).where(is_expected)).rowcount
+    if moved != 1:
+        raise PositionMovedError
 
 
-def escaped_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    """Yield ``rows``; a row is copied only where a text of it needs escaping."""
-    indices = _text_indices(table)
-    for row in rows:
-        for index in indices:
-            text = row[index]
-            if not text.isascii() or "\0" in text:
-                copy = list(row)
-                for each in indices:
-                    copy[each] = escape_text(copy[each])
-                yield tuple(copy)
-                break
-        else:
-            yield row
-
-
-@lru_cache(maxsize=64)
-def _text_indices(table: Table) -> tuple[int, ...]:
-    """Return the indices of the columns that hold any text, which must be escaped."""
-    return tuple(index for index, column in enumerate(table.columns) if isinstance(column.type, AnyText))
-
-
-def _prefers(table: Table, choice: Choice) -> str:
-    """Return the condition that Choice.prefers computes, as SQL."""
-    new = ", ".join(f"excluded.{quote(column)}" for column in choice.by)
-    there = ", ".join(_there(table, column) for column in choice.by)
-    condition = f"({new}) {'>' if choice.greatest else '<'} ({there})"
-    last = choice.by[-1]
-    if not table.columns[last].nullable:
-        return condition
-    missing = f"{_there(table, last)} IS NULL AND excluded.{quote(last)} IS NOT NULL"
-    return f"coalesce({condition}, {missing})"
-
-
-def _there(table: Table, column: str) -> str:
-    return f"{quote(table.name)}.{quote(column)}"
+def write_batch(connection: Connection, writer: Writer, tables: Tables, batch: Batch) -> Written:
+    """Write the batch, all but the position."""
+    standing = list(batch.events.values())
+    rows = sorted(decoded.row for decoded in standing)
+    ids_there = writer.insert_events(connection, tables, rows)
+    duplicates, conflicting = batch.duplicates, list(batch.conflicts)
+    replaced: list[Rows] = []
+    if ids_there:
+        standing, replaced, more, repeated = conflicts.resolve(connection, tables, batch, ids_there)
+        duplicates, conflicting = duplicates + repeated + len(more), conflicting + more
+    writer.merge_rows(connection, tables, fold(decoded.event for decoded in standing))
+    if replaced:
+        conflicts.mend(connection, tables, replaced)
+    if conflicting:
+        conflicts.report(connection, tables, conflicting)
+    if batch.dead_letters:
+        connection.execute(insert(tables.dead_letter), [letter._asdict() for letter in batch.dead_letters])
+    return Written(len(rows) - len(ids_there), duplicates, len(conflicting))

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from modeltrail_server.queries.names import display
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.records import MetricCurve, ModelVersionView, RunView, Use
 
 MAX_SUBJECTS = 20

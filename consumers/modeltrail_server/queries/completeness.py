@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from modeltrail_schemas.event import Strength
 
-from modeltrail_server.queries.names import display
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.records import Answer, Code, ModelVersionView, RunView, Use
 
 MAX_RANKS_SHOWN = 4

@@ -14,9 +14,10 @@ from modeltrail_schemas.order import OrderKey
 
 from modeltrail_server.projection.facts import LinkRow
 from modeltrail_server.queries.declarations import DEPLOYING, naming_timelines, timelines_about, words_for
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, join
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
-from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, display, latest_version
+from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, latest_version
 from modeltrail_server.queries.snapshot import ActivityLink, EntityLink, Snapshot
 
 MAX_STEPS = 100

@@ -1,15 +1,16 @@
 """Lists: runs, models, datasets and jobs, a page at a time; and how much there is of each. Bounded."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from modeltrail_schemas.identity import ref_key
+from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.answering import run_line
+from modeltrail_server.queries.declarations import DEPLOYING, by_name
 from modeltrail_server.queries.errors import PageTokenError
 from modeltrail_server.queries.lifecycle import Timeline
 from modeltrail_server.queries.records import RunLine, Step
@@ -20,6 +21,7 @@ MAX_PAGE_ROWS = 1_000
 MAX_RUNS_LOOKED_AT = 20_000
 RUNS_PER_STATEMENT = 1_000
 MAX_DECLARATIONS = 5_000
+NOTHING_DECLARED = Timeline((), ())
 MAX_VERSIONS_TRIED = 10
 MAX_COUNTED = 100_000
 T = TypeVar("T")
@@ -111,10 +113,10 @@ def list_runs(
 def list_models(snapshot: Snapshot, *, limit: int = PAGE_ROWS, page: str | None = None) -> Page[ModelLine]:
     """Return models by name, each with its latest version, its aliases and where versions of it are deployed."""
     rows, token = _names(snapshot, "model", limit, page)
-    timelines = _timelines(snapshot, rows)
+    timelines = _timelines(snapshot, rows, (Declaration.ALIASED, *DEPLOYING, Declaration.DESCRIBED))
 
     def model_line(row: EntityRow) -> ModelLine:
-        ref, timeline = ref_of(row), timelines.get(row.entity_key, Timeline((), ()))
+        ref, timeline = ref_of(row), timelines.get(ref_of(row), NOTHING_DECLARED)
         latest = _latest(snapshot, row, lambda version: version not in timeline.names_of_versions)
         return ModelLine(
             model=ref,
@@ -131,12 +133,12 @@ def list_models(snapshot: Snapshot, *, limit: int = PAGE_ROWS, page: str | None 
 def list_datasets(snapshot: Snapshot, *, limit: int = PAGE_ROWS, page: str | None = None) -> Page[DatasetLine]:
     """Return datasets by name, each with its latest version and the versions that were retracted."""
     rows, token = _names(snapshot, "dataset", limit, page)
-    timelines = _timelines(snapshot, rows)
+    timelines = _timelines(snapshot, rows, (Declaration.RETRACTED,))
 
     def dataset_line(row: EntityRow) -> DatasetLine:
-        timeline = timelines.get(row.entity_key, Timeline((), ()))
+        timeline = timelines.get(ref_of(row), NOTHING_DECLARED)
         latest = _latest(snapshot, row, bool)
-        retracted = dict.fromkeys(step.subject for step in timeline.steps if step.type == "RETRACTED")
+        retracted = dict.fromkeys(step.subject for step in timeline.steps if step.type == Declaration.RETRACTED)
         return DatasetLine(
             dataset=ref_of(row),
             latest=ref_of(latest) if latest else None,
@@ -176,13 +178,12 @@ def _names(snapshot: Snapshot, kind: str, limit: int, page: str | None) -> tuple
     return rows[:-1], _token(last.name, last.namespace)
 
 
-def _timelines(snapshot: Snapshot, rows: list[EntityRow]) -> dict[bytes, Timeline]:
-    events: dict[bytes, list[int]] = {}
-    stored = snapshot.events_about([row.entity_key for row in rows], "subject", limit=MAX_DECLARATIONS)
-    for index, item in enumerate(stored):
-        for key in {ref_key(subject.unversioned) for subject in item.event.subjects}:
-            events.setdefault(key, []).append(index)
-    return {key: Timeline.of(stored[index].event for index in indices) for key, indices in events.items()}
+def _timelines(snapshot: Snapshot, rows: list[EntityRow], roles: Sequence[str]) -> dict[EntityRef, Timeline]:
+    """Return what was declared, of these types, about the names ``rows`` and their versions."""
+    keys = [row.entity_key for row in rows]
+    links = snapshot.links_of_entities(keys, ["subject"], roles=roles, limit=MAX_DECLARATIONS)
+    ids = {link.event_id for link in links}
+    return by_name(stored.event for stored in snapshot.events_by_id(ids)) if ids else {}
 
 
 def _latest(snapshot: Snapshot, row: EntityRow, counts: Callable[[str], bool]) -> EntityRow | None:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modeltrail_schemas.identity import entity_key, job_key, ref_key, run_key
-from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, display_name, parse_name
+from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, parse_name
 
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.declarations import naming_timelines, version_called
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
 from modeltrail_server.queries.lifecycle import Timeline
 from modeltrail_server.queries.snapshot import Snapshot, ref_of
@@ -53,11 +54,6 @@ class Subject:
 def key_of(ref: EntityRef) -> bytes:
     """Return the key under which the read model holds ``ref``."""
     return job_key(ref.namespace, ref.name) if ref.kind == "job" else ref_key(ref)
-
-
-def display(ref: EntityRef) -> str:
-    """Return the name of ``ref`` without its kind, as a person would write it."""
-    return ref.name if ref.kind in ("commit", "environment") else display_name(ref)
 
 
 def resolve(snapshot: Snapshot, text: str, *, kinds: Sequence[str] = ALL_KINDS) -> Subject:

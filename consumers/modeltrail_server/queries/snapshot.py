@@ -181,7 +181,7 @@ class Snapshot:
 
     def runs_between(self, low: bytes, high: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs with keys from ``low`` to ``high``."""
-        parameters = {"low": low, "high": high, "row_limit": limit}
+        parameters = {"low_key": low, "high_key": high, "row_limit": limit}
         return [run_brief(row) for row in self._fetch(statements.runs_between(self.tables), parameters)]
 
     def entities(self, keys: Collection[bytes]) -> list[EntityRow]:
@@ -191,12 +191,10 @@ class Snapshot:
     def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
         """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""
         found: list[EntityRow] = []
-        after: dict[str, str | None] = dict.fromkeys(kinds)
+        after = dict.fromkeys(kinds, "")
         while after and len(found) < limit:
-            bound: dict[str, object] = {"name": name}
-            for kind, namespace in after.items():
-                bound |= {f"first_{kind}": namespace is None, f"after_{kind}": namespace or ""}
-            statement = statements.next_namespaces(self.tables, tuple(after))
+            statement = statements.next_namespaces(self.tables, tuple(after), after=bool(found))
+            bound = {"name": name} | {f"after_{kind}": namespace for kind, namespace in after.items()}
             rows = [EntityRow(*row) for row in self._fetch(statement, bound)]
             found.extend(rows)
             after = {row.kind: row.namespace for row in rows}

@@ -126,9 +126,9 @@ def runs_by_key(tables: Tables) -> Select[Any]:
 
 @_remembered
 def runs_between(tables: Tables) -> Select[Any]:
-    """Select the runs whose key lies in :low … :high."""
+    """Select the runs whose key lies in :low_key … :high_key."""
     run = tables.run
-    statement = _runs(tables).where(run.c.run_key >= bindparam("low"), run.c.run_key <= bindparam("high"))
+    statement = _runs(tables).where(run.c.run_key >= bindparam("low_key"), run.c.run_key <= bindparam("high_key"))
     return statement.order_by(run.c.run_key).limit(_row_limit())
 
 
@@ -149,8 +149,8 @@ def entities_by_key(tables: Tables) -> Select[Any]:
 
 
 @_remembered
-def next_namespaces(tables: Tables, kinds: tuple[str, ...]) -> Executable:
-    """Select, for each of ``kinds``, the first entity called :name in a namespace after :after_KIND.
+def next_namespaces(tables: Tables, kinds: tuple[str, ...], *, after: bool) -> Executable:
+    """Select, for each of ``kinds``, the first entity called :name, with ``after`` in a namespace after :after_KIND.
 
     One seek each: the row of the name itself has no version, so it is the first of its namespace.
     """
@@ -158,8 +158,9 @@ def next_namespaces(tables: Tables, kinds: tuple[str, ...]) -> Executable:
     found = []
     for kind in kinds:
         statement = select(*entity.c).where(entity.c.kind == kind, entity.c.name == bindparam("name"))
-        after = or_(bindparam(f"first_{kind}"), entity.c.namespace > bindparam(f"after_{kind}"))
-        statement = statement.where(after).order_by(entity.c.namespace, entity.c.version).limit(1)
+        if after:
+            statement = statement.where(entity.c.namespace > bindparam(f"after_{kind}"))
+        statement = statement.order_by(entity.c.namespace, entity.c.version).limit(1)
         found.append(select(statement.subquery()))
     return found[0].union_all(*found[1:]) if len(found) > 1 else found[0]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EngineFactory
-from event_cases import lineage_events, outgoing
+from event_cases import EngineFactory, lineage_events, outgoing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from modeltrail.log.memory import MemoryLog
@@ -61,7 +60,7 @@ def _comparable(rows: Rows) -> list[list[tuple[Any, ...]]]:
     return [[tuple(row) for row in table] for table in rows]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_events, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_sqlite_holds_the_fold_of_the_set_of_events(
     tmp_path: Path, events: list[LineageEvent], batch_records: int, random: Any

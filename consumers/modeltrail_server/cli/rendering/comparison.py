@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.style import MAX_VALUE_CHARACTERS, Part, printable, short_value, table
+from modeltrail_server.cli.rendering.style import MAX_VALUE_CHARACTERS, Part, number, printable, short_value, table
 from modeltrail_server.queries.comparison import Comparison, Row
 
 MIN_COLUMN = 12
@@ -37,10 +37,16 @@ def _headings(subjects: Sequence[str]) -> list[str]:
 
 def _cells(row: Row, limit: int, subjects: int) -> list[Part]:
     cut = limit if row.section in CUT_SECTIONS else MAX_VALUE_CHARACTERS
-    shown = ["–" if value is None else short_value(value, limit=cut) for value in row.values]
+    shown = ["–" if value is None else compared_value(row, value, limit=cut) for value in row.values]
     cells = [Text(text, style="dim" if text == "–" else "") for text in shown]
     delta = "" if row.delta is None or subjects != TWO else f"{row.delta:+.6g}"
     return [Text(_label(row), style="bold" if row.section == "metrics" else ""), *cells, Text(delta, style="cyan")]
+
+
+def compared_value(row: Row, value: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
+    """Return a value of ``row`` as it is read: a metric in six digits, else as short_value does."""
+    is_metric = row.section == "metrics" and not row.name.endswith(" on")
+    return number(float(value)) if is_metric else short_value(value, limit=limit)
 
 
 def _label(row: Row) -> str:

@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from modeltrail_server.cli.rendering.comparison import compared_value
 from modeltrail_server.cli.rendering.style import (
     Part,
     labelled,
@@ -9,7 +10,6 @@ from modeltrail_server.cli.rendering.style import (
     name,
     printable,
     short_run,
-    short_value,
     state,
     table,
     when,
@@ -55,7 +55,7 @@ def _version_lines(entry: VersionEntry, width: int, everything: bool) -> list[Te
 
 def _change(row: Row) -> Text:
     label = row.name if row.section in ("metrics", "params") else f"{row.section} {row.name}"
-    old, new = ("–" if value is None else short_value(value) for value in row.values)
+    old, new = ("–" if value is None else compared_value(row, value) for value in row.values)
     text = Text(f"{printable(label)} {old} → {new}")
     if row.delta is not None:
         text.append(f" {row.delta:+.6g}", style="cyan")
@@ -63,10 +63,10 @@ def _change(row: Row) -> Text:
 
 
 def _step_lines(step: Step) -> list[Text]:
-    version = step.subject.version or "all versions"
+    version = name(step.subject).rpartition("@")[2] if step.subject.version else "all versions"
     words = f"{step.type.lower()} {printable(step.value)}".strip()
     style = "bold red" if step.type in ("RETRACTED", "RETIRED") else "green"
-    parts: list[Part] = [when(step.time_ns), (short_value(version), "bold"), (words, style)]
+    parts: list[Part] = [when(step.time_ns), (version, "bold"), (words, style)]
     if step.by:
         parts.append(f"by {printable(step.by)}" + (f" ({printable(step.assurance)})" if step.assurance else ""))
     parts += [printable(word) for word in (step.text, step.why) if word]

@@ -78,7 +78,8 @@ def _entry(branch: Branch) -> Text:
     text = _node(branch.node)
     edge = branch.edge
     if edge is not None and edge.role:
-        text.append(f" as {printable(edge.role)}", style="dim")
+        read_as = " reads it as" if branch.node.kind == "run" else " as"
+        text.append(f"{read_as} {printable(edge.role)}", style="dim")
     if edge is not None and edge.inferred:
         text.append(f" (inferred: {printable(edge.inferred)})", style="italic")
     if branch.seen and branch.node.kind != "commit":

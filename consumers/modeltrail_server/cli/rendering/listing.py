@@ -3,8 +3,8 @@
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import Part, line, name, printable, state, table, when
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.listing import DatasetLine, JobLine, ModelLine, Page
-from modeltrail_server.queries.names import display
 from modeltrail_server.queries.records import RunLine
 
 
@@ -59,7 +59,7 @@ def render_jobs(page: Page[JobLine]) -> list[Text]:
                 *((state(run.state), (when(run.started_ns), "dim"), printable(run.run_id)) if run else ("", "", "")),
             )
         )
-    return _with_next(table(rows, header=("job", "last run", "began", "")), page.next) if rows else []
+    return _with_next(table(rows, header=("job", "last run", "began", "run")), page.next) if rows else []
 
 
 def _with_next(lines: list[Text], token: str | None) -> list[Text]:

@@ -9,7 +9,7 @@ from modeltrail_schemas.names import EntityRef
 from rich.cells import cell_len
 from rich.text import Text
 
-from modeltrail_server.queries.names import display
+from modeltrail_server.queries.display import display
 
 LABEL_WIDTH = 8
 SHORT_RUN_CHARACTERS = 13
@@ -19,7 +19,6 @@ MAX_VALUE_CHARACTERS = 60
 
 STATE_STYLES = {"COMPLETE": "green", "FAIL": "bold red", "ABORT": "red", "RUNNING": "yellow", "START": "yellow"}
 STATE_WORDS = {"START": "RUNNING", "": "unknown"}
-_DECIMAL = re.compile(r"-?\d+\.\d+(e[+-]?\d+)?")
 _ALGORITHM = re.compile(r"\bsha\d+:(?=[0-9a-f]{40})")
 _HEXADECIMAL = re.compile(r"\b([0-9a-f]{40,128})\b")
 Part = str | tuple[str, str] | Text
@@ -127,9 +126,7 @@ def value_text(text: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
 
 
 def short_value(text: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
-    """Return a compared value: numbers in six digits, digests and commits by their beginning, else as value_text."""
-    if _DECIMAL.fullmatch(text):
-        return number(float(text))
+    """Return a compared value: digests and commits by their beginning, anything else as value_text does."""
     return value_text(_HEXADECIMAL.sub(lambda match: match[1][:SHORT_DIGITS], _ALGORITHM.sub("", text)), limit=limit)
 
 

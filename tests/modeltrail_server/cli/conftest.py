@@ -1,3 +1,0 @@
-"""The history that the questions are put to."""
-
-from told_history import fraud, history  # noqa: F401

@@ -1,0 +1,87 @@
+"""Cost follows the size of the answer: no statement reads a table of the read model from end to end."""
+
+import inspect
+
+import pytest
+from modeltrail.log.protocol import Position
+from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.tables import tables_of
+from modeltrail_server.queries import statements
+from modeltrail_server.queries.as_of import AsOf
+from sqlalchemy import event
+
+TABLES = tables_of(1)
+AS_OFS = (None, AsOf(recorded_ms=1), AsOf(position=Position((5, 3))))
+BIG = {table.name for table in TABLES.metadata.tables.values()}
+# These read a table in the order of an index, and end at their limit.
+KEY = b"1" * 16
+BOUND = {
+    "keys": [KEY, b"2" * 16],
+    "relations": ["input", "output"],
+    "roles": ["ALIASED", "STAGED"],
+    "relation": "input",
+    "kind": "model",
+    "row_limit": 10,
+    "since_ns": 1,
+    "time_ns": 1,
+    "key": KEY,
+    "job_key": KEY,
+    "low_key": KEY,
+    "high_key": KEY,
+    "low": "a",
+    "high": "b",
+    "namespace": "a",
+    "name": "a",
+    **{f"after_{kind}": "a" for kind in ("model", "dataset")},
+}
+READ_UP_TO_A_LIMIT = {"any_event", "count_runs", "runs_page"}
+
+
+def all_statements():
+    """Yield every statement of the module with every combination of its flags."""
+    for name, make in inspect.getmembers(statements, lambda member: type(member).__name__ == "_lru_cache_wrapper"):
+        parameters = inspect.signature(make).parameters
+        for as_of in AS_OFS if "as_of" in parameters else (None,):
+            given = {"tables": TABLES} | ({"as_of": as_of} if "as_of" in parameters else {})
+            given |= {"kinds": ("model", "dataset")} if "kinds" in parameters else {}
+            flags = [flag for flag in parameters if flag not in ("tables", "as_of", "kinds")]
+            for bits in range(2 ** len(flags)):
+                yield name, make(**given, **{flag: bool(bits >> index & 1) for index, flag in enumerate(flags)})
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory):
+    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'empty.db'}")
+    TABLES.metadata.create_all(engine)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def plan_of(connection, statement, **bound):
+    """Run ``statement`` and return how SQLite says it went about it."""
+    told = []
+    listener = lambda *arguments: told.append(arguments[2:4])  # noqa: E731
+    event.listen(connection, "before_cursor_execute", listener)
+    connection.execute(statement, BOUND | bound).fetchall()
+    event.remove(connection, "before_cursor_execute", listener)
+    sql, values = told[-1]
+    return [row[3] for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, values)]
+
+
+@pytest.mark.parametrize(("name", "statement"), list(all_statements()))
+def test_every_statement_seeks_an_index(connection, name, statement):
+    plan = plan_of(connection, statement)
+
+    scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] in BIG]
+    assert not scans or name in READ_UP_TO_A_LIMIT, plan
+    if scans:
+        assert not [step for step in plan if "TEMP B-TREE FOR ORDER BY" in step], plan
+    assert plan
+
+
+def test_the_latest_users_of_one_dataset_are_read_in_order_and_not_sorted(connection):
+    statement = statements.activities_of_entities(TABLES, None, latest_first=True)
+    plan = plan_of(connection, statement, keys=[KEY], relations=["input"])
+
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
