@@ -19,6 +19,7 @@ from pytest_docker.plugin import DockerComposeExecutor, Services
 from services.local_kafka import LocalKafka
 from services.local_postgres import LocalPostgres
 from services.secure_kafka import SecureKafka
+from services.secure_postgres import SecurePostgres
 from services.server_process import ServiceUnavailableError, free_ports
 from sqlalchemy.engine import make_url
 
@@ -29,6 +30,7 @@ ADMIN_TIMEOUT_MS = 30_000
 
 TopicFactory = Callable[..., str]
 DatabaseFactory = Callable[[], str]
+Postgres = TypeVar("Postgres", bound=LocalPostgres)
 Kafka = TypeVar("Kafka", bound=LocalKafka)
 
 _ways = pytest.StashKey[dict[str, str]]()
@@ -182,6 +184,14 @@ def breakable_postgres(request: pytest.FixtureRequest) -> Iterator[LocalPostgres
         yield server
 
 
+@pytest.fixture(scope="session")
+def secure_postgres(request: pytest.FixtureRequest) -> Iterator[SecurePostgres]:
+    """Return a running server that wants TLS and a password, always a local process."""
+    with closing(_local_postgres(request, SecurePostgres)) as server:
+        server.start()
+        yield server
+
+
 def make_topic(bootstrap: str, partitions: int = 1, **settings: str) -> str:
     """Make a topic with a name of its own on the broker at ``bootstrap`` and return the name when it can be used."""
     from kafka import KafkaAdminClient  # takes 0.4 s, which a run without Kafka need not spend
@@ -211,9 +221,9 @@ def _local_kafka(request: pytest.FixtureRequest, folder: Path, kind: type[Kafka]
     return broker
 
 
-def _local_postgres(request: pytest.FixtureRequest) -> LocalPostgres:
+def _local_postgres(request: pytest.FixtureRequest, kind: type[Postgres] = LocalPostgres) -> Postgres:
     try:
-        server = LocalPostgres()
+        server = kind()
     except ServiceUnavailableError as reason:
         _give_up(request, "postgresql", str(reason))
     _record(request, "postgresql", "local process")

@@ -3,18 +3,14 @@
 Not a double: the same broker as in docker-compose.yml, with the same settings where they matter.
 """
 
-import hashlib
-import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from services.maven import bring
 from services.server_process import ServerProcess, ServiceUnavailableError, free_ports
 
 POM = Path(__file__).with_name("kafka-pom.xml")
-MAVEN_TIMEOUT_S = 600
 CLUSTER_ID = "bW9kZWx0cmFpbC10ZXN0cw"
 # A short life in small memory: the quick compiler only. A benchmark passes its own.
 JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
@@ -104,36 +100,7 @@ def server_properties(data: Path, port: int, controller_port: int) -> dict[str, 
 
 
 def bring_jars() -> Path:
-    """Return the folder of the broker's jars, brought by Maven at the first call on this machine.
-
-    Raises ServiceUnavailableError when Java or Maven is missing, or Maven cannot bring them.
-    """
+    """Return the folder of the broker's jars. Raises ServiceUnavailableError when Java or the jars cannot be had."""
     if shutil.which("java") is None:
         raise ServiceUnavailableError("there is no `java`: install a Java runtime of version 17 or newer")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modeltrail"
-    jars = cache / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
-    if jars.is_dir():
-        return jars
-    if shutil.which("mvn") is None:
-        raise ServiceUnavailableError(
-            "the broker's jars are not cached and there is no `mvn` to bring them: install Maven"
-        )
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-        brought = Path(unfinished) / "jars"
-        copying = ["dependency:copy-dependencies", f"-DoutputDirectory={brought}"]
-        maven = subprocess.run(
-            ["mvn", "-q", "-B", "-f", str(POM), *copying],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=MAVEN_TIMEOUT_S,
-        )
-        if maven.returncode != 0:
-            raise ServiceUnavailableError(f"Maven could not bring the broker's jars: {maven.stdout[-1000:]}")
-        try:
-            brought.rename(jars)
-        except OSError:
-            # Another test run was quicker; its jars are the same.
-            assert jars.is_dir()
-    return jars
+    return bring(POM, "kafka")

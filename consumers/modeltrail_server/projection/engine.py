@@ -19,7 +19,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from modeltrail_server.errors import DatabaseUnavailableError, DatabaseUrlError
 
-CONNECT_TIMEOUT_S = 10
+# A server that hangs, or is gone without a word, is noticed: what waits for it longer is tried again.
+POSTGRESQL_LIMITS_MS = {"statement_timeout": 120_000, "lock_timeout": 30_000}
+POSTGRESQL_DEFAULTS = {
+    "application_name": "modeltrail",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "tcp_user_timeout": 60_000,
+}
 BUSY_TIMEOUT_MS = 30_000
 SQLITE_CACHE_KIB = 64 * 1024
 SQLITE_CHECKPOINT_PAGES = 8_192
@@ -38,22 +45,15 @@ _SQLITE_PRAGMAS = (
 _FORMS = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
-def open_engine(url: str, *, statement_timeout_ms: int | None = None) -> Engine:
+def open_engine(url: str) -> Engine:
     """Return the engine of the database at ``url``, a SQLAlchemy URL. Nothing is connected yet.
 
-    The folder of a SQLite file is made. Raises DatabaseUrlError.
+    A PostgreSQL URL takes libpq's parameters (sslmode, sslrootcert, connect_timeout in seconds, …), and
+    ``statement_timeout_ms`` and ``lock_timeout_ms``; 0 is no limit. The folder of a SQLite file is made. Raises
+    DatabaseUrlError.
     """
     address = _parse_url(url)
-    if address.get_backend_name() == "sqlite":
-        return _open_sqlite(address)
-    options = "" if statement_timeout_ms is None else f"-c statement_timeout={statement_timeout_ms}"
-    return create_engine(
-        address.set(drivername="postgresql+psycopg"),
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "modeltrail", "options": options},
-        pool_pre_ping=True,
-        pool_size=POOL_SIZE,
-        pool_timeout=POOL_WAIT_S,
-    )
+    return _open_sqlite(address) if address.get_backend_name() == "sqlite" else _open_postgresql(address)
 
 
 @contextmanager
@@ -120,6 +120,25 @@ def _open_sqlite(address: URL) -> Engine:
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _open_postgresql(address: URL) -> Engine:
+    query = dict(address.query)
+    limits = {name: query.pop(f"{name}_ms", default) for name, default in POSTGRESQL_LIMITS_MS.items()}
+    for name, value in limits.items():
+        if not str(value).isdecimal():
+            raise DatabaseUrlError(f"{name}_ms is no number of milliseconds: {value!r}", remedy="write digits only")
+    options = [f"-c {name}={value}" for name, value in limits.items()]
+    if "options" in query:
+        options.append(str(query.pop("options")))
+    arguments = {name: value for name, value in POSTGRESQL_DEFAULTS.items() if name not in query}
+    return create_engine(
+        address.set(drivername="postgresql+psycopg", query=query),
+        connect_args=arguments | {"options": " ".join(options)},
+        pool_pre_ping=True,
+        pool_size=POOL_SIZE,
+        pool_timeout=POOL_WAIT_S,
+    )
 
 
 def _set_pragmas(driver_connection: Any, _record: Any) -> None:
