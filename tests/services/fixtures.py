@@ -16,6 +16,7 @@ from typing import NoReturn, TypeVar
 import psycopg
 import pytest
 from pytest_docker.plugin import DockerComposeExecutor, Services
+from services.kafka_nodes import KafkaNodes
 from services.local_kafka import LocalKafka
 from services.local_postgres import LocalPostgres
 from services.secure_kafka import SecureKafka
@@ -190,6 +191,21 @@ def secure_postgres(request: pytest.FixtureRequest) -> Iterator[SecurePostgres]:
     with closing(_local_postgres(request, SecurePostgres)) as server:
         server.start()
         yield server
+
+
+def start_nodes(request: pytest.FixtureRequest, folder: Path) -> KafkaNodes:
+    """Return a running Kafka of three nodes, always local processes; the caller closes it."""
+    try:
+        nodes = KafkaNodes(folder)
+    except ServiceUnavailableError as reason:
+        _give_up(request, "kafka", str(reason))
+    _record(request, "kafka", "local process")
+    try:
+        nodes.start()
+    except BaseException:
+        nodes.close()
+        raise
+    return nodes
 
 
 def make_topic(bootstrap: str, partitions: int = 1, **settings: str) -> str:

@@ -35,13 +35,18 @@ class LocalKafka(ServerProcess):
     ready_text = "Kafka Server started"
 
     def __init__(
-        self, folder: Path, *, settings: Settings | None = None, java_options: Sequence[str] = JAVA_OPTIONS
+        self,
+        folder: Path,
+        *,
+        settings: Settings | None = None,
+        java_options: Sequence[str] = JAVA_OPTIONS,
+        ports: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(folder)
         self._jars = bring_jars()
         self._java_options = java_options
         self._settings: Settings = settings or {}
-        self._port, self._controller_port = free_ports(2)
+        self._port, self._controller_port = ports or free_ports(2)
 
     @property
     def bootstrap(self) -> str:
