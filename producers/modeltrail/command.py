@@ -69,6 +69,7 @@ def describe_spools(statuses: "Sequence[SpoolStatus]") -> list[str]:
         lines.append(
             f"{status.emitter_id[:8]}  {owner} ({'alive' if status.is_alive else 'gone'})  "
             f"{status.waiting_notes} notes, {status.waiting_events} events, {status.waiting_bytes:,} bytes wait"
+            + (f" for {status.owner.log}" if status.owner.log else "")
         )
     return lines or ["nothing waits to be sent"]
 

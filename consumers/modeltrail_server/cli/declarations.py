@@ -5,6 +5,7 @@ A name must be one that is recorded, so that a typo declares nothing; ``--unseen
 """
 
 import getpass
+import logging
 from typing import Annotated
 
 import typer
@@ -19,11 +20,13 @@ from rich.text import Text
 
 from modeltrail_server.cli.context import CommandContext, command_context
 from modeltrail_server.cli.options import AsJson
+from modeltrail_server.cli.printing import say
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import NotFoundError
 from modeltrail_server.queries.names import resolve
 
-FLUSH_TIMEOUT_MS = 30_000
+SILENT_MS = 2_000
+FLUSH_TIMEOUT_MS = 15_000
 VERSION_NEEDED = "write NAME@VERSION; the versions: modeltrail history "
 
 app = typer.Typer()
@@ -267,14 +270,17 @@ def _typed(text: str) -> object:
 
 def _emit(command: CommandContext, note: dict[str, object], words: str, *, as_json: bool) -> None:
     """Bring the note to the log and say so; where the log does not answer, say that the spool keeps it."""
+    logging.getLogger("modeltrail").addHandler(logging.NullHandler())  # what it would warn of is said below
     emitter = Emitter(command.config)
     try:
         emitter.emit(note, durable=True)
-        if not emitter.flush(FLUSH_TIMEOUT_MS):
-            raise LogUnavailableError(
-                f"{words}: kept, but the log {command.config.log} does not have it yet",
-                remedy="it is sent when the log answers: modeltrail spool flush",
-            )
+        if not emitter.flush(SILENT_MS):
+            say(f"waiting for the log {command.config.log}")
+            if not emitter.flush(FLUSH_TIMEOUT_MS):
+                raise LogUnavailableError(
+                    f"{words}: kept, but the log {command.config.log} does not have it yet",
+                    remedy="it is sent when the log answers: modeltrail spool flush",
+                )
     finally:
         emitter.close()
     command.print_answer({"declared": words}, [Text(words)], as_json=as_json)

@@ -18,7 +18,7 @@ from modeltrail_server.projection.digest import compute_digest
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.merge import Rows, fold
-from modeltrail_server.projection.projector import Projector, catch_up
+from modeltrail_server.projection.projector import Projector
 from sqlalchemy import Engine, select
 
 _events = st.lists(lineage_events(), min_size=1, max_size=14)
@@ -27,7 +27,6 @@ _events = st.lists(lineage_events(), min_size=1, max_size=14)
 def _project(engine: Engine, messages: Sequence[bytes], *, batch_records: int = 4_000) -> None:
     log = MemoryLog()
     log.append(outgoing(messages))
-    catch_up(log, engine)  # makes the tables
     with Projector(log, engine, max_batch_records=batch_records) as projector:
         while projector.step(wait_ms=0):
             pass

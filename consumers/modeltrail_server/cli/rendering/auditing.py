@@ -4,7 +4,7 @@ import base64
 
 from rich.text import Text
 
-from modeltrail_server.audit import PartitionReport, Report, Status
+from modeltrail_server.audit import PartitionReport, Report, Status, layout
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.cli.rendering.style import size
 
@@ -34,7 +34,9 @@ def render_report(report: Report) -> list[Text]:
     lines = [_partition_line(one) for one in report.partitions]
     if report.folder_fault is not None:
         lines.append(Text(report.folder_fault.describe(), style="bold red"))
-    uncovered = [*report.uncovered, *(name for one in report.partitions for name in one.uncovered)]
+    named = [*report.uncovered, *(name for one in report.partitions for name in one.uncovered)]
+    # Our own locks lie beside every log, and say nothing of it.
+    uncovered = [name for name in named if name.rpartition("/")[2] != layout.LOCK]
     if uncovered:
         lines.append(Text(f"not covered by a signature, and of no effect: {', '.join(uncovered[:5])}", style="dim"))
     if report.ok and not report.pinned_key:
