@@ -154,25 +154,22 @@ def test_a_server_lost_and_found_in_the_middle_changes_nothing(
         twin.dispose()
 
 
-READER_SQL = """
-CREATE ROLE {role} LOGIN;
-ALTER ROLE {role} SET default_transaction_read_only = on;
-GRANT USAGE ON SCHEMA public TO {role};
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role};
-"""
+def documented_sql() -> str:
+    """Return the statements of docs/operations.md that make the role."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    return text.partition("```sql\n")[2].partition("```")[0]
 
 
 def test_a_role_that_may_only_read_answers_and_writes_nothing(
     breakable_postgres: LocalPostgres, log: MemoryLog
 ) -> None:
     owner = open_engine(breakable_postgres.url)
-    reader = open_engine(breakable_postgres.url.replace("postgres@", "reader@"))
+    reader = open_engine(breakable_postgres.url.replace("postgres@", "modeltrail_reader@"))
     try:
         log.append(runs(3))
         catch_up(log, owner)
         with psycopg.connect(breakable_postgres.url.replace("+psycopg", "")) as connection:
-            connection.execute(READER_SQL.format(role="reader").encode())
+            connection.execute(documented_sql().encode())
         expected = compute_digest(owner)
         assert compute_digest(reader) == expected
         rebuild(log, owner)
