@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from modeltrail.errors import LogUnavailableError
+from modeltrail.errors import LogNotFoundError, LogUnavailableError
 from modeltrail_schemas.errors import ModeltrailError
 from modeltrail_schemas.versions import schema_texts
 from rich.text import Text
@@ -39,13 +39,13 @@ def init(
     """
     command = command_context(context)
     name = name or f"modeltrail.{socket.gethostname()}"
+    identity, partitions = None, 1
     try:
         with command.log() as log:
-            status = audit.init(command.config.audit, name, log.identity, partitions=log.partitions())
-    except (LogUnavailableError, ModeltrailError) as error:
-        if isinstance(error, audit.AuditError):
-            raise
-        status = audit.init(command.config.audit, name)
+            identity, partitions = log.identity, log.partitions()
+    except (LogNotFoundError, LogUnavailableError) as error:
+        say(f"{error}: its audit log begins with the first follow")
+    status = audit.init(command.config.audit, name, identity, partitions=partitions)
     lines = [
         Text(f"audit log started in {status.folder}"),
         Text(f"verifier key {status.verifier_key}"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from modeltrail.config import Config
-from modeltrail.errors import LogUnavailableError
+from modeltrail.errors import LogNotFoundError, LogUnavailableError
 from modeltrail.log.opening import KafkaAddress, open_log, parse_address
 from modeltrail.log.protocol import Position
 from modeltrail.spool.layout import spool_root
@@ -20,7 +20,6 @@ from modeltrail_server.projection.generations import as_position, reading
 from modeltrail_server.queries.listing import Counts, count_all
 from modeltrail_server.queries.snapshot import Snapshot
 
-EXIT_DOWN = 3
 PROBE_TIMEOUT_S = 2.0
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ class SpoolTotals:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A part that cannot be seen, and why. ``is_down``: it should be there and does not answer."""
+    """A part that cannot be seen, and why. ``is_down``: it is there, or should be, and cannot be used."""
 
     reason: str
     is_down: bool
@@ -164,6 +163,6 @@ def _tried(look: Callable[[], T]) -> T | Unseen:
     try:
         return look()
     except ModeltrailError as error:
-        return Unseen(str(error), is_down=error.exit_code == EXIT_DOWN)
+        return Unseen(str(error), is_down=not isinstance(error, LogNotFoundError))
     except (LookupError, OSError) as error:
         return Unseen(str(error), is_down=isinstance(error, OSError))

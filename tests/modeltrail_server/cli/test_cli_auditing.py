@@ -150,3 +150,15 @@ def test_a_second_auditor_is_refused_and_told_of_the_first(audited, modeltrail, 
     code, _, err = modeltrail("audit", "follow", "--once")
     assert code != 0
     assert f"another auditor (pid {first.pid})" in err
+
+
+def test_an_audit_log_may_be_started_before_there_is_a_log(home, modeltrail):
+    code, out, err = modeltrail("audit", "init")
+
+    assert code == 0
+    assert "there is no log" in err
+    for command in ("verify", "status"):
+        code, out, _ = modeltrail("audit", command)
+        assert code == 0
+        assert "nothing audited yet" in out
+    assert not (home / "log.db").exists()

@@ -140,3 +140,13 @@ def test_what_a_log_that_is_down_cannot_take_is_kept_and_said(home, modeltrail, 
     assert "modeltrail spool flush" in err
     assert sum(one.waiting_notes + one.waiting_events for one in spool_status(spool_root(home))) == 1
     assert "wait for kafka://127.0.0.1:1/x" in modeltrail("spool", "status")[1]
+
+
+def test_what_cannot_even_be_kept_is_not_said_to_be(home, modeltrail):
+    (home / "spool").write_text("a file where the folder of spools belongs")
+    code, out, err = modeltrail("model", "register", "team/new@1", "--unseen")
+
+    assert (code, out) == (3, "")
+    assert "not registered model:team/new@1" in err
+    assert str(home) in err
+    assert "kept, but" not in err

@@ -109,7 +109,7 @@ def test_status_tells_positions_counts_and_what_waits(told, modeltrail, home):
     assert f"ends at 0:{len(told.events) + 1}" in out
     assert "up to date" in out
     assert "2 runs" in out
-    assert "1 dead letters (modeltrail dead-letters list)" in out
+    assert "1 dead letter (modeltrail dead-letters list)" in out
     assert "not kept here: modeltrail audit init" in out
     assert "nothing waits" in out
 

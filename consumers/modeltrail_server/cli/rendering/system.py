@@ -7,7 +7,12 @@ from modeltrail_server.cli.rendering.style import duration, labelled, line, size
 from modeltrail_server.projection.digest import Digest
 from modeltrail_server.serving.status import LogStatus, ReadModelStatus, SpoolTotals, Status, Unseen
 
-COUNTED = {"run": "runs", "job": "jobs", "model": "models and versions", "dataset": "datasets and versions"}
+COUNTED = {
+    "run": ("run", "runs"),
+    "job": ("job", "jobs"),
+    "model": ("model", "models and versions"),
+    "dataset": ("dataset", "datasets and versions"),
+}
 
 
 def render_digest(found: Digest) -> list[Text]:
@@ -51,10 +56,11 @@ def _count_parts(model: ReadModelStatus) -> list[str | tuple[str, str]]:
     counts = {"run": model.counts.runs, **model.counts.named}
     at_least = {what.removesuffix("s") for what in model.counts.bounded}
     parts: list[str | tuple[str, str]] = [
-        f"{count:,}{'+' if what in at_least else ''} {COUNTED[what]}" for what, count in counts.items()
+        f"{count:,}{'+' if what in at_least else ''} {COUNTED[what][count != 1]}" for what, count in counts.items()
     ]
     if model.dead_letters:
-        parts.append((f"{model.dead_letters:,} dead letters (modeltrail dead-letters list)", "red"))
+        letters = "dead letter" if model.dead_letters == 1 else "dead letters"
+        parts.append((f"{model.dead_letters:,} {letters} (modeltrail dead-letters list)", "red"))
     if model.conflicts:
         parts.append((f"{model.conflicts:,} conflicting payloads", "red"))
     return parts
