@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from modeltrail.errors import ConfigurationError
+from modeltrail.secret import Secret
 
 HOME_NAME = ".modeltrail"
 CONFIG_NAME = "config.toml"
@@ -25,15 +26,15 @@ class Config:
     """Where things are. ``home`` need not exist yet: whoever writes first makes it.
 
     ``log`` is ``kafka://HOST:PORT[,HOST:PORT]/TOPIC`` or the path of an embedded log; ``database`` a SQLAlchemy
-    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL);
-    ``max_spool_bytes`` what may wait in the home to be sent; ``sender`` what sends it, a "process" beside training
-    or a "thread" in it; ``sender_stay_s`` how long that process goes on trying a log that takes nothing, in seconds,
-    when no process is left whose events it sends.
+    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL), the
+    password among them as a Secret; ``max_spool_bytes`` what may wait in the home to be sent; ``sender`` what sends
+    it, a "process" beside training or a "thread" in it; ``sender_stay_s`` how long that process goes on trying a log
+    that takes nothing, in seconds, when no process is left whose events it sends.
     """
 
     home: Path
     log: str
-    database: str
+    database: str = field(repr=False)  # its password
     audit: Path
     log_options: Mapping[str, str] = field(default_factory=lambda: _NO_OPTIONS)
     max_spool_bytes: int = MAX_SPOOL_BYTES
@@ -71,10 +72,17 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
         log=setting("log", str(home / "log.db")),
         database=setting("database", f"sqlite:///{home / 'read-model.db'}"),
         audit=Path(setting("audit", str(home / "audit"))).expanduser(),
-        log_options=MappingProxyType(log_options),
+        log_options=hidden(log_options),
         max_spool_bytes=_number("max_spool_bytes", "bytes", setting("max_spool_bytes", str(MAX_SPOOL_BYTES))),
         sender=_sender(setting("sender", SENDERS[0])),
         sender_stay_s=_number("sender_stay_s", "seconds", setting("sender_stay_s", str(SENDER_STAY_S))),
+    )
+
+
+def hidden(log_options: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the options with what is secret among them as a Secret, which nothing prints by accident."""
+    return MappingProxyType(
+        {key: Secret(value) if key == "password" else value for key, value in log_options.items()}
     )
 
 

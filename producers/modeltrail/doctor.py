@@ -1,7 +1,6 @@
 """The doctor: looks at everything a training job needs of this machine, and says what to do. It mends nothing."""
 
 import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from modeltrail.errors import LogNotFoundError, ModeltrailError
 from modeltrail.log.filesystem import network_filesystem
 from modeltrail.log.opening import KafkaAddress, open_log, parse_address
 from modeltrail.log.protocol import Log
+from modeltrail.secret import without_password
 from modeltrail.sending.place import SendingPlace
 from modeltrail.spool.layout import spool_root
 from modeltrail.spool.status import damaged_files, spool_status
@@ -27,7 +27,6 @@ MAX_CLOCK_AHEAD_MS = 60_000
 BUILT_AFTER_S = 1_735_689_600  # 2025-01-01: no honest clock is before this program
 LAST_RECORD_WAIT_MS = 2_000
 _PACKAGES = ("modeltrail", "fastavro", "kafka-python", "crc32c")
-_PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 
 
 class Level(StrEnum):
@@ -84,7 +83,7 @@ def _configuration(config: Config) -> Iterator[Finding]:
         "max_spool_bytes": str(config.max_spool_bytes),
     }
     for name, value in settings.items():
-        yield Finding(Level.OK, "configuration", f"{name} = {_without_password(value)}")
+        yield Finding(Level.OK, "configuration", f"{name} = {without_password(value)}")
     if config.log_options:
         names = ", ".join(sorted(config.log_options))
         yield Finding(Level.OK, "configuration", f"log options set (their values are not shown): {names}")
@@ -204,7 +203,3 @@ def _topic(address: KafkaAddress, config: Config) -> Iterator[Finding]:
 
 def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:,.1f} MB"
-
-
-def _without_password(url: str) -> str:
-    return _PASSWORD_IN_URL.sub(r"\1…@", url)

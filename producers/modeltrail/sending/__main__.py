@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from modeltrail.config import Config
+from modeltrail.config import Config, hidden
 from modeltrail.sending.launching import TAKE_WAIT_S, import_log
 from modeltrail.sending.place import Post, SendingPlace
 
@@ -35,7 +35,7 @@ def main() -> int:
         log=settings["log"],
         database="",
         audit=home,
-        log_options=settings["log_options"],
+        log_options=hidden(settings["log_options"]),
         sender_stay_s=settings["sender_stay_s"],
     )
     post = SendingPlace.of(home, config.log).take(wait_s=TAKE_WAIT_S)

@@ -50,7 +50,6 @@ class LogConnection:
         """Append; return whether the log has the records now. Raises RecordTooLargeError, nothing else of a log's."""
         try:
             if self._log is None:
-                _quieten_client()
                 self._log = open_log(self._config.log, options=self._config.log_options)
             self._log.append(records, timeout_ms=timeout_ms)
         except RecordTooLargeError:
@@ -103,10 +102,3 @@ def _send_singly(connection: LogConnection, drain: SpoolDrain, batch: Batch) -> 
             gaps.append(gap_for(record, f"the log refused the event: {error}"))
     drain.replace(batch, gaps)
     return True
-
-
-def _quieten_client() -> None:
-    """Keep kafka-python from telling of each attempt, unless its logger was set up on purpose."""
-    logger = logging.getLogger("kafka")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.CRITICAL)
