@@ -13,10 +13,10 @@ from modeltrail_schemas.errors import ModeltrailError
 from rich.console import Console
 from rich.text import Text
 
-from modeltrail_server.cli import answers, auditing, declarations, events, serving, system, topics
+from modeltrail_server.cli import answers, auditing, declarations, events, imports, serving, system, topics
 from modeltrail_server.cli.context import EXIT_INTERRUPTED, make_context
 
-COMMAND_MODULES: tuple[ModuleType, ...] = (answers, declarations, events, auditing, topics, system, serving)
+COMMAND_MODULES: tuple[ModuleType, ...] = (answers, declarations, events, imports, auditing, topics, system, serving)
 
 
 def main(argv: Sequence[str]) -> int:

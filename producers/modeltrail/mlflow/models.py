@@ -1,6 +1,7 @@
 """What MLflow says of models: logged models, and versions in its registry with their stages and aliases. Pure."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from modeltrail.redaction import redact_text
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 NO_STAGE = "None"
 READY = "READY"
+_LOGGED_MODEL_URI = re.compile(r"models:/(m-[0-9a-f]{32})")
 
 
 def logged_model_note(naming: Naming, model: Any, experiment_name: str) -> Note | None:
@@ -57,6 +59,12 @@ def described_models(history: str) -> list[Any]:
 def is_prompt(entity: Any) -> bool:
     """Return whether a registered model, or a version, is a prompt: MLflow keeps prompts in the same registry."""
     return str((getattr(entity, "tags", None) or {}).get(PROMPT_TAG, "")).lower() == "true"
+
+
+def logged_model_id(version: Any) -> str:
+    """Return the id of the logged model that a registered version is; empty where it is none."""
+    found = _LOGGED_MODEL_URI.fullmatch(version.source or "")
+    return getattr(version, "model_id", None) or (found[1] if found else "")
 
 
 def version_notes(naming: Naming, version: Any, by: str = "") -> Iterator[Note]:

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from modeltrail.mlflow.lineage import Lineage, user
-from modeltrail.mlflow.models import alias_note, is_prompt, retired_note, stage_note, version_notes, words_note
+from modeltrail.mlflow.models import (
+    alias_note,
+    is_prompt,
+    logged_model_id,
+    retired_note,
+    stage_note,
+    version_notes,
+    words_note,
+)
 from modeltrail.mlflow.observing import Call, Observer
 
 Witnessed = Call[Lineage]
@@ -16,7 +24,7 @@ def _version_created(call: Witnessed) -> None:
     for note in version_notes(call.witness.naming, version, by=user()):
         call.witness.emit(note, durable=True)
     ref = call.witness.naming.registered_model(version.name, str(version.version))
-    call.witness.hash_model(version.run_id or "", ref, call.witness.location(version.model_id or ""))
+    call.witness.hash_model(version.run_id or "", ref, call.witness.location(logged_model_id(version)))
     if version.description:
         call.witness.emit(words_note(call.witness.naming, version.name, version.version, version.description))
 

@@ -6,7 +6,7 @@ spelled as a JSON number becomes that number, spelled the same, and any other a 
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from modeltrail_schemas.event import Kind, RunState
@@ -77,9 +77,17 @@ def parameter_fields(parameters: Mapping[str, str]) -> Note:
     return {"parameters": encoded, "seeds": seeds, "redactions": redactions}
 
 
-def metric_fields(naming: Naming, metrics: Iterable[Any]) -> Note:
-    """Return metrics (MLflow ``Metric`` values), each on the dataset that MLflow names."""
-    return {"metrics": [_metric(naming, metric) for metric in metrics]}
+def dataset_named_by(metric: Any) -> tuple[str, str] | None:
+    """Return name and digest of the dataset that a metric itself names; None where it names none."""
+    name = getattr(metric, "dataset_name", None)
+    return (name, getattr(metric, "dataset_digest", None) or "") if name else None
+
+
+def metric_fields(
+    naming: Naming, metrics: Iterable[Any], measured_on: Callable[[Any], tuple[str, str] | None] = dataset_named_by
+) -> Note:
+    """Return metrics (MLflow ``Metric`` values), each on the dataset (name, digest) that ``measured_on`` tells."""
+    return {"metrics": [_metric(naming, metric, measured_on(metric)) for metric in metrics]}
 
 
 def tag_fields(tags: Mapping[str, str]) -> Note:
@@ -113,15 +121,14 @@ def input_fields(naming: Naming, datasets: Iterable[Any], models: Sequence[Entit
     }
 
 
-def _metric(naming: Naming, metric: Any) -> Note:
+def _metric(naming: Naming, metric: Any, dataset: tuple[str, str] | None) -> Note:
     told = {
         "name": metric.key,
         "value": _value(metric.value),
         "step": int(metric.step or 0),
         "time_ns": int(metric.timestamp or 0) * NS_PER_MS,
     }
-    name, digest = getattr(metric, "dataset_name", None), getattr(metric, "dataset_digest", None)
-    return told | ({"dataset": naming.dataset(name, digest or "").format()} if name else {})
+    return told | ({"dataset": naming.dataset(*dataset).format()} if dataset else {})
 
 
 def _value(value: float) -> float:
