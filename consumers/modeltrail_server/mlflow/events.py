@@ -5,7 +5,6 @@ database or through a server, is the same events. What a later import finds chan
 """
 
 import json
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -38,7 +37,7 @@ from modeltrail_schemas.event import Environment, LineageEvent
 from modeltrail_schemas.identity import hashed_id
 from modeltrail_schemas.names import EntityRef
 
-MetricKey = tuple[str, int, int, bytes]
+MetricKey = tuple[str, int, int, str]
 
 IMPORTED_FROM = "mlflow"
 MAX_METRICS_PER_EVENT = 2_000
@@ -71,8 +70,8 @@ NOTHING_TOLD = ToldByModels()
 
 
 def metric_key(metric: Any) -> MetricKey:
-    """Return what tells one value of a run's metric from another; bits, for NaN equals nothing."""
-    return metric.key, metric.step, metric.timestamp, struct.pack("<d", metric.value)
+    """Return what tells one value of a run's metric from another; its spelling, for NaN equals nothing."""
+    return metric.key, metric.step, metric.timestamp, repr(metric.value)
 
 
 def run_piece(

@@ -35,6 +35,8 @@ from modeltrail_server.mlflow.source import MlflowSource
 
 MAX_BATCH_RECORDS = 1_000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
+MAX_FAILURES_IN_A_ROW = 5
+"""So many things that the store does not give, one after another, and it is the store that fails."""
 
 
 class Failure(NamedTuple):
@@ -68,6 +70,7 @@ class MlflowImporter:
         self._records: list[Outgoing] = []
         self._told: list[tuple[str, str]] = []
         self._size_bytes = 0
+        self._failures_in_a_row = 0
         self.result = MlflowImport()
 
     def run(self) -> Iterator[MlflowImport]:
@@ -144,8 +147,11 @@ class MlflowImporter:
         """Do ``work``; where only this one thing is at fault, name it and go on."""
         try:
             work()
+            self._failures_in_a_row = 0
         except MlflowStoreError as error:
-            if isinstance(error.__cause__, ConnectionError | TimeoutError):
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+                self._flush()
                 raise
             self.result.failures.append(Failure(what, str(error)))
         except (InvalidEventError, ValueError, TypeError, KeyError, AttributeError) as error:

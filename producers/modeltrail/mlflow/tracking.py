@@ -136,6 +136,8 @@ OBSERVERS: Mapping[str, Observer[Lineage]] = {
     "log_param": _parameter_logged,
     "set_tag": _tag_set,
     "log_batch": _batch_logged,
+    # MLflow's queue keeps the store's own log_batch, from before it was observed: what it takes is told here.
+    "log_batch_async": _batch_logged,
     "log_inputs": _inputs_logged,
     "log_outputs": _outputs_logged,
     "create_logged_model": _model_created,
