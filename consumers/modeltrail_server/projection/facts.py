@@ -6,7 +6,9 @@ of rows. *Merged* rows (runs, entities, contents) each have a commutative, assoc
 design time) uses and generates entities.
 """
 
+import re
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 from modeltrail_schemas.event import TERMINAL_STATES, Kind, Routing, RunState
@@ -17,6 +19,11 @@ RUN_STATES = frozenset(RunState)
 # A batch or two: what is remembered of a name is ten times the name.
 REMEMBERED = 8_192
 RELATIONS = ("input", "output", "subject", "commit", "environment")
+# Four texts and a few bytes more fit into an index entry of PostgreSQL, which holds at most 2,704 bytes.
+MAX_KEY_TEXT_BYTES = 600
+KEPT_CHARACTERS = 64
+_ESCAPED_WHEN_STORED = re.compile("[\x00\ud800-\udfff\ufffe]")
+_ESCAPE_BYTES = 6
 NO_STATE = ("", False, None, None)
 NOTHING_NAMED = (None, None, None)
 
@@ -107,19 +114,32 @@ class Mention(NamedTuple):
 @lru_cache(maxsize=REMEMBERED)
 def mention(ref: EntityRef) -> Mention:
     """Return what naming ``ref`` says. ``content`` is the key of the ContentRow, where the digest is known."""
-    name = _name_identity(ref.kind, ref.namespace, ref.name)
+    name, digest = _name_identity(ref.kind, ref.namespace, ref.name), key_text(ref.digest)
     if not ref.identity:
-        return Mention(name.entity_key, (name,), (ref.digest, name.entity_key) if ref.digest else None)
+        return Mention(name.entity_key, (name,), (digest, name.entity_key) if digest else None)
     key = entity_key(ref.kind, ref.namespace, ref.name, ref.identity)
-    version = Identity(key, ref.kind, ref.namespace, ref.name, ref.identity, name.entity_key)
-    return Mention(key, (version, name), (ref.digest, key) if ref.digest else None)
+    version = name._replace(entity_key=key, version=key_text(ref.identity))
+    return Mention(key, (version, name), (digest, key) if digest else None)
+
+
+def key_text(text: str) -> str:
+    """Return ``text`` as it stands in a key of the read model: what no index would take as beginning and SHA-256.
+
+    Names are any string, and one that is too long must not stop the projection. The whole is in the event.
+    """
+    if len(text) * (_ESCAPE_BYTES + 1) <= MAX_KEY_TEXT_BYTES:
+        return text
+    encoded = text.encode("utf-8", "surrogatepass")
+    if len(encoded) + _ESCAPE_BYTES * len(_ESCAPED_WHEN_STORED.findall(text)) <= MAX_KEY_TEXT_BYTES:
+        return text
+    return f"{text[:KEPT_CHARACTERS]}…{sha256(encoded).hexdigest()}"
 
 
 @lru_cache(maxsize=REMEMBERED)
 def job_identity(job: JobName) -> Identity:
     """Return who the job is."""
     key = job_key(job.namespace, job.name)
-    return Identity(key, "job", job.namespace, job.name, "", key)
+    return Identity(key, "job", key_text(job.namespace), key_text(job.name), "", key)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -150,12 +170,15 @@ def activity_key(event: Routing) -> bytes | None:
 def links_of(event: Routing) -> list[LinkRow]:
     """Return the links that ``event`` asserts; one that it asserts twice is there twice."""
     time_ns, event_id, activity = event.event_time_ns, event.event_id, activity_key(event)
-    links = [LinkRow(mention(ref)[0], time_ns, event_id, "input", ref.role, activity) for ref in event.inputs]
-    links += [LinkRow(mention(ref)[0], time_ns, event_id, "output", ref.role, activity) for ref in event.outputs]
+    links = [
+        LinkRow(mention(ref)[0], time_ns, event_id, relation, key_text(ref.role), activity)
+        for relation, refs in (("input", event.inputs), ("output", event.outputs))
+        for ref in refs
+    ]
     for ref in event.subjects:
         # A version is found from its name too: which one has this alias, what was ever deployed.
         for identity in mention(ref).identities:
-            links.append(LinkRow(identity.entity_key, time_ns, event_id, "subject", event.type, activity))
+            links.append(LinkRow(identity.entity_key, time_ns, event_id, "subject", key_text(event.type), activity))
     if event.commit:
         key = mention(commit_ref(event.commit))[0]
         links.append(LinkRow(key, time_ns, event_id, "commit", "", activity))
@@ -164,7 +187,7 @@ def links_of(event: Routing) -> list[LinkRow]:
         links.append(LinkRow(key, time_ns, event_id, "environment", "", activity))
     if event.kind == Kind.JOB and event.job.name:
         key = job_identity(event.job).entity_key
-        links.append(LinkRow(key, time_ns, event_id, "subject", event.type, activity))
+        links.append(LinkRow(key, time_ns, event_id, "subject", key_text(event.type), activity))
     return links
 
 
@@ -195,4 +218,4 @@ def _has_state(event: Routing) -> bool:
 @lru_cache(maxsize=REMEMBERED)
 def _name_identity(kind: str, namespace: str, name: str) -> Identity:
     key = entity_key(kind, namespace, name)
-    return Identity(key, kind, namespace, name, "", key)
+    return Identity(key, key_text(kind), key_text(namespace), key_text(name), "", key)
