@@ -22,6 +22,9 @@ CONNECT_TIMEOUT_S = 10
 BUSY_TIMEOUT_MS = 30_000
 SQLITE_CACHE_KIB = 64 * 1024
 SQLITE_CHECKPOINT_PAGES = 8_192
+# A projector that is frozen or cut off within a transaction holds the partition's position until then.
+IDLE_IN_TRANSACTION_S = 30
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 POOL_SIZE = 5
 POOL_WAIT_S = 30
 
@@ -48,7 +51,12 @@ def open_engine(url: str, *, statement_timeout_ms: int | None = None) -> Engine:
     options = "" if statement_timeout_ms is None else f"-c statement_timeout={statement_timeout_ms}"
     return create_engine(
         address.set(drivername="postgresql+psycopg"),
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "modeltrail", "options": options},
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "application_name": "modeltrail",
+            "options": options,
+            **KEEPALIVES,
+        },
         pool_pre_ping=True,
         pool_size=POOL_SIZE,
         pool_timeout=POOL_WAIT_S,
@@ -59,9 +67,12 @@ def open_engine(url: str, *, statement_timeout_ms: int | None = None) -> Engine:
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a transaction that will write; committed at the end, rolled back on an error.
 
-    Raises DatabaseUnavailableError, DatabaseUrlError for what the database raises.
+    Whoever is silent within it for IDLE_IN_TRANSACTION_S loses it on PostgreSQL. Raises DatabaseUnavailableError,
+    DatabaseUrlError for what the database raises.
     """
     with explained(engine), engine.connect() as connection, connection.execution_options(writes=True).begin():
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'")
         yield connection
 
 
