@@ -3,10 +3,14 @@
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
 from faults.processes import Worker
+from faults.states import opened
+from services.fixtures import DatabaseFactory
+from sqlalchemy import Engine
 
 SEED_VARIABLE = "MODELTRAIL_FAULT_SEED"
 StartWorker = Callable[..., Worker]
@@ -32,3 +36,19 @@ def start() -> Iterator[StartWorker]:
     yield begin
     for worker in workers:
         worker.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'model.db'}"
+    new_database: DatabaseFactory = request.getfixturevalue("new_database")
+    return new_database()
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """Return an engine of that database."""
+    with opened(database) as engine:
+        yield engine

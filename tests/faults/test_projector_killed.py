@@ -18,14 +18,6 @@ KILLS = 15
 POINTS = ("read", "written", "committed")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'model.db'}"
-    new_database: DatabaseFactory = request.getfixturevalue("new_database")
-    return new_database()
-
-
 def test_killed_at_random_moments(database: str, tmp_path: Path, start: StartWorker, chance: Random) -> None:
     messages, address = history(600), str(tmp_path / "log.db")
     with open_log(address) as log, opened(database) as engine:
