@@ -13,6 +13,8 @@ from modeltrail.config import Config
 from modeltrail.errors import ModeltrailError
 from modeltrail.log import kafka_reader
 from modeltrail.log.opening import open_log
+from modeltrail_schemas import versions
+from modeltrail_schemas.versions import SchemaVersion
 from modeltrail_server import audit
 from modeltrail_server.projection import engine as databases
 from modeltrail_server.projection.engine import open_engine
@@ -74,8 +76,11 @@ def project(
     nth: int = 0,
     signal_number: int = signal.SIGKILL,
     idle_in_transaction_s: int = databases.IDLE_IN_TRANSACTION_S,
+    newer_schema: str = "",
 ) -> None:
-    """Follow a log until SIGTERM; with ``point``, break there."""
+    """Follow a log until SIGTERM; with ``point``, break there; with ``newer_schema``, know that one too."""
+    if newer_schema:
+        _know(newer_schema)
     kafka_reader.SESSION_TIMEOUT_MS = SESSION_TIMEOUT_MS
     databases.IDLE_IN_TRANSACTION_S = idle_in_transaction_s
     stop = threading.Event()
@@ -96,6 +101,12 @@ def project(
         except ModeltrailError as error:
             report("refused", type(error).__name__, str(error), error.remedy)
             raise SystemExit(3) from None
+
+
+def _know(newer_schema: str) -> None:
+    newer = SchemaVersion(versions.CURRENT_VERSION + 1, newer_schema)
+    known = {version.fingerprint: version for version in (*versions.all_versions(), newer)}
+    versions._by_fingerprint = lambda: known  # type: ignore[assignment]
 
 
 def project_once(report: Report, address: str, database: str, *, at: float) -> None:
