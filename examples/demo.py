@@ -53,7 +53,7 @@ def train_models() -> None:
     try:
         tumours.train(data, loose, data_version="v2", model_version="1.4", kind="forest", n_estimators=-1)
     except ValueError as error:
-        print(f"    {type(error).__name__}: {str(error).split('.')[0]}.")
+        print(textwrap.fill(f"{type(error).__name__}: {error}", WIDTH, initial_indent="  ", subsequent_indent="  "))
     say("Version 1.2 is evaluated, approved, and goes into production.")
     tumours.evaluate(data, model_version="1.2")
     modeltrail.register_model_version("clinic/tumours@1.2", by="ana", why="best on the test set")

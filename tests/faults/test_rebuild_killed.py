@@ -10,9 +10,16 @@ from event_cases import history, outgoing
 from faults.conftest import StartWorker
 from faults.states import opened, undisturbed, wait_until_projected
 from faults.work import project, rebuild_model
+from modeltrail.log.memory import MemoryLog
 from modeltrail.log.opening import open_log
 from modeltrail_schemas.errors import ModeltrailError
+from modeltrail_server.errors import DatabaseUnavailableError
+from modeltrail_server.projection import rebuilding
 from modeltrail_server.projection.digest import Digest, compute_digest
+from modeltrail_server.projection.engine import writing
+from modeltrail_server.projection.generations import current_generation
+from modeltrail_server.projection.projector import catch_up
+from services.fixtures import DatabaseFactory
 from sqlalchemy import Engine, inspect
 
 KILLS = 8
@@ -74,3 +81,23 @@ def test_readers_see_whole_states_only_and_the_projector_keeps_up(
         assert later.position.covers(earlier.position)
     for state in reading.seen:
         assert state.counts["event"] == state.position[0] >= ROUND
+
+
+@pytest.mark.fault
+@pytest.mark.service
+def test_a_swap_waits_for_whoever_writes_the_old_generation(
+    new_database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its commit would go into tables that nobody reads any more, and readers would step back in time."""
+    monkeypatch.setattr(rebuilding, "LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(rebuilding, "LOCK_ATTEMPTS", 2)
+    log = MemoryLog()
+    log.append(outgoing(history(3)))
+    with opened(new_database()) as engine:
+        catch_up(log, engine)
+        with writing(engine) as connection:
+            assert current_generation(connection, lock=True)
+            with pytest.raises(DatabaseUnavailableError, match="lock timeout"):
+                rebuilding.rebuild(log, engine)
+            assert current_generation(connection).number == 1
+        assert rebuilding.rebuild(log, engine) == compute_digest(engine)
