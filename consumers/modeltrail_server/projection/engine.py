@@ -154,6 +154,9 @@ def _translate(error: Exception, engine: Engine) -> ModeltrailError:
 
 
 def _is_operational(cause: BaseException) -> bool:
+    """Return whether time may help. Class 25: a transaction ended for being idle, a server that only reads now."""
+    if (getattr(cause, "sqlstate", None) or "").startswith("25"):
+        return True
     return any(base.__name__ in ("OperationalError", "InterfaceError") for base in type(cause).__mro__)
 
 
