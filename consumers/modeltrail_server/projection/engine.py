@@ -21,10 +21,14 @@ from modeltrail_server.errors import DatabaseUnavailableError, DatabaseUrlError
 
 # A server that hangs, or is gone without a word, is noticed: what waits for it longer is tried again.
 POSTGRESQL_LIMITS_MS = {"statement_timeout": 120_000, "lock_timeout": 30_000}
+# A projector that is frozen or cut off within a transaction holds the partition's position until then.
+IDLE_IN_TRANSACTION_S = 30
 POSTGRESQL_DEFAULTS = {
     "application_name": "modeltrail",
     "connect_timeout": 10,
     "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
 BUSY_TIMEOUT_MS = 30_000
@@ -60,9 +64,12 @@ def open_engine(url: str) -> Engine:
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a transaction that will write; committed at the end, rolled back on an error.
 
-    Raises DatabaseUnavailableError, DatabaseUrlError for what the database raises.
+    Whoever is silent within it for IDLE_IN_TRANSACTION_S loses it on PostgreSQL. Raises DatabaseUnavailableError,
+    DatabaseUrlError for what the database raises.
     """
     with explained(engine), engine.connect() as connection, connection.execution_options(writes=True).begin():
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'")
         yield connection
 
 
@@ -165,6 +172,9 @@ def _translate(error: Exception, engine: Engine) -> ModeltrailError:
 
 
 def _is_operational(cause: BaseException) -> bool:
+    """Return whether time may help. Class 25: a transaction ended for being idle, a server that only reads now."""
+    if (getattr(cause, "sqlstate", None) or "").startswith("25"):
+        return True
     return any(base.__name__ in ("OperationalError", "InterfaceError") for base in type(cause).__mro__)
 
 
