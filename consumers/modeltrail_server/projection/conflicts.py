@@ -19,7 +19,7 @@ from modeltrail_server.projection.batches import (
     conflict_of,
     decide,
 )
-from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, job_identity, run_row_of
+from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, job_mention, run_row_of
 from modeltrail_server.projection.merge import Rows, facts_of, merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.upserts import insert_unless_there
@@ -156,7 +156,7 @@ def _mend_jobs(connection: Connection, tables: Tables, replaced: Sequence[Entity
     with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(all_events) as result:
         for time_ns, event_id, payload in result:
             job = decode_routing(payload).job
-            if job.name and (key := job_identity(job).entity_key) in firsts:
+            if job.name and (key := job_mention(job).entity_key) in firsts:
                 firsts[key] = min(firsts[key] or (time_ns, event_id), (time_ns, event_id))
     for key, first in firsts.items():
         _set_first(connection, tables.entity, jobs.entity_key == key, first)

@@ -116,10 +116,10 @@ def mention(ref: EntityRef) -> Mention:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def job_identity(job: JobName) -> Identity:
-    """Return who the job is."""
+def job_mention(job: JobName) -> Mention:
+    """Return what naming ``job`` says."""
     key = job_key(job.namespace, job.name)
-    return Identity(key, "job", job.namespace, job.name, "", key)
+    return Mention(key, (Identity(key, "job", job.namespace, job.name, "", key),), None)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -144,38 +144,22 @@ def activity_key(event: Routing) -> bytes | None:
     """Return the key of what acts in ``event``: its run, else its job, else None."""
     if event.run_id:
         return run_identity(event.run_id)[0]
-    return job_identity(event.job).entity_key if event.job.name else None
+    return job_mention(event.job).entity_key if event.job.name else None
 
 
-def links_of(event: Routing) -> list[LinkRow]:
-    """Return the links that ``event`` asserts; one that it asserts twice is there twice."""
-    time_ns, event_id, activity = event.event_time_ns, event.event_id, activity_key(event)
-    links = [LinkRow(mention(ref)[0], time_ns, event_id, "input", ref.role, activity) for ref in event.inputs]
-    links += [LinkRow(mention(ref)[0], time_ns, event_id, "output", ref.role, activity) for ref in event.outputs]
-    for ref in event.subjects:
-        # A version is found from its name too: which one has this alias, what was ever deployed.
-        for identity in mention(ref).identities:
-            links.append(LinkRow(identity.entity_key, time_ns, event_id, "subject", event.type, activity))
+def uses_of(event: Routing) -> list[tuple[str, str, Mention]]:
+    """Return all that ``event`` names as (relation, role, mention); the relation is empty where none is asserted."""
+    uses = [("input", ref.role, mention(ref)) for ref in event.inputs]
+    uses += [("output", ref.role, mention(ref)) for ref in event.outputs]
+    uses += [("subject", event.type, mention(ref)) for ref in event.subjects]
     if event.commit:
-        key = mention(commit_ref(event.commit))[0]
-        links.append(LinkRow(key, time_ns, event_id, "commit", "", activity))
+        uses.append(("commit", "", mention(commit_ref(event.commit))))
     if event.environment_digest:
-        key = mention(environment_ref(event.environment_digest))[0]
-        links.append(LinkRow(key, time_ns, event_id, "environment", "", activity))
-    if event.kind == Kind.JOB and event.job.name:
-        key = job_identity(event.job).entity_key
-        links.append(LinkRow(key, time_ns, event_id, "subject", event.type, activity))
-    return links
-
-
-def mentions_of(event: Routing) -> list[Mention]:
-    """Return what ``event`` names, its job aside."""
-    mentions = [mention(ref) for refs in (event.inputs, event.outputs, event.subjects) for ref in refs]
-    if event.commit:
-        mentions.append(mention(commit_ref(event.commit)))
-    if event.environment_digest:
-        mentions.append(mention(environment_ref(event.environment_digest)))
-    return mentions
+        uses.append(("environment", "", mention(environment_ref(event.environment_digest))))
+    if event.job.name:
+        job = job_mention(event.job)
+        uses.append(("subject", event.type, job) if event.kind == Kind.JOB else ("", "", job))
+    return uses
 
 
 def run_row_of(event: Routing) -> RunRow:
@@ -183,7 +167,7 @@ def run_row_of(event: Routing) -> RunRow:
     key, run_id = run_identity(event.run_id)
     order = event.event_time_ns, event.event_id
     state = (event.type, event.type in TERMINAL_STATES, *order) if _has_state(event) else NO_STATE
-    job = (job_identity(event.job).entity_key, *order) if event.job.name else NOTHING_NAMED
+    job = (job_mention(event.job).entity_key, *order) if event.job.name else NOTHING_NAMED
     parent = (run_identity(event.parent_run_id)[0], *order) if event.parent_run_id else NOTHING_NAMED
     return RunRow._make((key, run_id, *state, *job, *parent, *order, *order))
 

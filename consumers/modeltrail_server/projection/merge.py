@@ -17,10 +17,9 @@ from modeltrail_server.projection.facts import (
     Identity,
     LinkRow,
     RunRow,
-    job_identity,
-    links_of,
-    mentions_of,
+    activity_key,
     run_row_of,
+    uses_of,
 )
 
 Row = TypeVar("Row", RunRow, EntityRow, ContentRow)
@@ -119,19 +118,19 @@ def fold(events: Iterable[Routing]) -> Rows:
             run = run_row_of(event)
             known_run = runs.get(run[0])
             runs[run[0]] = run if known_run is None else merge_runs(known_run, run)
-        links += links_of(event)
-        for _, identities, content in mentions_of(event):
+        activity = activity_key(event)
+        for relation, role, (key, identities, content) in uses_of(event):
             for identity in identities:
                 known = named.get(identity[0])
                 if known is None or (time_ns, event_id) < known[1:]:
                     named[identity[0]] = identity, time_ns, event_id
             if content is not None:
                 contents[content] = min(contents.get(content, (time_ns, event_id)), (time_ns, event_id))
-        if event.job.name:
-            job = job_identity(event.job)
-            known = named.get(job[0])
-            if known is None or (time_ns, event_id) < known[1:]:
-                named[job[0]] = job, time_ns, event_id
+            if relation:
+                links.append(LinkRow(key, time_ns, event_id, relation, role, activity))
+            if relation == "subject" and key != identities[-1].entity_key:
+                # A version is found from its name too: which one has this alias, what was ever deployed.
+                links.append(LinkRow(identities[-1].entity_key, time_ns, event_id, relation, role, activity))
     return Rows(
         [runs[key] for key in sorted(runs)],
         [EntityRow(*named[key][0], *named[key][1:]) for key in sorted(named)],

@@ -5,11 +5,13 @@ moves that partition's position from where this projector believes it to be: who
 the position again and goes on. So any number of projectors, and zombies, may run at once.
 """
 
+import gc
 import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -233,7 +235,8 @@ class Projector:
             if end is not None:
                 records = [record for record in records if record.offset < end[partition]]
             if records:
-                count += self._project(partition, records)
+                with _no_cycle_collection():
+                    count += self._project(partition, records)
         return count
 
     def _project(self, partition: int, records: Sequence[Record]) -> int:
@@ -317,3 +320,15 @@ class Projector:
         """Believe nothing, and open the log's reader again."""
         self._forget_positions()
         self.close()
+
+
+@contextmanager
+def _no_cycle_collection() -> Iterator[None]:
+    """Pause the search for reference cycles: a batch has none, and searching its rows is a fourth of the work."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
