@@ -1,7 +1,7 @@
 """Checkpoints: the signed heads of a log (c2sp.org/tlog-checkpoint), and the names of logs. No I/O."""
 
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from modeltrail.log import LogIdentity
 
@@ -15,6 +15,11 @@ _BODY_LINES = 3
 def origin_of(name: str, identity: LogIdentity, partition: int) -> str:
     """Return the name of the log of one partition of one topic: it is signed, so no other log can take its place."""
     return f"{name}/{quote(identity.topic_id, safe='')}/{partition}"
+
+
+def identity_of(origin: str, *, name: str) -> LogIdentity:
+    """Return which log ``origin`` is of, a partition of; ``name`` is what to call it, which is not in the origin."""
+    return LogIdentity(unquote(origin.rsplit("/", 2)[1]), name)
 
 
 def log_key(key: VerifierKey, origin: str) -> VerifierKey:

@@ -15,8 +15,7 @@ from modeltrail import config as configuration
 from modeltrail_schemas.errors import ModeltrailError
 
 from modeltrail_server.cli.commands import CommandGroup
-
-EXIT_INTERRUPTED = 130
+from modeltrail_server.cli.options import EXIT_INTERRUPTED
 
 
 def main(argv: Sequence[str]) -> int:

@@ -13,21 +13,18 @@ from rich.text import Text
 
 from modeltrail_server import audit
 from modeltrail_server.audit.checkpoint import Checkpoint
-from modeltrail_server.audit.note import VerifierKey
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.printing import ProgressLine, print_lines, say
 from modeltrail_server.cli.rendering.auditing import render_report, render_status, short_root
 from modeltrail_server.cli.stopping import stop_on_signals
+from modeltrail_server.cli.trust import TrustedKey, read_trusted_key
 
 app = typer.Typer()
 auditing = typer.Typer(no_args_is_help=True, help="Keep and check the signed, append-only audit log.")
 app.add_typer(auditing, name="audit")
 
 Partition = Annotated[int, typer.Option(min=0, help="Which partition's log.")]
-Key = Annotated[
-    str | None, typer.Option(metavar="TEXT|FILE", help="The verifier key you trust [default: the one in the folder].")
-]
 
 
 @auditing.command()
@@ -99,7 +96,7 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 @auditing.command()
 def verify(
     context: typer.Context,
-    key: Key = None,
+    key: TrustedKey = None,
     pin: Annotated[
         list[Path] | None, typer.Option(help="A head pinned earlier, which this log must descend from.")
     ] = None,
@@ -110,7 +107,7 @@ def verify(
     with ProgressLine("records verified") as line:
         report = audit.verify(
             command.config.audit,
-            _key(key),
+            read_trusted_key(key),
             pins=pin or [],
             on_progress=lambda done, total: line.update(done, total=total),
         )
@@ -126,12 +123,12 @@ def prove(
     index: Annotated[int | None, typer.Option(min=0, help="Its index in the audit log.")] = None,
     partition: Partition = 0,
     check: Annotated[Path | None, typer.Option(help="Check a proof in this file instead of making one.")] = None,
-    key: Key = None,
+    key: TrustedKey = None,
 ) -> None:
     """Prove to somebody else that a record is in the log: a text that the verifier key alone checks."""
     command = command_context(context)
     if check is not None:
-        trusted = _key(key) or audit.read_key_of(command.config.audit)
+        trusted = read_trusted_key(key) or audit.read_key_of(command.config.audit)
         proven = audit.check_proof(check.read_text(encoding="utf-8"), trusted)
         place = f"index {proven.index}, offset {proven.leaf.offset}"
         print_lines([Text(f"the proof holds: {place}, in a log of {proven.head.size:,} records")])
@@ -161,21 +158,14 @@ def pin(
     path: Annotated[Path, typer.Argument(help="A file to be kept out of reach of whoever holds the key.")],
     partition: Partition = 0,
     check: Annotated[bool, typer.Option("--check", help="Check the log against the pin instead.")] = False,
-    key: Key = None,
+    key: TrustedKey = None,
 ) -> None:
     """Write the signed head to a file outside: against the holder of the key only that proves anything later."""
     command = command_context(context)
     folder = command.config.audit
     if check:
-        head = audit.check_pin(folder, path, _key(key), partition=partition)
+        head = audit.check_pin(folder, path, read_trusted_key(key), partition=partition)
         print_lines([Text(f"the log of {head.size:,} records descends from the head pinned in {os.fspath(path)}")])
         return
     head = audit.pin(folder, path, partition=partition)
     print_lines([Text(f"pinned {head.size:,} records, root {short_root(head)}, in {os.fspath(path)}")])
-
-
-def _key(given: str | None) -> VerifierKey | None:
-    if given is None:
-        return None
-    path = Path(given)
-    return VerifierKey.parse(path.read_text(encoding="utf-8").strip() if path.is_file() else given)

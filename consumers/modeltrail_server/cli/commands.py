@@ -56,6 +56,9 @@ HEADINGS: Mapping[str, Mapping[str, Listed]] = MappingProxyType(
         },
         "Operate": {
             "status": Listed("system", "say where the log, read model, audit log and spool stand"),
+            "replay": Listed("replaying", "build a read model or a topic from the log or the audit log"),
+            "rebuild": Listed("replaying", "build the read model anew beside the one that serves"),
+            "dead-letters": Listed("deadletters", "see and retry records that could not be read"),
             "doctor": Listed("system", "examine what a training job needs"),
             "serve": Listed("serving", "project and audit until told to stop"),
         },

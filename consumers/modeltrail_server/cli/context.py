@@ -15,18 +15,15 @@ from modeltrail.config import Config
 from modeltrail.errors import LogNotFoundError
 from modeltrail.log.opening import open_log, parse_address
 from modeltrail.log.protocol import Log
-from modeltrail_schemas.errors import ModeltrailError
 from rich.console import Console
 from rich.text import Text
 
-from modeltrail_server.cli.printing import ProgressLine, print_lines, quiet_pipe, say
+from modeltrail_server.cli.printing import ProgressLine, ProjectionProgress, print_lines, quiet_pipe
 from modeltrail_server.queries.errors import EmptyDatabaseError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
-    from modeltrail_server.projection.projector import BatchStats
-    from modeltrail_server.projection.tables import Tables
     from modeltrail_server.queries.as_of import AsOf
     from modeltrail_server.queries.snapshot import Snapshot
 
@@ -45,14 +42,24 @@ class CommandContext:
 
         Raises EmptyDatabaseError where nothing was ever recorded.
         """
+        from modeltrail_server.projection.generations import reading
         from modeltrail_server.queries.snapshot import Snapshot
 
+        with self.read_model() as engine, ExitStack() as stack:
+            try:
+                connection, tables = stack.enter_context(reading(engine))
+            except LookupError:
+                raise EmptyDatabaseError from None
+            yield Snapshot(connection, tables, as_of)
+
+    @contextmanager
+    def read_model(self) -> "Iterator[Engine]":
+        """Give the database, caught up with an embedded log. Raises EmptyDatabaseError as ``snapshot`` does."""
         if not self.anything_there:
             raise EmptyDatabaseError(str(self.config.home))
         with self.engine() as engine:
             self.catch_up(engine)
-            with _opened(engine) as (connection, tables):
-                yield Snapshot(connection, tables, as_of)
+            yield engine
 
     def catch_up(self, engine: "Engine") -> None:
         """Project what an embedded log holds beyond the read model; a Kafka log has its projector for that."""
@@ -65,7 +72,7 @@ class CommandContext:
         except LogNotFoundError:
             return
         with log, ProgressLine("records caught up with") as line:
-            catch_up(log, engine, observer=_CatchingUp(line))
+            catch_up(log, engine, observer=ProjectionProgress(line))
 
     def print_answer(self, value: object, lines: Sequence[Text], *, as_json: bool) -> None:
         """Print ``value`` as JSON, or ``lines``. A reader that went away (``| head``) ends the command quietly."""
@@ -122,31 +129,3 @@ def command_context(context: typer.Context) -> CommandContext:
     config = context.obj
     assert isinstance(config, Config)
     return CommandContext(config)
-
-
-@contextmanager
-def _opened(engine: "Engine") -> "Iterator[tuple[Connection, Tables]]":
-    from modeltrail_server.projection.generations import reading
-
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(reading(engine))
-        except LookupError:
-            raise EmptyDatabaseError from None
-        yield opened
-
-
-class _CatchingUp:
-    """Shows how catching up goes."""
-
-    def __init__(self, line: ProgressLine) -> None:
-        self._line, self._records = line, 0
-
-    def batch_written(self, stats: "BatchStats") -> None:
-        """Show how many records were read."""
-        self._records += stats.records
-        self._line.update(self._records)
-
-    def retrying(self, error: ModeltrailError, delay_s: float) -> None:
-        """Say what is waited for."""
-        say(f"waiting: {error}; trying again in {delay_s:.0f} s")

@@ -5,5 +5,6 @@ from typing import Annotated
 import typer
 
 EXIT_NO = 1
+EXIT_INTERRUPTED = 130
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]

@@ -5,10 +5,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
+from modeltrail_schemas.errors import ModeltrailError
 from rich.console import Console
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from modeltrail_server.projection.projector import BatchStats
 
 SILENT_S = 0.7
 REFRESH_S = 0.2
@@ -67,3 +72,19 @@ class ProgressLine:
         of = f" of {self._total:,}" if self._total else ""
         sys.stderr.write(f"\r\x1b[K{done:,}{of} {self._what}, {rate:,.0f}/s{left}")
         sys.stderr.flush()
+
+
+class ProjectionProgress:
+    """Shows on a progress line how projecting goes, and says what it waits for."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line, self._records = line, 0
+
+    def batch_written(self, stats: "BatchStats") -> None:
+        """Show how many records were read."""
+        self._records += stats.records
+        self._line.update(self._records)
+
+    def retrying(self, error: ModeltrailError, delay_s: float) -> None:
+        """Say what is waited for."""
+        say(f"waiting: {error}; trying again in {delay_s:.0f} s")
