@@ -24,7 +24,7 @@ from modeltrail_server.queries.completeness import check_view
 from modeltrail_server.queries.graph import Direction
 from modeltrail_server.queries.history import MAX_VERSIONS
 from modeltrail_server.queries.history import history as tell
-from modeltrail_server.queries.lineage import MAX_NODES, MAX_STEPS
+from modeltrail_server.queries.lineage import MAX_NODES, MAX_STEPS, Bounds
 from modeltrail_server.queries.lineage import lineage as trace
 from modeltrail_server.queries.listing import (
     PAGE_ROWS,
@@ -172,7 +172,7 @@ def lineage(
     command = command_context(context)
     direction = Direction.BOTH if up and down else Direction.DOWN if down else Direction.UP
     with command.snapshot(parse_as_of(as_of) if as_of else None) as snapshot:
-        graph = trace(snapshot, resolve(snapshot, name), direction, steps=depth, max_nodes=nodes)
+        graph = trace(snapshot, resolve(snapshot, name), direction, bounds=Bounds(steps=depth, max_nodes=nodes))
     command.print_answer(graph, render_lineage(graph, width=command.width), as_json=as_json)
 
 

@@ -53,9 +53,9 @@ class RunRow(NamedTuple):
 
 
 class EntityRow(NamedTuple):
-    """A named thing: dataset, model, a version of one, job, commit, environment, or a model's alias, stage or target
-    (as a version of all its aliases, stages or targets); and the first event to name it.
+    """A named thing and the first event to name it: dataset, model, a version of one, job, commit, environment, word.
 
+    A word is an alias, stage or target of a model, as a version of all its aliases, stages or targets.
     ``name_key`` is the key of the dataset or model that this is a version of, else the key itself.
     """
 

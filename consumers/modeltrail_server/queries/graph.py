@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 
+from modeltrail_server.queries.display import display
+
 
 class Direction(StrEnum):
     """Which way from the start: up to what it came from, down to what came of it."""
@@ -35,6 +37,16 @@ class Node:
     time_ns: int = 0
     flags: tuple[str, ...] = ()
     cut: bool = False
+
+
+def run_node(run_id: str, state: str, job: EntityRef, time_ns: int) -> Node:
+    """Return the node of a run."""
+    return Node(f"run:{run_id}", "run", run_id=run_id, state=state, job=job, time_ns=time_ns)
+
+
+def entity_node(ref: EntityRef) -> Node:
+    """Return the node of anything but a run."""
+    return Node(f"{ref.kind}:{display(ref)}", ref.kind, ref)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,10 @@ def test_ranks_on_different_commits_are_both_kept():
 
 
 def test_data_named_before_its_digest_was_known_is_the_version_named_later_in_the_same_role():
-    early, late = EntityRef("dataset", "x", "tx", role="train"), EntityRef("dataset", "x", "tx", "", "sha256:1", "train")
+    early, late = (
+        EntityRef("dataset", "x", "tx", role="train"),
+        EntityRef("dataset", "x", "tx", "", "sha256:1", "train"),
+    )
     other = EntityRef("dataset", "x", "tx", role="test")
 
     run = fold_run(
