@@ -21,6 +21,7 @@ from modeltrail_server.queries.snapshot import Snapshot
 MAX_DECLARATIONS = 2_000
 NOTHING_DECLARED = Timeline((), ())
 
+LAST_EVENT_ID = b"\xff" * 16
 NAMING = (Declaration.ALIASED, Declaration.STAGED)
 DEPLOYING = (Declaration.DEPLOYED, Declaration.RETIRED)
 _ABOUT_ALL_VERSIONS = (Declaration.RETRACTED, Declaration.DESCRIBED, Declaration.ANNOTATED)
@@ -155,6 +156,25 @@ def _end_of(snapshot: Snapshot, step: Step, begin: OrderKey) -> OrderKey:
     key = _word_key(WORDS[step.type], step.subject.unversioned, step.value)
     following = snapshot.first_links_after(key, "word", begin)
     return min(((link.event_time_ns, link.event_id) for link in following), default=END_OF_TIME)
+
+
+def events_of_words(snapshot: Snapshot, model: EntityRef, since_ns: int, until_ns: int) -> list[LineageEvent]:
+    """Return the events that decide which version of ``model`` had which word at any moment of that time."""
+    found = snapshot.words([_word_key(kind, model) for kind in WORDS.values()])
+    if any(not word.ref.version and word.event_id for word in found):
+        ids = {link.event_id for link in _links_of_names(snapshot, [model], (*NAMING, *DEPLOYING))}
+        return [stored.event for stored in snapshot.events_by_id(ids)]
+    ids = set()
+    begin, end = (since_ns, LAST_EVENT_ID), until_ns
+    for word in found:
+        key = _word_key(word.ref.kind, model, word.ref.version)
+        ids |= {link.event_id for link in snapshot.last_links_before(key, "word", begin)}
+        later = snapshot.first_links_after(key, "word", begin, limit=MAX_DECLARATIONS)
+        ids |= {link.event_id for link in later if link.event_time_ns <= end}
+    events = [stored.event for stored in snapshot.events_by_id(ids)]
+    deployed = {ref_key(ref) for event in events if event.type == Declaration.DEPLOYED for ref in event.subjects}
+    retired = snapshot.links_of_entities(deployed, ["subject"], roles=[Declaration.RETIRED]) if deployed else []
+    return [*events, *(stored.event for stored in snapshot.events_by_id({link.event_id for link in retired}))]
 
 
 def by_name(events: Iterable[LineageEvent]) -> dict[EntityRef, Timeline]:

@@ -19,6 +19,7 @@ from modeltrail_schemas.identity import canonical_run_id
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from modeltrail_schemas.order import order_key, state_precedence
 
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.lifecycle import steps_of
 from modeltrail_server.queries.mentions import VersionsTold, inputs_told, outputs_told
 from modeltrail_server.queries.records import Claim, Claimed, Code, Lost, MetricCurve, RunView, Step, Use
@@ -57,7 +58,7 @@ def fold_run(run_id: str, events: Iterable[LineageEvent]) -> RunView:
         outputs=fold_uses(counting, [event.outputs for event in counting], outputs_told(counting)),
         error=next((event.error for event in reversed(counting) if event.error), None),
         tags=_last_of_each(event.tags for event in counting),
-        notes=tuple(step for event in counting if event.type in _NOTES for step in steps_of(event)[:1]),
+        notes=tuple(_note(event) for event in counting if event.type in _NOTES),
         description=next((text for event in reversed(counting) for text in _texts(event)), ""),
         owners=next((owners for event in reversed(counting) for owners in _owners(event)), ()),
         gaps=tuple(_lost(event) for event in counting if event.kind == Kind.GAP or event.gap),
@@ -218,6 +219,17 @@ def _environments(events: Sequence[LineageEvent]) -> list[Environment]:
     described = {event.environment.digest: event.environment for event in events if event.environment}
     digests = (event.environment_digest or (event.environment or Environment()).digest for event in events)
     return [described.get(digest) or Environment(digest=digest) for digest in dict.fromkeys(digests) if digest]
+
+
+def _note(event: LineageEvent) -> Step:
+    """Return what was noted about the run; of a correction, what it set right."""
+    step = steps_of(event)[0]
+    if event.type != Declaration.CORRECTED:
+        return step
+    right = [f"{name} {value}" for name, value in sorted(event.parameters.items())]
+    right += [f"read {display(ref.target)}" for ref in event.inputs]
+    right += [f"made {display(ref.target)}" for ref in event.outputs]
+    return replace(step, text="; ".join(word for word in (step.text, *right) if word))
 
 
 def _last_of_each(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:

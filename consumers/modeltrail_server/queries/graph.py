@@ -51,7 +51,11 @@ def entity_node(ref: EntityRef) -> Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Data went from ``source`` to ``target`` (ids of nodes), as the event says, or as was ``inferred`` and why."""
+    """Data went from ``source`` to ``target`` (ids of nodes), as the event says, or as was ``inferred`` and why.
+
+    ``relation``: input, output, commit, environment, package, job; alias, name, base (inferred, or told in words);
+    derived (what lies between, ``via``, is left out of the graph).
+    """
 
     source: str
     target: str
@@ -59,6 +63,7 @@ class Edge:
     role: str = ""
     event_id: bytes = b""
     inferred: str = ""
+    via: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,31 @@ def tree(graph: Graph, direction: Direction) -> Branch:
         )
         built[identity] = Branch(graph.nodes[identity], edge, branches)
     return built[graph.start]
+
+
+def distances(graph: Graph, direction: Direction, start: str = "") -> dict[str, tuple[int, Edge | None]]:
+    """Return how many edges away each node lies, up or down of the start, and the edge of a shortest way there."""
+    begin = start or graph.start
+    neighbours = _neighbours(graph, direction)
+    found: dict[str, tuple[int, Edge | None]] = {begin: (0, None)}
+    order = [begin]
+    for identity in order:
+        for via, other in neighbours.get(identity, ()):
+            if other not in found:
+                found[other] = (found[identity][0] + 1, via)
+                order.append(other)
+    return found
+
+
+def way_to(graph: Graph, direction: Direction, end: str, start: str = "") -> tuple[Edge, ...]:
+    """Return the edges of a shortest way from ``end`` to the start (up: as data went; down: against it)."""
+    found = distances(graph, direction, start)
+    edges: list[Edge] = []
+    current = end
+    while (edge := found[current][1]) is not None:
+        edges.append(edge)
+        current = edge.target if direction == Direction.UP else edge.source
+    return tuple(edges)
 
 
 def walk(branch: Branch) -> Iterator[Branch]:

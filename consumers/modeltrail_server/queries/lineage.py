@@ -26,6 +26,8 @@ MAX_LINKS_PER_STEP = 5_000
 MAX_NEIGHBOURS = 100
 MAX_RUNS_OF_JOB = 20
 LINKS_OF_A_NEIGHBOUR = 3
+# A run's commit and environment lead on only where the question is about them.
+_ASKED_FOR = ("commit", "environment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class _Search:
         entities, activities = set(self.first_entities), set(self.first_activities)
         been = set(entities)
         for step in range(self.bounds.steps):
-            relations = [making, "commit"] if step == 0 and way == Direction.DOWN else [making]
+            relations = [making, *_ASKED_FOR] if step == 0 and way == Direction.DOWN else [making]
             to_go = entities
             while to_go:  # what is inferred may lead on from where it leads
                 links = self._links_to_activities(to_go, relations, way)
@@ -147,7 +149,7 @@ class _Search:
             if key is None or not self.bounds.allow(link) or not self._add(key, _activity_node(link)):
                 continue
             reached.add(key)
-            versionless = not self.nodes[row.entity_key].ref.identity and row.relation != "commit"
+            versionless = not self.nodes[row.entity_key].ref.identity and row.relation not in _ASKED_FOR
             why = inferred or (BY_NAME if versionless and row.entity_key not in self.first_entities else "")
             self._connect(row.entity_key, key, way, row, why)
         return reached

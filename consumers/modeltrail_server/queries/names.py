@@ -15,7 +15,7 @@ from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.declarations import version_called, words_of
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
-from modeltrail_server.queries.snapshot import Snapshot, ref_of
+from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot, ref_of
 
 VERSIONED_KINDS = ("model", "dataset")
 NAMED_KINDS = (*VERSIONED_KINDS, "job")
@@ -26,7 +26,6 @@ MAX_SLASHES = 16
 MAX_NEAR_ROWS = 1_000
 MAX_NEAR = 3
 MIN_PREFIX_CHARACTERS = 4
-LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)

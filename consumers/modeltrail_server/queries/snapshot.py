@@ -23,6 +23,7 @@ from modeltrail_server.queries.as_of import AsOf
 MAX_KEYS_PER_STATEMENT = 500
 MAX_EVENTS = 10_000
 MAX_LINKS = 10_000
+LAST_CHARACTER = "\U0010ffff"
 RUNS_FOLDED_PER_STATEMENT = 100
 K = TypeVar("K")
 
@@ -36,18 +37,13 @@ class Stored(NamedTuple):
     recorded_ms: int
 
 
-class Told(NamedTuple):
-    """An event as it was recorded; ``payload`` is there where it is about no run."""
+class Recorded(NamedTuple):
+    """A message of the log that holds an event, and where and when it was recorded."""
 
-    event_id: bytes
+    payload: bytes
     partition: int
     offset: int
     recorded_ms: int
-    event_time_ns: int
-    kind: str
-    type: str
-    run_key: bytes | None
-    payload: bytes | None
 
 
 class Word(NamedTuple):
@@ -124,9 +120,10 @@ class Snapshot:
         found = self._events(statement, keys, limit, relation=relation)
         return list({stored.event.event_id: stored for stored in found}.values())
 
-    def events_naming_first(self, keys: Collection[bytes]) -> list[Stored]:
-        """Return, for each of these entities, the first event that names it."""
-        found = self._events(statements.events_naming_first(self.tables, self.as_of), keys, MAX_EVENTS)
+    def events_naming_first(self, keys: Collection[bytes], *, containing: bytes = b"") -> list[Stored]:
+        """Return, for each of these entities, the first event that names it, if its message contains these bytes."""
+        rows = self._rows(statements.events_naming_first(self.tables, self.as_of), keys, MAX_EVENTS)
+        found = [Stored(self.decode_event(row[0]), row[1], row[2], row[3]) for row in rows if containing in row[0]]
         return found if self.as_of is None else [*found, *self._first_in_bound(keys)]
 
     def _first_in_bound(self, keys: Collection[bytes]) -> list[Stored]:
@@ -254,14 +251,19 @@ class Snapshot:
         rows = self._fetch(statements.versions_before(self.tables, self.as_of), bound)
         return [EntityRow(*row) for row in rows]
 
-    def events_since(self, partition: int, recorded_ms: int, *, limit: int) -> list[Told]:
+    def events_since(self, partition: int, recorded_ms: int, *, limit: int) -> list[Recorded]:
         """Return what was recorded in a partition from a time on, in the order of record times."""
         bound = {"partition": partition, "recorded_ms": recorded_ms, "row_limit": limit}
-        return [Told(*row) for row in self._fetch(statements.events_since(self.tables, self.as_of), bound)]
+        return [Recorded(*row) for row in self._fetch(statements.events_since(self.tables, self.as_of), bound)]
 
     def partitions(self) -> list[int]:
         """Return the partitions that were ever read."""
         return [row[0] for row in self._fetch(statements.positions(self.tables), {})]
+
+    def entities_of_kind(self, kind: str, *, limit: int) -> list[EntityRow]:
+        """Return the first names of a kind that has no versions, in order."""
+        bound = {"kind": kind, "low": "", "high": LAST_CHARACTER, "row_limit": limit}
+        return [EntityRow(*row) for row in self._fetch(statements.entities_between(self.tables), bound)]
 
     def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
         """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""

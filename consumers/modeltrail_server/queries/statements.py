@@ -13,7 +13,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    case,
     func,
     literal_column,
     or_,
@@ -155,6 +154,15 @@ def words(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     columns = (entity.c.kind, entity.c.namespace, entity.c.name, entity.c.version)
     statement = select(*columns, giving.scalar_subquery()).where(_among(entity.c.name_key, "keys"))
     return statement.order_by(entity.c.first_time_ns, entity.c.first_event_id).limit(_row_limit())
+
+
+@_remembered
+def entities_between(tables: Tables) -> Select[Any]:
+    """Select the entities of :kind with names from :low to :high, in their order."""
+    entity = tables.entity
+    statement = select(*entity.c).where(entity.c.kind == bindparam("kind"))
+    statement = statement.where(entity.c.name >= bindparam("low"), entity.c.name <= bindparam("high"))
+    return statement.order_by(entity.c.name).limit(_row_limit())
 
 
 @_remembered
@@ -322,15 +330,9 @@ def first_offset_after(tables: Tables) -> Select[Any]:
 
 @_remembered
 def events_since(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select kind, type and place of the events of :partition recorded from :recorded_ms on, in that order.
-
-    Payloads are left out, but for those of no run: what happened to runs is told by their states.
-    """
+    """Select the events of :partition recorded from :recorded_ms on, in that order."""
     event = tables.event
-    declared = case((event.c.run_key.is_(None), event.c.payload), else_=None)
-    place = (event.c.event_id, event.c.partition, event.c.offset, event.c.recorded_ms)
-    statement = select(*place, event.c.event_time_ns, event.c.kind, event.c.type, event.c.run_key, declared)
-    statement = statement.where(event.c.partition == bindparam("partition"))
+    statement = _events(tables).where(event.c.partition == bindparam("partition"))
     statement = statement.where(event.c.recorded_ms >= bindparam("recorded_ms"))
     if as_of:
         statement = statement.where(as_of.condition(event))

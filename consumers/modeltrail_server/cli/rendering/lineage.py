@@ -15,7 +15,7 @@ from modeltrail_server.cli.rendering.style import (
     state,
     when,
 )
-from modeltrail_server.queries.graph import Branch, Direction, Graph, Node, tree
+from modeltrail_server.queries.graph import Branch, Direction, Edge, Graph, Node, tree
 
 FLAG_STYLES = {"RETRACTED": "bold red", "version not recorded": "red"}
 ARROWS = {Direction.UP: "←", Direction.DOWN: "→"}
@@ -29,13 +29,16 @@ def render_lineage(graph: Graph, *, width: int) -> list[Text]:
         if len(ways) > 1:
             lines.append(line(("came from" if way == Direction.UP else "went into", "dim")))
         root = tree(graph, way)
-        lines.append(_node(root.node, bold=True))
+        lines.append(node_text(root.node, flags=True, bold=True))
         lines += _branches(root, way, "", width)
         if not root.branches:
             lines.append(line((f"└ nothing is recorded that {_NOTHING[way]}", "dim")))
-    if not graph.complete:
-        lines.append(line(("there is more beyond: raise --depth or --nodes", "yellow")))
-    return lines
+    return [*lines, *render_incomplete(graph)]
+
+
+def render_incomplete(graph: Graph) -> list[Text]:
+    """Return the remark that a bound ended the search, if one did."""
+    return [] if graph.complete else [line(("there is more beyond: raise --depth or --nodes", "yellow"))]
 
 
 _NOTHING = {Direction.UP: "it came from", Direction.DOWN: "came of it"}
@@ -75,16 +78,26 @@ def _in_one_line(branch: Branch, way: Direction) -> Text | None:
 
 
 def _entry(branch: Branch) -> Text:
-    text = _node(branch.node)
+    text = node_text(branch.node, flags=True)
     edge = branch.edge
     if edge is not None and edge.role:
         read_as = " reads it as" if branch.node.kind == "run" else " as"
         text.append(f"{read_as} {printable(edge.role)}", style="dim")
+    if edge is not None and edge.via:
+        text.append(f" (via {_via(edge)})", style="dim")
     if edge is not None and edge.inferred:
         text.append(f" (inferred: {printable(edge.inferred)})", style="italic")
     if branch.seen and branch.node.kind != "commit":
         text.append(" (drawn elsewhere)", style="dim")
     return text
+
+
+def _via(edge: Edge) -> str:
+    """Return what an edge leaves out, as the number of runs where there are several."""
+    runs = [identity for identity in edge.via if identity.startswith("run:")]
+    if len(runs) == 1:
+        return f"run {short_run(runs[0].removeprefix('run:'))}"
+    return f"{len(runs)} runs" if runs else printable(edge.via[0])
 
 
 def _short(branch: Branch) -> Text:
@@ -98,7 +111,8 @@ def _short(branch: Branch) -> Text:
     return text.append(" (drawn elsewhere)", style="dim") if branch.seen else text
 
 
-def _node(node: Node, *, bold: bool = False) -> Text:
+def node_text(node: Node, *, flags: bool, bold: bool = False) -> Text:
+    """Return a node in one line, with what is to be minded about it if ``flags``."""
     if node.kind == "run":
         text = line("run ", short_run(node.run_id), "  ", (when(node.time_ns)[:10], "dim"), "  ", state(node.state))
         if node.job.name:
@@ -107,9 +121,11 @@ def _node(node: Node, *, bold: bool = False) -> Text:
         text = Text(f"code {printable(node.ref.name[:SHORT_COMMIT_CHARACTERS])}")
     elif node.kind == "job":
         text = Text(f"job {name(node.ref)}")
+    elif node.kind == "environment":
+        text = Text(f"environment {printable(node.ref.name)}")
     else:
         text = Text(name(node.ref), style="bold" if bold else "")
-    for flag in node.flags:
+    for flag in node.flags if flags else ():
         shown = flag if flag.isupper() else f"({printable(flag)})"
         text.append(" ").append(shown, style=FLAG_STYLES.get(flag, "green"))
     return text
