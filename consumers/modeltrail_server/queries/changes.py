@@ -10,6 +10,7 @@ from modeltrail_schemas.event import TERMINAL_STATES, Declaration, Kind, Lineage
 from modeltrail_schemas.identity import canonical_run_id, ref_key
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 
+from modeltrail_server.queries.declarations import words_of
 from modeltrail_server.queries.lifecycle import steps_of
 from modeltrail_server.queries.records import Step
 from modeltrail_server.queries.snapshot import Recorded, Snapshot, Stored
@@ -111,9 +112,16 @@ def _new_versions(snapshot: Snapshot, stored: Sequence[Stored]) -> Iterable[NewV
                 key = ref_key(ref)
                 if ref.identity and (key not in named or (relation == "output" != named[key].relation)):
                     named[key] = told
+    used = {told.version for told in named.values() if told.version.kind == "model" and told.relation == "input"}
+    words = words_of(snapshot, {ref.unversioned for ref in used})
     ids = {item.event.event_id for item in stored}
     first = {row.entity_key: row.first_event_id for row in snapshot.entities(named)}
-    return [version for key, version in named.items() if first.get(key) in ids]
+    return [
+        told
+        for key, told in named.items()
+        if first.get(key) in ids
+        and not (told.version in used and told.version.version in words[told.version.unversioned])
+    ]
 
 
 def _said(item: Stored) -> Iterable[Said]:
@@ -125,7 +133,8 @@ def _said(item: Stored) -> Iterable[Said]:
         return [Said(step, item.recorded_ms, canonical_run_id(event.run_id), _set_right(event)) for step in steps]
     if event.type not in set(Declaration) and not event.retraction:
         return []
-    return [Said(step, item.recorded_ms) for step in steps_of(event)]
+    about = tuple(word for told in event.descriptions for word in (*told.owners, told.text) if word)
+    return [Said(step, item.recorded_ms, what=about) for step in steps_of(event)]
 
 
 def _set_right(event: LineageEvent) -> tuple[str, ...]:

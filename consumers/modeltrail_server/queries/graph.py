@@ -77,6 +77,11 @@ class Graph:
     complete: bool = True
 
 
+def words_in(graph: Graph) -> frozenset[str]:
+    """Return the nodes that are names by which a version was used: an alias, or a name without a version."""
+    return frozenset(edge.target for edge in graph.edges if edge.relation in ("alias", "name"))
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
     """A node in a tree and the edge that led to it; ``seen``: it stands elsewhere, with what follows."""

@@ -28,7 +28,10 @@ MAX_MAKERS = 200
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
-    """One version in a history. ``changes`` are against the version before it; for the first, there are none."""
+    """One version in a history. ``changes`` are against the version before it; for the first, there are none.
+
+    ``notes`` are what was annotated or corrected about the runs that made it, and which of their events withdrawn.
+    """
 
     version: EntityRef
     first_ns: int
@@ -37,6 +40,7 @@ class VersionEntry:
     changes: tuple[Row, ...] = ()
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     retracted: Step | None = None
+    notes: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ def _models(snapshot: Snapshot, rows: Sequence[EntityRow], timeline: Timeline) -
                 state=run.state if run else "",
                 changes=tuple(change for change in changes if change.section != "run"),
                 lifecycle=timeline.lifecycle_of(ref_of(row)),
+                notes=tuple(note for made in made_by for note in (*made.notes, *made.withdrawn)),
             )
         )
         before = run or before

@@ -10,7 +10,7 @@ from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from modeltrail_server.queries.declarations import NOTHING_DECLARED, standing, timelines_about
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import NotFoundError
-from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, distances, way_to
+from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, distances, way_to, words_in
 from modeltrail_server.queries.lineage import Bounds, lineage
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject
 from modeltrail_server.queries.packages import Environments, Package, find_environments
@@ -20,6 +20,7 @@ from modeltrail_server.queries.snapshot import Snapshot, ref_of
 IMPACT_NODES = 20_000
 MAX_VERSIONS_OF_NAME = 1_000
 MAX_ADVICE = 12
+MAX_JOBS_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class Affected:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """Something to do, and the command that does it, if one does."""
+
+    what: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Impact:
     """All that stands on ``subject``. Deployed ones come first, then those with an alias, then by distance.
 
@@ -54,7 +63,8 @@ class Impact:
     datasets: int = 0
     runs: int = 0
     environments: int = 0
-    advice: tuple[str, ...] = ()
+    retracted: bool = False
+    advice: tuple[Advice, ...] = ()
     complete: bool = True
 
 
@@ -113,7 +123,7 @@ def _is_one(node: Node, subjects: Iterable[Subject]) -> bool:
 def _weigh(snapshot: Snapshot, graph: Graph, text: str, own: Collection[EntityRef]) -> Impact:
     near = distances(graph, Direction.DOWN)
     models = [node for identity, node in graph.nodes.items() if node.kind == "model" and identity in near]
-    words = {edge.target for edge in graph.edges if edge.relation in ("alias", "name")}
+    words = words_in(graph)
     reached = [node for node in models if node.ref not in own and node.id not in words]
     stands = standing(snapshot, {node.ref.unversioned for node in models})
     described = timelines_about(snapshot, {node.ref for node in reached}, only=(Declaration.DESCRIBED,))
@@ -136,6 +146,7 @@ def _weigh(snapshot: Snapshot, graph: Graph, text: str, own: Collection[EntityRe
         own=tuple(running),
         datasets=_count(graph, near, "dataset", own),
         runs=_count(graph, near, "run", own),
+        retracted=any("RETRACTED" in node.flags for node in graph.nodes.values() if node.ref in own),
         complete=graph.complete,
     )
     return replace(found, advice=tuple(_advice(found, own)[:MAX_ADVICE]))
@@ -160,24 +171,24 @@ def _count(graph: Graph, near: Mapping[str, object], kind: str, own: Collection[
     return sum(kind == "run" or node.ref not in own for node in nodes)
 
 
-def _advice(found: Impact, own: Collection[EntityRef]) -> list[str]:
+def _advice(found: Impact, own: Collection[EntityRef]) -> list[Advice]:
     """Return what to do, most urgent first."""
     advice = []
     for item in found.models:
         for step in item.deployed:
             whom = f", with {', '.join(item.owners)}" if item.owners else ""
             option = f" --target {step.value}" if step.value else ""
-            advice.append(
-                f"take it out of {step.value or 'use'}{whom}: modeltrail model retire {display(item.model)}{option}"
-            )
-    jobs = dict.fromkeys(
-        display(item.job) for item in found.models if item.job.name and (item.deployed or item.aliases)
-    )
+            command = f"modeltrail model retire {display(item.model)}{option}"
+            advice.append(Advice(f"take {display(item.model)} out of {step.value or 'use'}{whom}", command))
+    used = [item for item in found.models if item.deployed or item.aliases]
+    jobs = dict.fromkeys(display(item.job) for item in used if item.job.name)
     if jobs:
-        advice.append(f"train again without it: {', '.join(list(jobs)[:3])}")
+        advice.append(Advice(f"train again without it: {', '.join(list(jobs)[:MAX_JOBS_NAMED])}"))
     if any(item.inferred for item in found.models):
-        advice.append("settle what is only inferred: modeltrail run correct RUN --input NAME@VERSION --why …")
+        command = "modeltrail run correct RUN --input NAME@VERSION --why REASON"
+        advice.append(Advice("settle what is only inferred: say which version each run read", command))
     datasets = sorted(display(ref) for ref in own if ref.kind == "dataset" and ref.identity)
-    if datasets and found.models:
-        advice.append(f"warn whoever reads it: modeltrail dataset retract {datasets[0]} --why …")
+    if datasets and found.models and not found.retracted:
+        command = f"modeltrail dataset retract {datasets[0]} --why REASON"
+        advice.append(Advice("if it is bad, warn whoever meets it", command))
     return advice

@@ -38,15 +38,15 @@ class Guess:
 def infer_up(
     snapshot: Snapshot,
     nodes: Mapping[bytes, Node],
-    made: Collection[bytes],
     read_at: Mapping[bytes, Collection[OrderKey]],
 ) -> list[Guess]:
-    """Return what these may have come from. ``made`` are those that some run is known to have made."""
+    """Return what these, read at these times, may have come from."""
     readings = {key: sorted(read_at.get(key, ()))[-MAX_READINGS_OF_ONE:] or [END_OF_TIME] for key in nodes}
     nameless = [(node.ref, readings[key]) for key, node in nodes.items() if not node.ref.identity and key in read_at]
     models = {key: node.ref for key, node in nodes.items() if node.kind == "model" and node.ref.identity}
-    declared = {link.entity_key for link in snapshot.links_of_entities(models, ["subject"])} if models else set()
-    words = [(ref, readings[key]) for key, ref in models.items() if key not in made and key not in declared]
+    links = snapshot.links_of_entities(models, ["output", "subject"]) if models else ()
+    versions = {link.entity_key for link in links}  # what was made or declared; else a word, perhaps
+    words = [(ref, readings[key]) for key, ref in models.items() if key not in versions]
     return [*_latest_when_read(snapshot, nameless), *_meant_when_used(snapshot, words), *_bases(snapshot, models)]
 
 

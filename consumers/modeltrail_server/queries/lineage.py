@@ -114,7 +114,7 @@ class _Search:
             while to_go:  # what is inferred may lead on from where it leads
                 links = self._links_to_activities(to_go, relations, way)
                 activities |= self._to_activities(links, way) - been
-                guessed, to_go = self._infer(to_go, {link.link.entity_key for link in links}, way, been)
+                guessed, to_go = self._infer(to_go, way, been)
                 activities |= guessed - been
                 been |= to_go
             been |= activities
@@ -126,6 +126,8 @@ class _Search:
             if len(self.nodes) >= self.bounds.max_nodes:
                 break
         self.complete = False
+        if way == Direction.UP:
+            self._infer(entities, way, been)  # what an alias at the edge of the graph meant is no run further
 
     def flag(self) -> None:
         """Mark what is retracted, deployed, not versioned."""
@@ -215,13 +217,11 @@ class _Search:
             self._connect(row.activity_key, key, way, row)
         return reached
 
-    def _infer(
-        self, entities: set[bytes], linked: set[bytes], way: Direction, been: set[bytes]
-    ) -> tuple[set[bytes], set[bytes]]:
+    def _infer(self, entities: set[bytes], way: Direction, been: set[bytes]) -> tuple[set[bytes], set[bytes]]:
         """Add what is inferred of these: return the runs it leads to, and the further entities to go on from."""
         nodes = {key: node for key in entities if (node := self.nodes[key]).kind in VERSIONED_KINDS}
         if way == Direction.UP:
-            guesses = infer_up(self.snapshot, nodes, linked, self.read_at)
+            guesses = infer_up(self.snapshot, nodes, self.read_at)
         else:
             guesses = infer_down(self.snapshot, nodes, limit=self.bounds.max_neighbours)
         activities: set[bytes] = set()

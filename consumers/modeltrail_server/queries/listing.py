@@ -173,7 +173,8 @@ def _names(snapshot: Snapshot, kind: str, limit: int, page: str | None) -> tuple
         row = snapshot.next_name(kind, name, namespace)
         if row is None:
             return rows, None
-        rows.append(row)
+        if snapshot.is_known(row):
+            rows.append(row)
         name, namespace = row.name, row.namespace
     last = rows[-2]
     return rows[:-1], _token(last.name, last.namespace)

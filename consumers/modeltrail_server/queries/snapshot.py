@@ -217,6 +217,15 @@ class Snapshot:
         statement = statements.entities_by_key(self.tables, self.as_of)
         return [EntityRow(*row) for row in self._rows(statement, keys, None)]
 
+    def is_known(self, name: EntityRow) -> bool:
+        """Return whether something within the bound tells of a name: of itself, of a version, of a run of the job."""
+        if self.as_of is None:
+            return True
+        if name.kind == "job" and self.last_runs_of_job(name.entity_key, limit=1):
+            return True
+        own = self.links_of_entities([name.entity_key], RELATIONS, limit=1)
+        return bool(own or self.versions_of_name(name.entity_key, limit=1))
+
     def words(self, name_keys: Collection[bytes], *, limit: int = MAX_LINKS) -> list[Word]:
         """Return the aliases, stages and targets that are versions of these, those first given first."""
         rows = self._rows(statements.words(self.tables, self.as_of), name_keys, limit)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from enum import StrEnum
 
-from modeltrail_server.queries.graph import Edge, Graph, Node, entity_node, join
+from modeltrail_server.queries.graph import Edge, Graph, Node, entity_node, join, words_in
 
 VERSIONED = ("dataset", "model")
 _NOT_OF_NAMES = frozenset({"version not recorded"})
@@ -53,13 +53,14 @@ def explain(graph: Graph, edge: Edge) -> str:
 
 
 def _versions(graph: Graph) -> Graph:
-    """Leave out runs and jobs that lie between versions; those at an end stay: an evaluation makes nothing."""
+    """Leave out what lies between versions: runs, jobs, words. Runs at an end stay: an evaluation makes nothing."""
+    words = words_in(graph)
     sources, targets = {edge.source for edge in graph.edges}, {edge.target for edge in graph.edges}
 
     def stays(node: Node) -> bool:
-        return node.kind in VERSIONED or (
-            node.kind in ("run", "job") and not (node.id in sources and node.id in targets)
-        )
+        if node.kind in VERSIONED:
+            return node.id not in words
+        return node.kind in ("run", "job") and not (node.id in sources and node.id in targets)
 
     return _contract(graph, stays)
 
@@ -98,12 +99,14 @@ def _read(graph: Graph, edge: Edge) -> Edge:
         return edge
     if edge.role == "base":
         return replace(edge, relation="base")
-    why = f"{edge.via[0]} read one and made the other"
+    run = next((identity for identity in edge.via if identity.startswith("run:")), "a run")
+    why = f"{run} read {edge.source} and made {edge.target}"
     return replace(edge, relation="base", inferred="; ".join(word for word in (edge.inferred, why) if word))
 
 
 def _names(graph: Graph) -> Graph:
     """Put versions under their name and runs under their job."""
+    words = words_in(graph)
     groups: dict[str, list[Node]] = {}
     group_of: dict[str, str] = {}
     for identity, node in graph.nodes.items():
@@ -115,7 +118,7 @@ def _names(graph: Graph) -> Graph:
             named = node
         groups.setdefault(named.id, [named]).append(node)
         group_of[identity] = named.id
-    nodes = {identity: _group(named, members) for identity, (named, *members) in groups.items()}
+    nodes = {identity: _group(named, members, words) for identity, (named, *members) in groups.items()}
     edges = (
         replace(edge, source=group_of[edge.source], target=group_of[edge.target])
         for edge in graph.edges
@@ -124,9 +127,9 @@ def _names(graph: Graph) -> Graph:
     return replace(graph, start=group_of[graph.start], nodes=nodes, edges=join(edges))
 
 
-def _group(named: Node, members: list[Node]) -> Node:
+def _group(named: Node, members: list[Node], words: frozenset[str]) -> Node:
     flags = dict.fromkeys(flag for node in members for flag in node.flags if flag not in _NOT_OF_NAMES)
-    versions = len({node.ref.identity for node in members if node.ref.identity})
+    versions = len({node.ref.identity for node in members if node.ref.identity and node.id not in words})
     runs = sum(node.kind == "run" for node in members)
     counted = [f"{versions} versions"] if named.kind in VERSIONED and versions > 1 else []
     counted += [f"{runs} runs"] if named.kind == "job" and runs > 1 else []

@@ -15,12 +15,16 @@ _BAD = frozenset({"RETRACTED", "RETIRED", "CORRECTED"})
 
 
 def render_changes(found: Changes, *, everything: bool = False) -> list[Text]:
-    """Return what is new, most telling first: what was declared, what failed, what appeared."""
+    """Return what is new, most telling first: what was declared, what failed, what appeared.
+
+    It is in the order in which it was recorded; the times shown are when it happened.
+    """
     since = when(found.since_ms * NS_PER_MS, seconds=True)
     if not found.records:
         return [Text(f"nothing was recorded since {since}")]
     states = ", ".join(f"{count} {state}" for state, count in sorted(found.runs.items()))
-    lines = [line(f"since {since}: {found.records} events", (f"  runs: {states}" if states else "", "dim"))]
+    lines = [line(f"recorded since {since}: {found.records} events")]
+    lines += [line((f"runs: {states}", "dim"))] if states else []
     limit = None if everything else MAX_SHOWN
     lines += _section("declared", [_said_cells(said) for said in found.said], limit)
     lines += _section("failed", [_failed_cells(run) for run in found.failed], limit)
@@ -50,7 +54,7 @@ def _said_cells(said: Said) -> tuple[Part, ...]:
     words = " ".join(word for word in (step.type.lower(), step.value, *said.what, step.text) if word)
     style = "bold red" if step.type in _BAD else "green"
     return (
-        ("  " + when(said.recorded_ms * NS_PER_MS), "dim"),
+        ("  " + when(step.time_ns), "dim"),
         (about, "bold"),
         (printable(words), style),
         printable(_who(step)),
@@ -64,37 +68,39 @@ def _who(step: Step) -> str:
 
 def _failed_cells(run: Failed) -> tuple[Part, ...]:
     job = name(run.job) if run.job.name else ""
-    when_recorded = ("  " + when(run.recorded_ms * NS_PER_MS), "dim")
+    began = ("  " + when(run.time_ns), "dim")
     error = run.error if len(run.error) <= 60 else run.error[:59] + "…"
-    return when_recorded, f"run {short_run(run.run_id)}", (run.state, "bold red"), job, printable(error)
+    return began, f"run {short_run(run.run_id)}", (run.state, "bold red"), job, printable(error)
 
 
 def _new_cells(new: NewVersion) -> tuple[Part, ...]:
     how = {"output": "made by", "input": "first read by"}.get(new.relation, "")
     who = f"{how} run {short_run(new.run_id)}" if new.run_id and how else ""
-    return ("  " + when(new.recorded_ms * NS_PER_MS), "dim"), (name(new.version), "bold"), who
+    return (
+        ("  " + when(new.time_ns), "dim"),
+        (name(new.version), "bold"),
+        who,
+    )
 
 
 def render_holdings(found: Holdings, *, asked: str = "") -> list[Text]:
-    """Return which version had which word in a time, with who gave it and who took it away."""
+    """Return which version had which word in a time, with who gave it and when it ended."""
     span = when(found.since_ns) if found.since_ns == found.until_ns else when(found.since_ns)[:10]
     lines = [line((name(found.model), "bold"), f"  {span}")]
-    lines += [_holding(holding, found) for holding in found.holdings]
     if not found.holdings:
-        what = f"nothing had {asked}" if asked else "no version had an alias, and none was deployed"
+        what = f"no version had {printable(asked)}" if asked else "no version had an alias, and none was deployed,"
         lines.append(line((f"{what} then", "yellow")))
-        lines += [line((f"what it had then: {', '.join(map(printable, found.words))}", "dim"))] if found.words else []
-    return lines
+        lines += [line((f"what there was: {', '.join(map(printable, found.words))}", "dim"))] if found.words else []
+        return lines
+    return [*lines, *table([_holding_cells(holding, found) for holding in found.holdings])]
 
 
-def _holding(holding: Holding, found: Holdings) -> Text:
+def _holding_cells(holding: Holding, found: Holdings) -> tuple[Part, ...]:
     what = holding.word if holding.kind != "target" else f"deployed {holding.word}".strip()
-    text = line((printable(what), "green"), "  ", (name(holding.version).rpartition("@")[2], "bold"))
-    begun, who = holding.step.time_ns, _who(holding.step)
-    text.append(f"  since {when(begun)}", style="" if begun > found.since_ns else "dim")
-    text.append(f" {printable(who)}" if who else "", style="dim")
+    version = name(holding.version).rpartition("@")[2]
+    span = f"since {when(holding.step.time_ns)}"
     if holding.ended_by is not None and holding.ended_by.time_ns <= found.until_ns:
-        text.append(f"  until {when(holding.ended_by.time_ns)}", style="yellow")
-        ended = _who(holding.ended_by)
-        text.append(f" {printable(ended)}" if ended else "", style="dim")
-    return text
+        span += f", until {when(holding.ended_by.time_ns)}"
+    else:
+        span += f" {_who(holding.step)}"
+    return (printable(what), "green"), (version, "bold"), printable(span)

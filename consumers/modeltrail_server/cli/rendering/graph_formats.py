@@ -10,7 +10,6 @@ from rich.text import Text
 from modeltrail_server.cli.rendering.lineage import FLAG_STYLES, node_text, render_incomplete
 from modeltrail_server.cli.rendering.style import Part, line, printable, table, wrapped
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, distances
-from modeltrail_server.queries.views import explain
 
 _SHAPES: Mapping[str, tuple[str, str]] = {
     "dataset": ("[(", ")]"),
@@ -31,7 +30,7 @@ def render_table(graph: Graph, *, width: int) -> list[Text]:
         first = 0 if way == ways[0] else 1  # the start stands in both
         order = sorted((away, identity) for identity, (away, _) in near.items() if away >= first)
         rows += [_row(graph, graph.nodes[identity], near[identity], way) for _, identity in order]
-    lines = table(rows, header=("away", "kind", "name", "how", ""), right=(0,))
+    lines = table(rows, header=("away", "kind", "how", "name", ""), right=(0,))
     guesses = [edge for edge in graph.edges if edge.inferred]
     if guesses:
         lines += [Text(""), line(("inferred", "bold"))]
@@ -77,7 +76,7 @@ def _row(graph: Graph, node: Node, found: tuple[int, Edge | None], way: Directio
     away, edge = found
     flags: list[Part] = [(printable(flag), FLAG_STYLES.get(flag, "green")) for flag in node.flags]
     how = "" if edge is None else edge.role or ("inferred" if edge.inferred else _words(graph, edge, way))
-    return str(away), node.kind, node_text(node, flags=False), how, Text(", ").join(map(_text, flags))
+    return str(away), node.kind, how, node_text(node, flags=False), Text(", ").join(map(_text, flags))
 
 
 def _words(graph: Graph, edge: Edge, way: Direction) -> str:
@@ -118,9 +117,3 @@ def _mermaid_text(text: str) -> str:
 def _dot(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{"".join(c if c.isprintable() else "·" for c in escaped)}"'
-
-
-def explained(graph: Graph, edge: Edge) -> str:
-    """Return an edge as a sentence."""
-    source, target = (node_text(graph.nodes[identity], flags=False).plain for identity in (edge.source, edge.target))
-    return f"{source} {explain(graph, edge)} {target}"

@@ -14,6 +14,7 @@ from modeltrail_server.cli.rendering.style import (
     short_run,
     state,
     when,
+    wrapped,
 )
 from modeltrail_server.queries.graph import Branch, Direction, Edge, Graph, Node, tree
 
@@ -25,15 +26,41 @@ def render_lineage(graph: Graph, *, width: int) -> list[Text]:
     """Return the graph as one tree, or as two (what it came from, what came of it) where both were asked for."""
     ways = [way for way in (Direction.UP, Direction.DOWN) if graph.direction in (way, Direction.BOTH)]
     lines: list[Text] = []
+    reasons = _Reasons()
     for way in ways:
         if len(ways) > 1:
             lines.append(line(("came from" if way == Direction.UP else "went into", "dim")))
         root = tree(graph, way)
         lines.append(node_text(root.node, flags=True, bold=True))
-        lines += _branches(root, way, "", width)
+        lines += _branches(root, way, "", width, reasons)
         if not root.branches:
             lines.append(line((f"└ nothing is recorded that {_NOTHING[way]}", "dim")))
-    return [*lines, *render_incomplete(graph)]
+    return [*lines, *reasons.lines(width), *render_incomplete(graph)]
+
+
+class _Reasons:
+    """The reasons of what is inferred, numbered in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, edge: Edge | None) -> Text:
+        """Return the mark that an edge's branch ends with: empty where it was recorded."""
+        if edge is None or not edge.inferred:
+            return Text()
+        number = self._numbers.setdefault(edge.inferred, len(self._numbers) + 1)
+        return Text(f" inferred[{number}]", style="italic yellow")
+
+    def lines(self, width: int) -> list[Text]:
+        """Return the reasons under their numbers."""
+        found: list[Text] = []
+        for reason, number in self._numbers.items():
+            first, *rest = wrapped(printable(reason), width=width, indent=4)
+            found += [
+                Text(f"{f'[{number}]':<4}{first.strip()}", style="italic"),
+                *(Text(more, style="italic") for more in rest),
+            ]
+        return found
 
 
 def render_incomplete(graph: Graph) -> list[Text]:
@@ -44,25 +71,25 @@ def render_incomplete(graph: Graph) -> list[Text]:
 _NOTHING = {Direction.UP: "it came from", Direction.DOWN: "came of it"}
 
 
-def _branches(parent: Branch, way: Direction, prefix: str, width: int) -> list[Text]:
+def _branches(parent: Branch, way: Direction, prefix: str, width: int, reasons: _Reasons) -> list[Text]:
     lines: list[Text] = []
     for index, branch in enumerate(parent.branches):
         last = index == len(parent.branches) - 1 and not parent.node.cut
         start = Text(prefix + ("└ " if last else "├ "), style="dim")
-        single = _in_one_line(branch, way)
+        single = _in_one_line(branch, way, reasons)
         if single is not None and start.cell_len + single.cell_len <= width:
             lines.append(Text.assemble(start, single))
         else:
-            lines.append(Text.assemble(start, _entry(branch)))
-            lines += _branches(branch, way, prefix + ("  " if last else "│ "), width)
+            lines.append(Text.assemble(start, _entry(branch, reasons)))
+            lines += _branches(branch, way, prefix + ("  " if last else "│ "), width, reasons)
     if parent.node.cut:
         lines.append(Text(prefix + "└ … and more", style="dim"))
     return lines
 
 
-def _in_one_line(branch: Branch, way: Direction) -> Text | None:
+def _in_one_line(branch: Branch, way: Direction, reasons: _Reasons) -> Text | None:
     """Return a branch that never forks in one line; None for any other, or one that ends where it begins."""
-    text = _entry(branch)
+    text = _entry(branch, reasons)
     current = branch
     if current.node.kind not in ("dataset", "model"):
         return None
@@ -74,22 +101,30 @@ def _in_one_line(branch: Branch, way: Direction) -> Text | None:
             return text
         current = following[0]
         text.append(f" {ARROWS[way]} ", style="dim")
-        text.append_text(_short(current))
+        text.append_text(_short(current, reasons))
 
 
-def _entry(branch: Branch) -> Text:
+def _entry(branch: Branch, reasons: _Reasons) -> Text:
     text = node_text(branch.node, flags=True)
     edge = branch.edge
     if edge is not None and edge.role:
         read_as = " reads it as" if branch.node.kind == "run" else " as"
         text.append(f"{read_as} {printable(edge.role)}", style="dim")
+    if edge is not None and _only_uses(branch, edge):
+        text.append(" (an evaluation or prediction)", style="dim")
     if edge is not None and edge.via:
         text.append(f" (via {_via(edge)})", style="dim")
-    if edge is not None and edge.inferred:
-        text.append(f" (inferred: {printable(edge.inferred)})", style="italic")
+    text.append_text(reasons.mark(edge))
     if branch.seen and branch.node.kind != "commit":
         text.append(" (drawn elsewhere)", style="dim")
     return text
+
+
+def _only_uses(branch: Branch, edge: Edge) -> bool:
+    """Return whether a run read a model, for no purpose it told, and made none of it."""
+    reads = branch.node.kind == "run" and edge.relation == "input" and edge.source.startswith("model:")
+    makes = branch.seen or any(made.node.kind == "model" for made in branch.branches)
+    return reads and not edge.role and not makes
 
 
 def _via(edge: Edge) -> str:
@@ -100,11 +135,11 @@ def _via(edge: Edge) -> str:
     return f"{len(runs)} runs" if runs else printable(edge.via[0])
 
 
-def _short(branch: Branch) -> Text:
+def _short(branch: Branch, reasons: _Reasons) -> Text:
     """Return a node within a line: of a run, its job, and its state only where it did not complete."""
     node = branch.node
     if node.kind != "run" or not node.job.name:
-        return _entry(branch)
+        return _entry(branch, reasons)
     text = Text(f"job {name(node.job)}")
     if node.state != "COMPLETE":
         text.append(" ").append_text(state(node.state))

@@ -5,7 +5,7 @@ from rich.text import Text
 from modeltrail_server.cli.rendering.lineage import node_text
 from modeltrail_server.cli.rendering.style import Part, line, name, printable, short_run, table, wrapped
 from modeltrail_server.queries.columns import ColumnEdge, ColumnLineage
-from modeltrail_server.queries.graph import Edge, Graph
+from modeltrail_server.queries.graph import Direction, Edge, Graph
 from modeltrail_server.queries.impact import Affected, Impact
 from modeltrail_server.queries.paths import Connection, Path
 from modeltrail_server.queries.views import explain
@@ -22,17 +22,18 @@ def render_path(path: Path, *, width: int) -> list[Text]:
         more = "the search was cut short: raise --nodes" if not path.complete else "what is missing: modeltrail check"
         return [*lines, line((more, "dim"))]
     if path.connection == Connection.FLOWS:
-        return _steps(path.graph, path.edges, path.source, width)
-    nodes = path.graph.nodes
+        return _steps(path, path.edges, path.source, width)
+    nodes = path.nodes
     head = line("both come from ", node_text(nodes[path.origin], flags=True))
     cut = next(
         (index for index, edge in enumerate(path.edges) if index and edge.source == path.origin), len(path.edges)
     )
-    lines = [head, *_steps(path.graph, path.edges[:cut], path.origin, width)]
-    return [*lines, Text(""), *_steps(path.graph, path.edges[cut:], path.origin, width)]
+    lines = [head, *_steps(path, path.edges[:cut], path.origin, width)]
+    return [*lines, Text(""), *_steps(path, path.edges[cut:], path.origin, width)]
 
 
-def _steps(graph: Graph, edges: tuple[Edge, ...], start: str, width: int) -> list[Text]:
+def _steps(path: Path, edges: tuple[Edge, ...], start: str, width: int) -> list[Text]:
+    graph = Graph(start, Direction.UP, path.nodes, path.edges)
     lines = [node_text(graph.nodes[start], flags=True)]
     for edge in edges:
         lines.append(line(("  ↓ ", "dim"), (explain(graph, edge), "dim")))
@@ -49,7 +50,8 @@ def render_impact(found: Impact, *, width: int, everything: bool = False) -> lis
     counted = [_count(len(found.models), "model version"), _count(found.datasets, "dataset version")]
     counted += [_count(found.runs, "run")]
     where = [f"in {_count(found.environments, 'environment')}"] if found.environments else []
-    lines = [line((printable(found.subject), "bold"), "  ", ", ".join([*counted, *where]))]
+    marks = [(" RETRACTED", "bold red")] if found.retracted else []
+    lines = [line((printable(found.subject), "bold"), *marks), Text(", ".join([*counted, *where]))]
     lines += [line("it is itself deployed ", (printable(step.value), "bold red")) for step in found.own]
     if not found.models:
         lines.append(line(("no model version is recorded that stands on it", "green")))
@@ -68,8 +70,9 @@ def render_impact(found: Impact, *, width: int, everything: bool = False) -> lis
     lines += [line((f"… and {hidden} more: --all shows them", "dim"))] if hidden else []
     lines += [Text(""), line(("what to do", "bold"))] if found.advice else []
     for advice in found.advice:
-        first, *rest = wrapped(advice, width=width, indent=2)
+        first, *rest = wrapped(printable(advice.what), width=width, indent=2)
         lines += [Text(f"- {first.strip()}"), *map(Text, rest)]
+        lines += [line(("    $ ", "dim"), printable(advice.command))] if advice.command else []
     if not found.complete:
         lines.append(line(("a bound ended the search, there is more: raise --nodes", "yellow")))
     return lines
