@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from modeltrail.config import load
-from modeltrail.flushing import flush_spools
 from modeltrail.log import open_log, read
+from modeltrail.sending.flushing import flush_spools
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.event import LineageEvent
 
