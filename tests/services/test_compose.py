@@ -88,8 +88,8 @@ def project(
 
 
 def test_the_stack_comes_up_healthy_works_from_the_host_and_keeps_what_it_has(project: Project) -> None:
-    up = f"up --build --detach --wait --scale projector={PROJECTORS}"
-    project.compose(up)
+    up = f"up --detach --wait --scale projector={PROJECTORS}"
+    project.compose(f"{up} --build")
     project.on_host(sys.executable, "-c", TRAINING)
     event = json.dumps(
         {

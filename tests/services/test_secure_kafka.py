@@ -188,7 +188,7 @@ def test_the_command_line_says_what_is_wrong_and_no_secret(
     )
     shown = done.stdout + done.stderr
     assert "refuse this user" in " ".join(shown.split())
-    assert done.returncode == (0 if command == ["status"] else 1 if command == ["doctor"] else 2)
+    assert done.returncode == (3 if command == ["status"] else 1 if command == ["doctor"] else 2)
     assert "Traceback" not in shown
     assert WRONG not in shown
     assert "hunter2" not in shown
