@@ -130,7 +130,7 @@ def test_what_only_a_losing_payload_said_is_gone_and_what_others_say_too_stays(e
             )
         )  # fmt: skip
 
-    rivals = [event(1, "r1", (tx, odd), "odd"), *(event(1, "r1", (), "train", str(n)) for n in range(20))]
+    rivals = [event(1, "r1", (tx, odd), "odd", "odd"), *(event(1, "r1", (), "train", str(n)) for n in range(20))]
     winner = min(rivals, key=lambda message: hashlib.sha256(message).digest())
     assert winner != rivals[0]
     messages = [rivals[0], event(2, "r2", (tx,), "train"), winner]
