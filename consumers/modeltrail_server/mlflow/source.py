@@ -24,6 +24,7 @@ ENTITIES_PER_PAGE = 100
 MAX_HTTP_RETRIES = 2
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_MODELS_REMEMBERED = 100_000
+NO_SUCH_ENDPOINT = "ENDPOINT_NOT_FOUND"
 _SQLITE = "sqlite:///"
 
 
@@ -67,10 +68,14 @@ class MlflowSource:
 
     def logged_models(self, experiment_id: str) -> Iterator[Any]:
         """Yield the logged models of an experiment; none where the server is older than MLflow 3."""
-        search = getattr(self._client, "search_logged_models", None)
-        if search is None:
-            return iter(())
-        return self._pages(lambda token: search([experiment_id], max_results=ENTITIES_PER_PAGE, page_token=token))
+        search = self._client.search_logged_models
+        try:
+            yield from self._pages(
+                lambda token: search([experiment_id], max_results=ENTITIES_PER_PAGE, page_token=token)
+            )
+        except MlflowStoreError as error:
+            if getattr(error.__cause__, "error_code", "") != NO_SUCH_ENDPOINT:
+                raise
 
     def model(self, naming: Naming, model_id: str) -> EntityRef:
         """Return what a logged model is called."""
