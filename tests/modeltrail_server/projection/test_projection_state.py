@@ -130,9 +130,13 @@ def test_what_only_a_losing_payload_said_is_gone_and_what_others_say_too_stays(e
             )
         )  # fmt: skip
 
-    rivals = [event(1, "r1", (tx, odd), "odd", "odd"), *(event(1, "r1", (), "train", str(n)) for n in range(20))]
-    winner = min(rivals, key=lambda message: hashlib.sha256(message).digest())
-    assert winner != rivals[0]
+    def rank(message: bytes) -> bytes:
+        return hashlib.sha256(message).digest()
+
+    others = [event(1, "r1", (), "train", str(number)) for number in range(20)]
+    winner = min(others, key=rank)
+    words = (event(1, "r1", (tx, odd), "odd", str(number)) for number in range(1_000))
+    rivals = [next(message for message in words if rank(message) > rank(winner)), *others]
     messages = [rivals[0], event(2, "r2", (tx,), "train"), winner]
     _project(engine, messages, batch_records=1)
     stored, events, losers = _stored_rows(engine)
