@@ -48,7 +48,11 @@ class LocalPostgres(ServerProcess):
 
     def prepare(self) -> None:
         """Make the data folder."""
-        shape = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        self.initialise("-A", "trust")
+
+    def initialise(self, *options: str) -> None:
+        """Make the data folder with ``options`` of initdb that say who is let in."""
+        shape = ["-U", "postgres", "-E", "UTF8", "--locale=C", *options]
         self._run([str(self._binaries / "initdb"), "-D", str(self._data), *shape])
 
     def command(self) -> list[str]:
@@ -83,7 +87,7 @@ class LocalPostgres(ServerProcess):
         if found.returncode == 0:
             return binaries
         installation, package = binaries.parents[:2]
-        copy = self.folder / "wheel"
+        copy = self.folder / "binaries"
         shutil.copytree(installation, copy / package.name / installation.name, symlinks=True)
         for libraries in package.parent.glob(f"{package.name}.libs"):  # where the binaries look for them: beside
             shutil.copytree(libraries, copy / libraries.name)

@@ -4,7 +4,7 @@ New rows (events, and links, which are new with their event) are copied into the
 table, and one INSERT merges them with what is there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
