@@ -1,4 +1,4 @@
-"""Asks a read model in a process of its own: DATABASE QUESTIONS. Each answer is a snapshot of its own, as in a service.
+"""Asks a read model in a process of its own: DATABASE QUESTIONS. Each answer is of its own snapshot, as in a service.
 
 Whom it asks about is drawn by seed: model versions evenly over keys, which are hashes; runs evenly over time.
 """
