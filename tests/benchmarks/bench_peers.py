@@ -122,24 +122,27 @@ def record_ours(sizes: Sizes, tmp_path: Path) -> Callable[[str], dict[str, float
     return record
 
 
-def test_mlflow_on_sqlite(
-    report: Report, sizes: Sizes, tmp_path: Path, python_of: Callable[[Peer], str], record_ours: Any
+@pytest.mark.parametrize("kind", ["SQLite", pytest.param("PostgreSQL", marks=pytest.mark.service)])
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_mlflow(
+    report: Report,
+    sizes: Sizes,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    python_of: Callable[[Peer], str],
+    record_ours: Any,
+    kind: str,
+    way: str,
 ) -> None:
     python = python_of(MLFLOW)
-    name = f"MLflow {installed_version(Path(python), 'mlflow')}"
-    theirs = run_peer(python, "record_with_mlflow.py", f"sqlite:///{tmp_path / 'mlflow.db'}", str(sizes.peer_runs))
-    add_runs(report, name, theirs, record_ours(f"sqlite:///{tmp_path / 'ours.db'}"), "SQLite")
-
-
-@pytest.mark.service
-def test_mlflow_on_postgresql(
-    report: Report, sizes: Sizes, new_database: DatabaseFactory, python_of: Callable[[Peer], str], record_ours: Any
-) -> None:
-    python = python_of(MLFLOW)
-    name = f"MLflow {installed_version(Path(python), 'mlflow')}"
-    uri = new_database().replace("+psycopg", "+psycopg2")
-    theirs = run_peer(python, "record_with_mlflow.py", uri, str(sizes.peer_runs))
-    add_runs(report, name, theirs, record_ours(new_database()), "PostgreSQL")
+    name = f"MLflow {installed_version(Path(python), 'mlflow')}, {way}"
+    if kind == "SQLite":
+        theirs_url, ours_url = (f"sqlite:///{tmp_path / name}.db" for name in ("theirs", "ours"))
+    else:
+        new_database = request.getfixturevalue("new_database")
+        theirs_url, ours_url = new_database().replace("+psycopg", "+psycopg2"), new_database()
+    theirs = run_peer(python, "record_with_mlflow.py", theirs_url, str(sizes.peer_runs), way)
+    add_runs(report, name, theirs, record_ours(ours_url), kind)
 
 
 def test_ml_metadata(
