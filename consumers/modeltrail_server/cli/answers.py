@@ -1,4 +1,4 @@
-"""The commands that answer: lists, show, history, lineage, compare, check. Each asks, renders, sets the exit code."""
+"""The commands that answer: lists, show, history, lineage, compare. Each asks, renders, sets the exit code."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,8 +9,7 @@ import typer
 from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
-from modeltrail_server.cli.options import EXIT_NO, AsJson
-from modeltrail_server.cli.rendering.check import render_report
+from modeltrail_server.cli.options import AsJson
 from modeltrail_server.cli.rendering.comparison import render_comparison
 from modeltrail_server.cli.rendering.history import render_history
 from modeltrail_server.cli.rendering.lineage import render_lineage
@@ -18,9 +17,9 @@ from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs
 from modeltrail_server.cli.rendering.show import render_answer
 from modeltrail_server.cli.times import parse_as_of, parse_time_ns
 from modeltrail_server.queries.answering import answer
+from modeltrail_server.queries.checking import check_subject
 from modeltrail_server.queries.comparison import MAX_SUBJECTS
 from modeltrail_server.queries.comparison import compare as side_by_side
-from modeltrail_server.queries.completeness import check_view
 from modeltrail_server.queries.graph import Direction
 from modeltrail_server.queries.history import MAX_VERSIONS
 from modeltrail_server.queries.history import history as tell
@@ -34,7 +33,7 @@ from modeltrail_server.queries.listing import (
     list_models,
     list_runs,
 )
-from modeltrail_server.queries.names import resolve
+from modeltrail_server.queries.names import latest_version, resolve
 from modeltrail_server.queries.records import ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
 
@@ -104,22 +103,11 @@ def show(
     """Show what is recorded of a model version, run, dataset, job or commit."""
     command = command_context(context)
     with command.snapshot() as snapshot:
-        view = answer(snapshot, resolve(snapshot, name))
-    lines = render_answer(view, check_view(view), width=command.width, everything=everything)
+        subject = latest_version(snapshot, resolve(snapshot, name))
+        view = answer(snapshot, subject)
+        report = check_subject(snapshot, subject, view=view)
+    lines = render_answer(view, report, width=command.width, everything=everything)
     command.print_answer(view, lines, as_json=as_json)
-
-
-@app.command()
-def check(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
-    """Say what is missing or weak in the record of a model version or run. Exit 1 when something is missing."""
-    command = command_context(context)
-    with command.snapshot() as snapshot:
-        view = answer(snapshot, resolve(snapshot, name, kinds=("model", "run")))
-    report = check_view(view)
-    assert report is not None
-    command.print_answer(report, render_report(report, width=command.width), as_json=as_json)
-    if not report.complete:
-        raise typer.Exit(EXIT_NO)
 
 
 @app.command()

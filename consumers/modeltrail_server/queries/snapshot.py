@@ -221,6 +221,11 @@ class Snapshot:
         rows = self._rows(statements.contents_of_entities(self.tables), keys, MAX_LINKS)
         return [ContentRow(*row) for row in rows]
 
+    def contents_with(self, digest: str, *, limit: int) -> list[ContentRow]:
+        """Return what has content of this digest, the first to be named first."""
+        bound = {"digest": digest, "row_limit": limit}
+        return [ContentRow(*row) for row in self._fetch(statements.contents_with(self.tables), bound)]
+
     def _events(self, statement: Executable, keys: Collection[bytes], limit: int, **also: object) -> list[Stored]:
         rows = self._rows(statement, keys, limit, **also)
         return [Stored(self.decode_event(row[0]), row[1], row[2], row[3]) for row in rows]

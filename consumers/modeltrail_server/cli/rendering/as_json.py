@@ -15,12 +15,13 @@ from typing import Any
 
 from modeltrail_schemas.names import EntityRef, JobName
 
-from modeltrail_server.queries import comparison, completeness, records
+from modeltrail_server.queries import checking, comparison, completeness, records
 
 DERIVED: Mapping[type, tuple[str, ...]] = {
     records.Claimed: ("value", "contradicting"),
     records.RunView: ("duration_seconds",),
-    completeness.Report: ("complete",),
+    completeness.Report: ("complete", "score", "scores", "refusals", "passed"),
+    checking.InventoryLine: ("passed",),
     comparison.Row: ("differs",),
 }
 
