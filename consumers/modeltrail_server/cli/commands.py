@@ -37,6 +37,7 @@ HEADINGS: Mapping[str, Mapping[str, Listed]] = MappingProxyType(
             "history": Listed("answers", "tell how a model or dataset came to be what it is"),
             "lineage": Listed("answers", "draw what something came from, and what came of it"),
             "compare": Listed("answers", "set runs or model versions side by side"),
+            "search": Listed("searching", "find runs by metrics, params, tags; find things by a word"),
             "check": Listed("checking", "say what is missing or weak in a record, or in all of them"),
             "inventory": Listed("checking", "list models with owner, purpose, risk, deployments, check"),
             "whatis": Listed("checking", "tell which version a file at hand is, by its content"),

@@ -5,14 +5,14 @@ Fetches, and judges by completeness.py. Bounded: no lineage is followed past the
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.queries.answering import answer
-from modeltrail_server.queries.completeness import Finding, Level, Report, check_view
+from modeltrail_server.queries.completeness import Finding, InventoryLine, Level, Report, check_view
 from modeltrail_server.queries.declarations import timelines_about
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.graph import Graph
@@ -21,33 +21,11 @@ from modeltrail_server.queries.lineage import lineage
 from modeltrail_server.queries.listing import PAGE_ROWS, ModelLine, Page, list_models
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject
 from modeltrail_server.queries.policy import DEFAULT_POLICY, Policy
-from modeltrail_server.queries.records import Answer, ModelVersionView, RunView, Step
+from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
 
 RISK_TAG = "risk"
 _RISK_LINE = re.compile(r"^\s*risk(?:\s+class)?\s*:\s*(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class InventoryLine:
-    """A model version as an inventory lists it: ``purpose`` is its description; ``deployed`` is where it runs.
-
-    ``risk``: the line ``risk: WORD`` of the description, else the tag ``risk`` of the run that made it. ``report`` is
-    None for a model that has no version.
-    """
-
-    model: EntityRef
-    owners: tuple[str, ...] = ()
-    purpose: str = ""
-    risk: str = ""
-    deployed: tuple[Step, ...] = ()
-    latest: bool = False
-    report: Report | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Return whether the version's record passes."""
-        return self.report is not None and self.report.passed
 
 
 def check_subject(

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from modeltrail_schemas.event import Strength
+from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.policy import ALWAYS_COUNTED, DEFAULT_POLICY, MAX_POINTS, POINTS, Policy
-from modeltrail_server.queries.records import Answer, Code, ModelVersionView, RunView, Use
+from modeltrail_server.queries.records import Answer, Code, ModelVersionView, RunView, Step, Use
 
 MAX_RANKS_SHOWN = 4
 
@@ -119,6 +120,28 @@ class Report:
     def passed(self) -> bool:
         """Return the answer by the policy; without one, whether it is complete."""
         return not self.refusals
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryLine:
+    """A model version as an inventory lists it: ``purpose`` is its description; ``deployed`` is where it runs.
+
+    ``risk``: the line ``risk: WORD`` of the description, else the tag ``risk`` of the run that made it. ``report`` is
+    None for a model that has no version.
+    """
+
+    model: EntityRef
+    owners: tuple[str, ...] = ()
+    purpose: str = ""
+    risk: str = ""
+    deployed: tuple[Step, ...] = ()
+    latest: bool = False
+    report: Report | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the version's record passes."""
+        return self.report is not None and self.report.passed
 
 
 def check_view(view: Answer) -> Report | None:

@@ -15,13 +15,15 @@ from typing import Any
 
 from modeltrail_schemas.names import EntityRef, JobName
 
-from modeltrail_server.queries import checking, comparison, completeness, records
+from modeltrail_server.queries import comparison, completeness, records
+from modeltrail_server.search import results
 
 DERIVED: Mapping[type, tuple[str, ...]] = {
     records.Claimed: ("value", "contradicting"),
     records.RunView: ("duration_seconds",),
     completeness.Report: ("complete", "score", "scores", "refusals", "passed"),
-    checking.InventoryLine: ("passed",),
+    completeness.InventoryLine: ("passed",),
+    results.Found: ("folded",),
     comparison.Row: ("differs",),
 }
 

@@ -19,8 +19,7 @@ from modeltrail_server.cli.rendering.style import (
     when,
     wrapped,
 )
-from modeltrail_server.queries.checking import InventoryLine
-from modeltrail_server.queries.completeness import Level
+from modeltrail_server.queries.completeness import InventoryLine, Level
 from modeltrail_server.queries.contents import Identified
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.listing import Page
