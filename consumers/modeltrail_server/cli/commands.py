@@ -40,6 +40,7 @@ HEADINGS: Mapping[str, Mapping[str, Listed]] = MappingProxyType(
             "search": Listed("searching", "find runs by metrics, params, tags; find things by a word"),
             "check": Listed("checking", "say what is missing or weak in a record, or in all of them"),
             "inventory": Listed("checking", "list models with owner, purpose, risk, deployments, check"),
+            "reproduce": Listed("reproducing", "tell how to make a model again; with --run, do it and compare"),
             "whatis": Listed("checking", "tell which version a file at hand is, by its content"),
         },
         "Declare": {

@@ -16,6 +16,7 @@ from typing import Any
 from modeltrail_schemas.names import EntityRef, JobName
 
 from modeltrail_server.queries import comparison, completeness, records
+from modeltrail_server.reproduction import recipe, verdict
 from modeltrail_server.search import results
 
 DERIVED: Mapping[type, tuple[str, ...]] = {
@@ -24,6 +25,8 @@ DERIVED: Mapping[type, tuple[str, ...]] = {
     completeness.Report: ("complete", "score", "scores", "refusals", "passed"),
     completeness.InventoryLine: ("passed",),
     results.Found: ("folded",),
+    verdict.Verdict: ("reproduced",),
+    recipe.Recipe: ("requirements",),
     comparison.Row: ("differs",),
 }
 
