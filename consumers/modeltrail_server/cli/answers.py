@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -10,8 +11,10 @@ from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.options import AsJson
+from modeltrail_server.cli.printing import say
 from modeltrail_server.cli.rendering.comparison import render_comparison
 from modeltrail_server.cli.rendering.history import render_history
+from modeltrail_server.cli.rendering.html.pages import compare_page, show_page
 from modeltrail_server.cli.rendering.lineage import render_lineage
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.show import render_answer
@@ -34,12 +37,13 @@ from modeltrail_server.queries.listing import (
     list_runs,
 )
 from modeltrail_server.queries.names import latest_version, resolve
-from modeltrail_server.queries.records import ModelVersionView, RunView
+from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
 
 AsOfTime = Annotated[
     str | None, typer.Option("--as-of", help="What was recorded by then: 2026-03-03, 3d, or a position like 0:412.")
 ]
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML page, to be shared.")]
 T = TypeVar("T")
 app = typer.Typer()
 
@@ -98,6 +102,7 @@ def show(
     context: typer.Context,
     name: Name,
     everything: Annotated[bool, typer.Option("--all", help="Show every parameter and metric.")] = False,
+    html: HtmlFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what is recorded of a model version, run, dataset, job or commit."""
@@ -106,7 +111,13 @@ def show(
         subject = latest_version(snapshot, resolve(snapshot, name))
         view = answer(snapshot, subject)
         report = check_subject(snapshot, subject, view=view)
+        graph = (
+            trace(snapshot, subject, Direction.BOTH if subject.kind != "model" else Direction.UP) if html else None
+        )
     lines = render_answer(view, report, width=command.width, everything=everything)
+    if html and graph:
+        _write_page(html, show_page(view, report, graph, lines))
+        return
     command.print_answer(view, lines, as_json=as_json)
 
 
@@ -130,6 +141,7 @@ def compare(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(help="Two or more runs or model versions.")],
     everything: Annotated[bool, typer.Option("--all", help="Show what is equal too.")] = False,
+    html: HtmlFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Set runs or model versions side by side: metrics, parameters, data, code, environment."""
@@ -137,8 +149,13 @@ def compare(
         raise typer.BadParameter(f"name two to {MAX_SUBJECTS} runs or model versions")
     command = command_context(context)
     with command.snapshot() as snapshot:
-        views = [answer(snapshot, resolve(snapshot, name, kinds=("model", "run"))) for name in names]
+        subjects = [latest_version(snapshot, resolve(snapshot, name, kinds=("model", "run"))) for name in names]
+        views = [answer(snapshot, subject) for subject in subjects]
+        graphs = [trace(snapshot, subject) for subject in subjects] if html else []
     comparison = side_by_side([view for view in views if isinstance(view, RunView | ModelVersionView)])
+    if html:
+        _write_page(html, compare_page(comparison, graphs, [_about(view) for view in views]))
+        return
     shown = comparison if everything else replace(comparison, rows=comparison.differences)
     command.print_answer(
         shown, render_comparison(comparison, width=command.width, everything=everything), as_json=as_json
@@ -162,6 +179,24 @@ def lineage(
     with command.snapshot(parse_as_of(as_of) if as_of else None) as snapshot:
         graph = trace(snapshot, resolve(snapshot, name), direction, steps=depth, max_nodes=nodes)
     command.print_answer(graph, render_lineage(graph, width=command.width), as_json=as_json)
+
+
+def _about(view: Answer) -> str:
+    """Return owners and description of a version or run, in a line."""
+    if isinstance(view, RunView):
+        owners, described = view.owners, view.description
+    elif isinstance(view, ModelVersionView):
+        owners, described = view.words.owners, view.words.text
+    else:
+        return ""
+    return ". ".join(
+        part for part in (f"owner {', '.join(owners)}" if owners else "", " ".join(described.split())) if part
+    )
+
+
+def _write_page(file: Path, markup: str) -> None:
+    file.write_text(markup, encoding="utf-8")
+    say(f"written: {file}")
 
 
 def _print_list(
