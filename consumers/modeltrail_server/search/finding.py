@@ -25,6 +25,7 @@ from modeltrail_server.search.statements import Catalogue
 from modeltrail_server.search.tables import search_tables_of
 
 FEW_RUNS = 1_000
+FIRST_LOOK_RUNS = 100
 MAX_RUNS_LOOKED_AT = 20_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
@@ -127,7 +128,8 @@ class _Search:
     def _by_metric(self) -> Iterator[list[bytes]]:
         name, descending = self.ordering.metric, self.ordering.descending
         bound: dict[str, Any] = {"row_limit": MAX_KEYS_PER_STATEMENT}
-        rows = self.connection.execute(self.catalogue.by_metric(name, descending=descending, after=False), bound)
+        first = self.catalogue.by_metric(name, descending=descending, after=False)
+        rows = self.connection.execute(first, {"row_limit": FIRST_LOOK_RUNS})
         following = self.catalogue.by_metric(name, descending=descending, after=True)
         while chunk := rows.fetchall():
             yield [bytes(row[0]) for row in chunk]

@@ -12,12 +12,27 @@ from typing import Any, cast
 from modeltrail_schemas.event import RunState
 from modeltrail_schemas.identity import job_key, ref_key, run_key
 from modeltrail_schemas.names import EntityRef, parse_name
-from sqlalchemy import Column, ColumnElement, Select, and_, bindparam, exists, false, not_, or_, select, true, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.search.expression import ORDERED, All, Either, Expression, Not, SearchSyntaxError, Term, Value
 from modeltrail_server.search.tables import SearchTables
 
+FULL_COMMIT_CHARACTERS = 40
 LAST_CHARACTER = "\U0010ffff"
 _RUNNING = (RunState.START.value, RunState.RUNNING.value)
 _LINKED = {"commit": ("commit", "commit"), "model": ("model", "output"), "dataset": ("dataset", "input")}
@@ -90,7 +105,7 @@ class Catalogue:
     def _probe(self, term: Term) -> ColumnElement[bool]:
         run = self.tables.run
         if term.kind != "attribute":
-            table, condition = self._row_condition(term)
+            table, condition = self._row_condition(term, probing=True)
             return exists().where(table.c.run_key == run.c.run_key, condition)
         if term.name == "state":
             return self._state(term)
@@ -101,42 +116,50 @@ class Catalogue:
         if term.name == "run":
             return _negated_if(term, run.c.run_key.in_([run_key(str(value)) for value in term.values]))
         link = self.tables.link
-        return _negated_if(term, exists().where(link.c.activity_key == run.c.run_key, self._linked(term)))
+        return _negated_if(
+            term, exists().where(link.c.activity_key == run.c.run_key, self._linked(term, probing=True))
+        )
 
-    def _row_condition(self, term: Term) -> tuple[Any, ColumnElement[bool]]:
-        """Return the table of a metric, parameter or tag, and what its row must satisfy."""
+    def _row_condition(self, term: Term, *, probing: bool = False) -> tuple[Any, ColumnElement[bool]]:
+        """Return the table of a metric, parameter or tag, and what its row must satisfy.
+
+        ``probing``: the row is found by its run, so its value must not lead the planner to another index.
+        """
+        seen = _unindexed if probing else _as_it_is
         if term.kind == "metric":
             metric = self.index.metric
-            return metric, and_(metric.c.name == term.name, _compare(metric.c.value, term.operator, term.values))
+            return metric, and_(
+                metric.c.name == term.name, _compare(seen(metric.c.value), term.operator, term.values)
+            )
         table = self.index.tag if term.kind == "tag" else self.index.parameter
         numbers = [value for value in term.values if not isinstance(value, str)]
         texts = [value for value in term.values if isinstance(value, str)]
         if term.operator in ("like", "ilike"):
-            compared = self._like(table.c.text, term)
+            compared = self._like(seen(table.c.text), term)
         elif numbers and texts:
-            compared = or_(table.c.number.in_(numbers), table.c.text.in_(texts))
+            compared = or_(seen(table.c.number).in_(numbers), seen(table.c.text).in_(texts))
         elif numbers:
-            compared = _compare(table.c.number, term.operator, numbers)
+            compared = _compare(seen(table.c.number), term.operator, numbers)
         else:
-            compared = _compare(table.c.text, term.operator, texts)
+            compared = _compare(seen(table.c.text), term.operator, texts)
         return table, and_(table.c.name == term.name, compared)
 
-    def _linked(self, term: Term) -> ColumnElement[bool]:
+    def _linked(self, term: Term, *, probing: bool = False) -> ColumnElement[bool]:
         link, entity = self.tables.link, self.tables.entity
+        linked = (_unindexed if probing else _as_it_is)(link.c.entity_key)
         kind, relation = _LINKED[term.name]
         if kind == "commit":
             keys = [ref_key(EntityRef("commit", "", str(value))) for value in term.values]
-            whole = link.c.entity_key.in_(keys)
-            short = [str(value) for value in term.values if len(str(value)) < 40]
+            whole = linked.in_(keys)
+            short = [str(value) for value in term.values if len(str(value)) < FULL_COMMIT_CHARACTERS]
             beginnings = [_begins_with(entity.c.name, text) for text in short]
             found = select(entity.c.entity_key).where(entity.c.kind == "commit", or_(false(), *beginnings))
-            return and_(link.c.relation == relation, or_(whole, link.c.entity_key.in_(found)) if short else whole)
+            return and_(link.c.relation == relation, or_(whole, linked.in_(found)) if short else whole)
         refs = [_named(term, kind, str(value)) for value in term.values]
-        versions = [ref_key(ref) for ref in refs if ref.version]
+        versions = linked.in_([ref_key(ref) for ref in refs if ref.version])
         names = [ref_key(ref) for ref in refs if not ref.version]
         of_names = select(entity.c.entity_key).where(entity.c.name_key.in_(names))
-        there = or_(link.c.entity_key.in_(versions), link.c.entity_key.in_(of_names)) if names else None
-        return and_(link.c.relation == relation, link.c.entity_key.in_(versions) if there is None else there)
+        return and_(link.c.relation == relation, or_(versions, linked.in_(of_names)) if names else versions)
 
     def _state(self, term: Term) -> ColumnElement[bool]:
         state = self.tables.run.c.state
@@ -145,7 +168,7 @@ class Catalogue:
         wanted = [word for value in term.values for word in _states(str(value))]
         return _negated_if(term, state.in_(wanted))
 
-    def _like(self, column: Column[Any], term: Term) -> ColumnElement[bool]:
+    def _like(self, column: ColumnElement[Any], term: Term) -> ColumnElement[bool]:
         """Return LIKE with % and _ as everywhere, letters told apart; ILIKE equates a to z with A to Z only."""
         pattern, prefix = str(term.values[0]), _prefix_of(term)
         bounds = _begins_with(column, prefix) if prefix else true()
@@ -158,7 +181,7 @@ class Catalogue:
         return and_(bounds, column.op("GLOB")(_as_glob(pattern)))
 
 
-def _compare(column: Column[Any], operator: str, values: Any) -> ColumnElement[bool]:
+def _compare(column: ColumnElement[Any], operator: str, values: Any) -> ColumnElement[bool]:
     if operator == "in":
         return column.in_(list(values))
     value = values[0]
@@ -173,7 +196,16 @@ def _compare(column: Column[Any], operator: str, values: Any) -> ColumnElement[b
     return cast("ColumnElement[bool]", comparisons[operator])
 
 
-def _begins_with(column: Column[Any], text: str) -> ColumnElement[bool]:
+def _as_it_is(column: Column[Any]) -> ColumnElement[Any]:
+    return column
+
+
+def _unindexed(column: Column[Any]) -> ColumnElement[Any]:
+    """Return the column's value as an expression that no index orders."""
+    return func.coalesce(column, column)
+
+
+def _begins_with(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     return and_(column >= text, column <= text + LAST_CHARACTER)
 
 
