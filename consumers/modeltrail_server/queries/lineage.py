@@ -28,7 +28,7 @@ MAX_RUNS_OF_JOB = 20
 LINKS_OF_A_NEIGHBOUR = 3
 STEPS_WORTH_LOOKING_AHEAD = 3
 # A run's commit and environment lead on only where the question is about them.
-_ASKED_FOR = ("commit", "environment")
+_ASKED_FOR = frozenset({"commit", "environment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,7 @@ class _Search:
         self.complete = True
         self.read_at: dict[bytes, set[OrderKey]] = {}
         self.made_at: dict[bytes, int] = {}
+        self.nameless: set[bytes] = set()
         self.ahead = _Ahead()
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
@@ -136,7 +137,7 @@ class _Search:
             self.nodes[subject.key] = run_node(subject.run_id, *known)
             self.first_activities.add(subject.key)
         else:
-            self.nodes[subject.key] = entity_node(subject.ref)
+            self._add(subject.key, entity_node(subject.ref))
             self.first_entities.add(subject.key)
         if subject.kind == "job":
             self.first_activities.add(subject.key)
@@ -155,7 +156,8 @@ class _Search:
         for step in range(self.bounds.steps):
             if way == Direction.UP and self.bounds.steps - step >= STEPS_WORTH_LOOKING_AHEAD:
                 self.ahead.look(self.snapshot, entities, self.bounds.max_nodes)
-            relations = [making, *_ASKED_FOR] if step == 0 and way == Direction.DOWN else [making]
+            kinds = {self.nodes[key].kind for key in entities} & _ASKED_FOR if way == Direction.DOWN else ()
+            relations = [making, *sorted(kinds)]
             to_go = entities
             while to_go:  # what is inferred may lead on from where it leads
                 links = self._links_to_activities(to_go, relations, way)
@@ -209,9 +211,9 @@ class _Search:
         most = self.bounds.max_neighbours
         limit = max(MAX_LINKS_PER_STEP, most)
         links = self.ahead.makers(entities) if relations == ["output"] else None
-        if links is None:
+        if links is None and len(entities) > 1:
             links = self.snapshot.activities_of_entities(entities, relations, limit=limit)
-        if len(links) >= limit:
+        if links is None or len(links) >= limit:
             pairs = [(key, relation) for key in entities for relation in relations]
             fetch, of_one = self.snapshot.last_activities, most * LINKS_OF_A_NEIGHBOUR
             links = [link for key, relation in pairs for link in fetch(key, relation, limit=of_one)]
@@ -229,14 +231,13 @@ class _Search:
 
     def _in_their_time(self, links: list[ActivityLink], way: Direction) -> list[ActivityLink]:
         """Return ``links`` without those by name that cannot be meant: a version was told, or the time is wrong."""
-        nameless = {key for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS and not node.ref.identity}
-        by_name = [link for link in links if link.link.entity_key in nameless]
+        by_name = [link for link in links if link.link.entity_key in self.nameless]
         if not by_name:
             return links
         told = is_told_later(self.snapshot, by_name)
 
         def possible(link: LinkRow) -> bool:
-            if link.entity_key not in nameless:
+            if link.entity_key not in self.nameless:
                 return True
             if way == Direction.UP:
                 last_read = max(self.read_at.get(link.entity_key, ()), default=END_OF_TIME)
@@ -301,6 +302,8 @@ class _Search:
                 self.complete = False
                 return False
             self.nodes[key] = node
+            if node.kind in VERSIONED_KINDS and not node.ref.identity:
+                self.nameless.add(key)
         return True
 
     def _connect(self, near: bytes, far: bytes, way: Direction, link: LinkRow, inferred: str = "") -> None:
