@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-SEED = 7
+SEED = 5
 MODELS: dict[str, type[ClassifierMixin]] = {
     "logistic": LogisticRegression,
     "forest": RandomForestClassifier,

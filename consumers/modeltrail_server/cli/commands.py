@@ -50,6 +50,7 @@ HEADINGS: Mapping[str, Mapping[str, Listed]] = MappingProxyType(
         },
         "Move events": {
             "events": Listed("events", "import, export, tail"),
+            "import": Listed("imports", "bring in what MLflow recorded"),
             "topic": Listed("topics", "make and check the Kafka topic"),
             "spool": Listed("system", "see and send what waits to be sent"),
         },

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 EXIT_NO = 1
+EXIT_USAGE = 2
+EXIT_DOWN = 3
 EXIT_INTERRUPTED = 130
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]

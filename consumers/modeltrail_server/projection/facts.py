@@ -6,8 +6,10 @@ of rows. *Merged* rows (runs, entities, contents) each have a commutative, assoc
 design time) uses and generates entities.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 from modeltrail_schemas.event import TERMINAL_STATES, Declaration, Kind, Routing, RunState
@@ -24,6 +26,11 @@ WORDS: Mapping[str, str] = {
     Declaration.STAGED: "stage",
     Declaration.DEPLOYED: "target",
 }
+# Four texts and a few bytes more fit into an index entry of PostgreSQL, which holds at most 2,704 bytes.
+MAX_KEY_TEXT_BYTES = 600
+KEPT_CHARACTERS = 64
+_ESCAPED_WHEN_STORED = re.compile("[\x00\ud800-\udfff\ufffe]")
+_ESCAPE_BYTES = 6
 NO_STATE = ("", False, None, None)
 NOTHING_NAMED = (None, None, None)
 
@@ -116,12 +123,25 @@ class Mention(NamedTuple):
 @lru_cache(maxsize=REMEMBERED)
 def mention(ref: EntityRef) -> Mention:
     """Return what naming ``ref`` says. ``content`` is the key of the ContentRow, where the digest is known."""
-    name = _name_identity(ref.kind, ref.namespace, ref.name)
+    name, digest = _name_identity(ref.kind, ref.namespace, ref.name), key_text(ref.digest)
     if not ref.identity:
-        return Mention(name.entity_key, (name,), (ref.digest, name.entity_key) if ref.digest else None)
+        return Mention(name.entity_key, (name,), (digest, name.entity_key) if digest else None)
     key = entity_key(ref.kind, ref.namespace, ref.name, ref.identity)
-    version = Identity(key, ref.kind, ref.namespace, ref.name, ref.identity, name.entity_key)
-    return Mention(key, (version, name), (ref.digest, key) if ref.digest else None)
+    version = name._replace(entity_key=key, version=key_text(ref.identity))
+    return Mention(key, (version, name), (digest, key) if digest else None)
+
+
+def key_text(text: str) -> str:
+    """Return ``text`` as it stands in a key of the read model: what no index would take as beginning and SHA-256.
+
+    Names are any string, and one that is too long must not stop the projection. The whole is in the event.
+    """
+    if len(text) * (_ESCAPE_BYTES + 1) <= MAX_KEY_TEXT_BYTES:
+        return text
+    encoded = text.encode("utf-8", "surrogatepass")
+    if len(encoded) + _ESCAPE_BYTES * len(_ESCAPED_WHEN_STORED.findall(text)) <= MAX_KEY_TEXT_BYTES:
+        return text
+    return f"{text[:KEPT_CHARACTERS]}…{sha256(encoded).hexdigest()}"
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -138,7 +158,7 @@ def word_mention(kind: str, model: EntityRef) -> Mention:
 def job_mention(job: JobName) -> Mention:
     """Return what naming ``job`` says."""
     key = job_key(job.namespace, job.name)
-    return Mention(key, (Identity(key, "job", job.namespace, job.name, "", key),), None)
+    return Mention(key, (Identity(key, "job", key_text(job.namespace), key_text(job.name), "", key),), None)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -168,9 +188,9 @@ def activity_key(event: Routing) -> bytes | None:
 
 def uses_of(event: Routing) -> list[tuple[str, str, Mention]]:
     """Return all that ``event`` names as (relation, role, mention); the relation is empty where none is asserted."""
-    uses = [("input", ref.role, mention(ref)) for ref in event.inputs]
-    uses += [("output", ref.role, mention(ref)) for ref in event.outputs]
-    uses += [("subject", event.type, mention(ref)) for ref in event.subjects]
+    uses = [("input", key_text(ref.role), mention(ref)) for ref in event.inputs]
+    uses += [("output", key_text(ref.role), mention(ref)) for ref in event.outputs]
+    uses += [("subject", key_text(event.type), mention(ref)) for ref in event.subjects]
     if event.type in WORDS:
         uses += [("word", event.type, word_mention(WORDS[event.type], ref)) for ref in event.subjects]
     if event.commit:
@@ -179,7 +199,7 @@ def uses_of(event: Routing) -> list[tuple[str, str, Mention]]:
         uses.append(("environment", "", mention(environment_ref(event.environment_digest))))
     if event.job.name:
         job = job_mention(event.job)
-        uses.append(("subject", event.type, job) if event.kind == Kind.JOB else ("", "", job))
+        uses.append(("subject", key_text(event.type), job) if event.kind == Kind.JOB else ("", "", job))
     return uses
 
 
@@ -200,4 +220,4 @@ def _has_state(event: Routing) -> bool:
 @lru_cache(maxsize=REMEMBERED)
 def _name_identity(kind: str, namespace: str, name: str) -> Identity:
     key = entity_key(kind, namespace, name)
-    return Identity(key, kind, namespace, name, "", key)
+    return Identity(key, key_text(kind), key_text(namespace), key_text(name), "", key)

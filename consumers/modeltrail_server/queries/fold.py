@@ -38,7 +38,7 @@ def fold_run(run_id: str, events: Iterable[LineageEvent]) -> RunView:
         return RunView(canonical_run_id(run_id), withdrawn=_withdrawals(withdrawn), events=len(everything))
     told = [event for event in counting if event.kind == Kind.RUN and event.type in _STATES]
     deciding = max(told, key=state_precedence, default=None)
-    environments = _environments(counting)
+    environments = _environments(_at_hand(counting))
     return RunView(
         run_id=canonical_run_id(run_id),
         state=deciding.type if deciding else "",
@@ -49,7 +49,7 @@ def fold_run(run_id: str, events: Iterable[LineageEvent]) -> RunView:
         ended_ns=deciding.event_time_ns if deciding and deciding.type in TERMINAL_STATES else None,
         parameters=_claimed((event, event.parameters) for event in counting),
         metrics=fold_metrics(counting),
-        codes=_codes(counting),
+        codes=_codes(_at_hand(counting)),
         environment=environments[0] if environments else None,
         other_environments=tuple(environment.digest for environment in environments[1:]),
         command=next((event.command for event in counting if event.command), ()),
@@ -187,6 +187,12 @@ def _curve(name: str, dataset: EntityRef, rank: int, values: Mapping[int, float]
         minimum=min(numbers),
         maximum=max(numbers),
     )
+
+
+def _at_hand(events: Sequence[LineageEvent]) -> Sequence[LineageEvent]:
+    """Return the events that tell of code and environment: those of the run itself, else what another system kept."""
+    own = [event for event in events if not event.imported_from]
+    return own if any(event.code or event.commit or event.environment_digest for event in own) else events
 
 
 def _codes(events: Iterable[LineageEvent]) -> tuple[Code, ...]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,9 +14,12 @@ from event_cases import history, outgoing
 from modeltrail.log.memory import MemoryLog
 from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Outgoing
+from modeltrail_schemas.errors import ModeltrailError
+from modeltrail_server.errors import DatabaseUnavailableError
 from modeltrail_server.projection.digest import Digest, compute_digest
 from modeltrail_server.projection.engine import open_engine
-from modeltrail_server.projection.projector import catch_up
+from modeltrail_server.projection.projector import BatchStats, Projector, catch_up
+from services.local_postgres import LocalPostgres
 from sqlalchemy import Engine
 
 SCRIPT = Path(__file__).with_name("projecting_process.py")
@@ -75,6 +79,44 @@ def test_a_projector_killed_again_and_again_leaves_the_state_of_an_undisturbed_o
         progress = catch_up(log, engine)
     assert 0 < progress.records < 800
     assert compute_digest(engine) == _undisturbed(tmp_path, messages)
+
+
+class Heard:
+    """An observer that tells when something is down, and when a record was written."""
+
+    def __init__(self) -> None:
+        self.down, self.written = threading.Event(), threading.Event()
+
+    def batch_written(self, stats: BatchStats) -> None:
+        self.written.set()
+
+    def retrying(self, error: ModeltrailError, delay_s: float) -> None:
+        assert isinstance(error, DatabaseUnavailableError)
+        self.down.set()
+
+
+@pytest.mark.service
+@pytest.mark.fault
+def test_a_database_that_dies_and_comes_back_is_waited_for(breakable_postgres: LocalPostgres, tmp_path: Path) -> None:
+    messages, heard, stop = history(40), Heard(), threading.Event()
+    engine, log = open_engine(breakable_postgres.url), MemoryLog()
+    follower = threading.Thread(target=Projector(log, engine, observer=heard, max_batch_records=5).run, args=(stop,))
+    follower.start()
+    try:
+        log.append(outgoing(messages[:40]))
+        assert heard.written.wait(DEADLINE_S)
+        breakable_postgres.kill()
+        log.append(outgoing(messages[40:]))
+        assert heard.down.wait(DEADLINE_S)
+        breakable_postgres.start()
+        deadline = time.monotonic() + DEADLINE_S
+        while catch_up(log, engine).records_behind:
+            assert time.monotonic() < deadline
+    finally:
+        stop.set()
+        follower.join()
+    assert compute_digest(engine) == _undisturbed(tmp_path, messages)
+    engine.dispose()
 
 
 @pytest.mark.service
