@@ -147,6 +147,10 @@ class Snapshot:
         also = {"relations": list(relations)} | ({"roles": list(roles)} if roles else {})
         return [LinkRow(*row) for row in self._rows(statement, keys, limit, **also)]
 
+    def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
+        """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""
+        return [row[0] for row in self._rows(statements.sources_of_entities(self.tables), keys, limit)]
+
     def entities_of_activities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[EntityLink]:
