@@ -60,11 +60,6 @@ GUARDS = (
         (f"{POWER_TESTS}::test_events_are_on_the_disk_before_they_are_given_to_be_sent",),
     ),
     Guard(
-        1, "a torn batch is cut off", f"{SDK}/spool/outbox.py",
-        "os.ftruncate(self._descriptor, frames.end)  # a torn tail was never sent", "pass",
-        (f"{SPOOL_TESTS}/test_draining.py::test_a_batch_torn_at_any_byte_was_never_sent_and_is_made_anew",),
-    ),
-    Guard(
         1, "notes are removed before their events", f"{SDK}/spool/draining.py",
         "        notes_file(folder, self._segment).unlink()\n        events_file(folder, self._segment).unlink()",
         "        events_file(folder, self._segment).unlink()\n        notes_file(folder, self._segment).unlink()",

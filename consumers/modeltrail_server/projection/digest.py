@@ -46,7 +46,7 @@ def digest_of(connection: Connection, tables: Tables) -> Digest:
         sha256.update(encode_row((name, *(str(column.name) for column in columns))))
         counts[name] = 0
         query = select(*columns).order_by(*table.primary_key.columns)
-        with connection.execution_options(yield_per=ROWS_A_FETCH).execute(query) as result:
+        with connection.execute(query, execution_options={"yield_per": ROWS_A_FETCH}) as result:
             for rows in result.partitions():
                 sha256.update(encode_rows(rows))
                 counts[name] += len(rows)

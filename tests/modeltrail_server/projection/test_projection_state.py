@@ -26,8 +26,8 @@ _events = st.lists(lineage_events(), min_size=1, max_size=14)
 
 def _project(engine: Engine, messages: Sequence[bytes], *, batch_records: int = 4_000) -> None:
     log = MemoryLog()
-    log.append(outgoing(messages))
     catch_up(log, engine)  # makes the tables
+    log.append(outgoing(messages))
     with Projector(log, engine, max_batch_records=batch_records) as projector:
         while projector.step(wait_ms=0):
             pass
