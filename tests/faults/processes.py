@@ -65,6 +65,14 @@ class Worker:
                 if not count:
                     return message
 
+    def drain(self) -> None:
+        """Hear what was said so far: a process whose words nobody hears stands still when the pipe is full."""
+        while self._receiver.poll():
+            try:
+                self.heard.append(self._receiver.recv())
+            except EOFError:
+                return
+
     def kill(self) -> None:
         """End it at once, as a crash would; returns when it is gone. May be called twice."""
         if self._process.is_alive():

@@ -55,9 +55,7 @@ def test_ten_thousand_in_a_row_are_set_aside_and_counted_and_their_neighbours_pr
     assert all(letter.reason for letter in letters)
 
 
-def test_bytes_changed_anywhere_are_an_event_or_a_dead_letter_never_the_end(
-    engine: Engine, chance: Random
-) -> None:
+def test_bytes_changed_anywhere_are_an_event_or_a_dead_letter_never_the_end(engine: Engine, chance: Random) -> None:
     log, good = MemoryLog(), history(5)
     damaged = []
     for _ in range(400):
@@ -76,9 +74,7 @@ def test_bytes_changed_anywhere_are_an_event_or_a_dead_letter_never_the_end(
 @pytest.mark.parametrize(
     "field", ["run_id", "type", "kind", "job", "name", "version", "digest", "role", "commit", "environment_digest"]
 )
-def test_texts_that_no_index_takes_are_projected_alike_everywhere(
-    field: str, engine: Engine, chance: Random
-) -> None:
+def test_texts_that_no_index_takes_are_projected_alike_everywhere(field: str, engine: Engine, chance: Random) -> None:
     """PostgreSQL refuses an index entry of more than 2,704 bytes: that was taken for a database that is down."""
     long = "".join(chance.choices(string.ascii_letters + "\x00ä\ufffe", k=20_000))
     reference = EntityRef("dataset", "risk", "tx", "1", "sha256:aa", "train")
@@ -95,7 +91,9 @@ def test_texts_that_no_index_takes_are_projected_alike_everywhere(
         "type": {"type": long, "subjects": (reference,)},
         "job": {"job": JobName(long, long)},
     }.get(field, {field: long})
-    events.insert(1, LineageEvent(**{"event_id": b"c" * 16, "kind": "run", "type": "RUNNING", "run_id": "r"} | changed))
+    events.insert(
+        1, LineageEvent(**{"event_id": b"c" * 16, "kind": "run", "type": "RUNNING", "run_id": "r"} | changed)
+    )
     messages, log = [encode(event) for event in events], MemoryLog()
     log.append(outgoing(messages))
     catch_up(log, engine)

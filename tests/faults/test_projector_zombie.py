@@ -9,6 +9,7 @@ from faults.states import assert_covers_once, opened, undisturbed, wait_until_pr
 from faults.work import project
 from modeltrail.log.memory import MemoryLog
 from modeltrail.log.opening import open_log
+from modeltrail.log.protocol import Position
 from modeltrail_server.errors import DatabaseUnavailableError
 from modeltrail_server.projection import engine as databases
 from modeltrail_server.projection.engine import writing
@@ -41,7 +42,9 @@ def test_a_frozen_projector_is_replaced_and_writes_nothing_when_it_wakes(
         zombie.kill()
         heir.kill()
     assert digest.hex == undisturbed(messages).hex
-    assert_covers_once([message[1:4] for worker in (zombie, heir) for message in worker.heard if message[0] == "batch"])
+    assert_covers_once(
+        [message[1:4] for worker in (zombie, heir) for message in worker.heard if message[0] == "batch"]
+    )
 
 
 def test_a_transaction_that_stands_still_does_not_hold_the_position_for_ever(
@@ -57,8 +60,15 @@ def test_a_transaction_that_stands_still_does_not_hold_the_position_for_ever(
         catch_up(log, engine)
         log.append(outgoing(history(2, seed=2)))
         position = tables_of(1).position
-        with pytest.raises(DatabaseUnavailableError), writing(engine) as frozen:
-            frozen.execute(update(position).values(next_offset=0))
-            with opened(lock_timeout_url) as heir:
-                assert catch_up(log, heir).position == log.end()
-            frozen.execute(select(position))
+        heirs: list[Position] = []
+
+        def stand_still() -> None:
+            with writing(engine) as frozen:
+                frozen.execute(update(position).values(next_offset=0))
+                with opened(lock_timeout_url) as heir:
+                    heirs.append(catch_up(log, heir).position)
+                frozen.execute(select(position))
+
+        with pytest.raises(DatabaseUnavailableError):
+            stand_still()
+        assert heirs == [log.end()]

@@ -31,7 +31,10 @@ def _events(start: int, count: int) -> list[Outgoing]:
 @pytest.mark.fault
 @pytest.mark.service
 def test_memory_is_bounded_and_the_lag_is_made_up_for(
-    kafka_bootstrap: str, breakable_postgres: LocalPostgres, start: StartWorker, tmp_path_factory: pytest.TempPathFactory
+    kafka_bootstrap: str,
+    breakable_postgres: LocalPostgres,
+    start: StartWorker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     topic = f"slow-{tmp_path_factory.mktemp('slow').parent.name}-{breakable_postgres.pid}"
     create([kafka_bootstrap], topic, options={})

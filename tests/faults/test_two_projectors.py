@@ -1,4 +1,4 @@
-"""Promise 3, each event counts once: two projectors of one identity, and embedded commands, race over one database."""
+"""Promise 3, each event counts once: two projectors of one identity, and embedded commands, race."""
 
 import time
 from pathlib import Path
@@ -15,9 +15,7 @@ pytestmark = pytest.mark.fault
 COMMANDS = 6
 
 
-def test_two_with_the_same_identity_write_each_record_once(
-    database: str, tmp_path: Path, start: StartWorker
-) -> None:
+def test_two_with_the_same_identity_write_each_record_once(database: str, tmp_path: Path, start: StartWorker) -> None:
     messages, address = history(150), str(tmp_path / "log.db")
     with open_log(address) as log, opened(database) as engine:
         log.append(outgoing(messages))

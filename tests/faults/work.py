@@ -85,16 +85,19 @@ def project(
     databases.IDLE_IN_TRANSACTION_S = idle_in_transaction_s
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with open_log(address) as log, BreakingProjector(
-        log,
-        open_engine(database),
-        group=group,
-        observer=Reporting(report),
-        max_batch_records=batch_records,
-        point=point,
-        nth=nth,
-        signal_number=signal_number,
-    ) as projector:
+    with (
+        open_log(address) as log,
+        BreakingProjector(
+            log,
+            open_engine(database),
+            group=group,
+            observer=Reporting(report),
+            max_batch_records=batch_records,
+            point=point,
+            nth=nth,
+            signal_number=signal_number,
+        ) as projector,
+    ):
         report("ready")
         try:
             projector.run(stop)

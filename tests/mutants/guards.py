@@ -11,8 +11,7 @@ SDK = "producers/modeltrail"
 PROJECTOR_TESTS = "tests/modeltrail_server/projection/test_projector.py"
 REBUILD_TESTS = "tests/modeltrail_server/projection/test_rebuild.py"
 FOLD_TEST = (
-    "tests/modeltrail_server/projection/test_projection_state.py::"
-    "test_sqlite_holds_the_fold_of_the_set_of_events"
+    "tests/modeltrail_server/projection/test_projection_state.py::test_sqlite_holds_the_fold_of_the_set_of_events"
 )
 CRASH_TEST = "tests/modeltrail_server/audit/test_audit_crashes.py::test_after_a_crash_at_any_step_the_log_is_whole"
 AUDITOR_TESTS = "tests/modeltrail_server/audit/test_audit_auditor.py"
@@ -51,7 +50,8 @@ GUARDS = (
     ),
     Guard(
         1, "the sync of the notes' folder", f"{SDK}/spool/writing.py",
-        "            sync_folder(self.ownership.folder)\n            self._synced_segment = segment", "            pass",
+        "            sync_folder(self.ownership.folder)\n            self._synced_segment = segment",
+        "            pass",
         (f"{POWER_TESTS}::test_a_sync_reaches_the_notes_and_the_name_of_their_file",),
     ),
     Guard(
@@ -78,8 +78,8 @@ GUARDS = (
     ),
     Guard(
         1, "a gap for dropped notes", f"{SDK}/emitter.py",
-        "        if self._losses:\n            self._write_losses(session)\n        self._append(session, body, rank)",
-        "        self._losses.clear()\n        self._append(session, body, rank)",
+        "            self._write_losses(session)\n        self._append(session, body, rank)",
+        "            self._losses.clear()\n        self._append(session, body, rank)",
         ("tests/modeltrail/test_emitter.py::test_a_note_with_a_value_of_no_plain_form_is_counted_and_becomes_a_gap",),
     ),
     Guard(
