@@ -22,7 +22,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
 
 check: lint
-	$(BIN)/python -m pytest -m "not service and not fault"
+	$(BIN)/python -m pytest -m "not service and not fault and not slow"
 
 test: lint all-tests
 

@@ -1,9 +1,11 @@
 """The main job, end to end, in about a minute: train real models, then ask where they came from.
 
-Everything it writes is in ``build/demo``, made anew each time. MODELTRAIL_LOG and MODELTRAIL_DATABASE take the same
-program to Kafka and PostgreSQL.
+Everything it writes is in ``build/demo`` (or the folder given), made anew each time. MODELTRAIL_LOG and
+MODELTRAIL_DATABASE take the same program to Kafka and PostgreSQL; it makes the topic there if it is missing, and runs
+a projector beside others.
 """
 
+import json
 import logging
 import os
 import shlex
@@ -11,11 +13,15 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / "build" / "demo"
+FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "build" / "demo").absolute()
 MODELTRAIL = [sys.executable, "-m", "modeltrail.command"]
 WIDTH = 80
+PROJECTED_WITHIN_S = 60
 
 
 def main() -> None:
@@ -23,13 +29,42 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     (FOLDER / "data").mkdir(parents=True)
     os.environ["MODELTRAIL_HOME"] = str(FOLDER / ".modeltrail")
-    train_models()
-    ask_about_them()
-    retract_a_dataset()
-    prove_the_record()
-    replay_it()
-    say("All of this is in build/demo: look around with the commands above and", indent=False)
+    with projector_beside_kafka():
+        train_models()
+        ask_about_them()
+        retract_a_dataset()
+        prove_the_record()
+        replay_it()
+    say(f"All of this is in {os.path.relpath(FOLDER)}: look around with the commands above and", indent=False)
     print(f"  export MODELTRAIL_HOME={os.path.relpath(FOLDER / '.modeltrail')}")
+
+
+@contextmanager
+def projector_beside_kafka() -> Iterator[None]:
+    """Make the topic and run a projector, where the log is Kafka; a local log needs neither."""
+    if not os.environ.get("MODELTRAIL_LOG", "").startswith("kafka://"):
+        yield
+        return
+    subprocess.run([*MODELTRAIL, "topic", "create", "--if-missing"], check=True)
+    projector = subprocess.Popen([*MODELTRAIL, "serve", "--role", "projector"], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        projector.terminate()
+        projector.wait()
+
+
+def wait_for_projector() -> None:
+    """Return when the read model has all that is in the log; at once where that is a local file."""
+    deadline_s = time.monotonic() + PROJECTED_WITHIN_S
+    while time.monotonic() < deadline_s:
+        done = subprocess.run([*MODELTRAIL, "status", "--json"], capture_output=True, text=True, check=False)
+        status = json.loads(done.stdout or "{}")
+        log, model = status.get("log"), status.get("read_model")
+        if isinstance(log, dict) and isinstance(model, dict) and log["end"] == model["position"]:
+            return
+        time.sleep(0.5)
+    sys.exit("the projector did not get to the end of the log: modeltrail status tells where it stands")
 
 
 def train_models() -> None:
@@ -63,6 +98,7 @@ def train_models() -> None:
     modeltrail.describe("model:clinic/tumours", "Tells malignant from benign tumours.", owners=["ana"])
     if not modeltrail.flush(30_000):
         sys.exit("the log does not answer: what was recorded waits in the spool (modeltrail doctor tells more)")
+    wait_for_projector()
 
 
 def ask_about_them() -> None:
@@ -85,6 +121,7 @@ def retract_a_dataset() -> None:
     title("A dataset turns out to be bad")
     say("The strict cleaning threw out the hardest cases. Its data is retracted, with a reason.")
     run("dataset", "retract", "clinic/cleaned@v1", "--why", "drops the hardest cases", "--by", "cem")
+    wait_for_projector()
     say("What stands on it?")
     run("lineage", "dataset:clinic/cleaned@v1", "--down")
 

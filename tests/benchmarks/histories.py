@@ -133,7 +133,8 @@ class _History:
         for every, declaration, words in steps:
             if ordinal % every == 0:
                 statement = Statement(by="ana", why="benchmark", assurance="claimed", **words)
-                yield self.event(kind=Kind.MODEL, type=declaration, subjects=(version,), statement=statement)
+                subject = replace(version, role=next(iter(words.values()), ""))
+                yield self.event(kind=Kind.MODEL, type=declaration, subjects=(subject,), statement=statement)
 
 
 def generate(seed: int, runs: int) -> Iterator[LineageEvent]:

@@ -15,7 +15,10 @@ from modeltrail import config as configuration
 from modeltrail_schemas.errors import ModeltrailError
 
 from modeltrail_server.cli.commands import CommandGroup
-from modeltrail_server.cli.options import EXIT_INTERRUPTED
+from modeltrail_server.cli.options import EXIT_DOWN, EXIT_INTERRUPTED, EXIT_USAGE
+
+# What a person named, as against a disk that is full or broken.
+_WRONG_FILE = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,6 +37,10 @@ def main(argv: Sequence[str]) -> int:
     except ModeltrailError as error:
         _explain(error)
         return error.exit_code
+    except OSError as error:
+        what = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        _explain(ModeltrailError(f"{what}{error.strerror or error}"))
+        return EXIT_USAGE if isinstance(error, _WRONG_FILE) else EXIT_DOWN
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from modeltrail.errors import LogUnavailableError
+from modeltrail.errors import LogNotFoundError, LogUnavailableError
 from modeltrail_schemas.errors import ModeltrailError
 from modeltrail_schemas.versions import schema_texts
 from rich.text import Text
@@ -33,16 +33,19 @@ def init(
     name: Annotated[str, typer.Option(help="Who signs; part of the key [default: modeltrail.HOSTNAME].")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Start an audit log: make its key (mode 0600; one that is there is never overwritten)."""
+    """Start an audit log: make its signing key.
+
+    The key has mode 0600, and one that is there is never overwritten.
+    """
     command = command_context(context)
     name = name or f"modeltrail.{socket.gethostname()}"
+    identity, partitions = None, 1
     try:
         with command.log() as log:
-            status = audit.init(command.config.audit, name, log.identity, partitions=log.partitions())
-    except (LogUnavailableError, ModeltrailError) as error:
-        if isinstance(error, audit.AuditError):
-            raise
-        status = audit.init(command.config.audit, name)
+            identity, partitions = log.identity, log.partitions()
+    except (LogNotFoundError, LogUnavailableError) as error:
+        say(f"{error}: its audit log begins with the first follow")
+    status = audit.init(command.config.audit, name, identity, partitions=partitions)
     lines = [
         Text(f"audit log started in {status.folder}"),
         Text(f"verifier key {status.verifier_key}"),
@@ -83,13 +86,15 @@ def follow(
 def status(context: typer.Context, as_json: AsJson = False) -> None:
     """Say how far the audit log is, and how far behind the log."""
     command = command_context(context)
+    folder = command.config.audit
+    audit.read_key_of(folder)  # where no audit log is, the state of the log is no matter
     try:
         with command.log() as log:
             end = log.end()
     except ModeltrailError as error:
         say(f"{error}: how far behind the audit log is cannot be told")
         end = None
-    found = audit.status(command.config.audit, end)
+    found = audit.status(folder, end)
     command.print_answer(found, render_status(found), as_json=as_json)
 
 
@@ -102,7 +107,10 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recompute everything from the payloads up, and name the first fault. Exit code 1 when there is one."""
+    """Recompute everything, and name the first fault.
+
+    From the payloads up to the signature. Exit code 1 when there is a fault.
+    """
     command = command_context(context)
     with ProgressLine("records verified") as line:
         report = audit.verify(
@@ -125,7 +133,10 @@ def prove(
     check: Annotated[Path | None, typer.Option(help="Check a proof in this file instead of making one.")] = None,
     key: TrustedKey = None,
 ) -> None:
-    """Prove to somebody else that a record is in the log: a text that the verifier key alone checks."""
+    """Prove to somebody else that a record is in the log.
+
+    The proof is a text that --check checks with the verifier key alone.
+    """
     command = command_context(context)
     if check is not None:
         trusted = read_trusted_key(key) or audit.read_key_of(command.config.audit)
@@ -143,7 +154,10 @@ def export(
     destination: Annotated[Path, typer.Argument(help="A new folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """Copy what the signed heads cover into a folder that others can verify. The key is not copied."""
+    """Copy what is signed into a folder that others can verify.
+
+    The signing key is not copied.
+    """
     command = command_context(context)
     found = audit.export(command.config.audit, destination)
     lines = [Text(f"{found.files:,} files, {found.bytes:,} bytes in {found.folder}"), *render_report(found.report)]
@@ -160,7 +174,10 @@ def pin(
     check: Annotated[bool, typer.Option("--check", help="Check the log against the pin instead.")] = False,
     key: TrustedKey = None,
 ) -> None:
-    """Write the signed head to a file outside: against the holder of the key only that proves anything later."""
+    """Write the signed head to a file, to be kept elsewhere.
+
+    Against whoever holds the signing key, only a head kept out of their reach proves anything later.
+    """
     command = command_context(context)
     folder = command.config.audit
     if check:

@@ -5,12 +5,15 @@ A name must be one that is recorded, so that a typo declares nothing; ``--unseen
 """
 
 import getpass
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from modeltrail.declarations import declaration, description, run_declaration
 from modeltrail.emitter import Emitter
-from modeltrail.errors import LogUnavailableError
+from modeltrail.errors import LogUnavailableError, SpoolError
 from modeltrail.parameters import encode_parameters
 from modeltrail_schemas.errors import ModeltrailError
 from modeltrail_schemas.event import Declaration
@@ -19,11 +22,13 @@ from rich.text import Text
 
 from modeltrail_server.cli.context import CommandContext, command_context
 from modeltrail_server.cli.options import AsJson
+from modeltrail_server.cli.printing import say
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import NotFoundError
 from modeltrail_server.queries.names import resolve
 
-FLUSH_TIMEOUT_MS = 30_000
+SILENT_MS = 2_000
+FLUSH_TIMEOUT_MS = 15_000
 VERSION_NEEDED = "write NAME@VERSION; the versions: modeltrail history "
 
 app = typer.Typer()
@@ -266,18 +271,40 @@ def _typed(text: str) -> object:
 
 
 def _emit(command: CommandContext, note: dict[str, object], words: str, *, as_json: bool) -> None:
-    """Bring the note to the log and say so; where the log does not answer, say that the spool keeps it."""
+    """Bring the note to the log and say so; where the log does not answer, say that the spool keeps it.
+
+    Raises SpoolError when it could not even be kept.
+    """
     emitter = Emitter(command.config)
-    try:
-        emitter.emit(note, durable=True)
-        if not emitter.flush(FLUSH_TIMEOUT_MS):
-            raise LogUnavailableError(
-                f"{words}: kept, but the log {command.config.log} does not have it yet",
-                remedy="it is sent when the log answers: modeltrail spool flush",
-            )
-    finally:
-        emitter.close()
+    with _warnings() as heard:
+        try:
+            emitter.emit(note, durable=True)
+            if emitter.dropped_notes:
+                raise SpoolError(f"not {words}: " + "; ".join(heard))
+            if not emitter.flush(SILENT_MS):
+                say(f"waiting for the log {command.config.log}")
+                if not emitter.flush(FLUSH_TIMEOUT_MS):
+                    raise LogUnavailableError(
+                        f"{words}: kept, but the log {command.config.log} does not have it yet",
+                        remedy="it is sent when the log answers: modeltrail spool flush",
+                    )
+        finally:
+            emitter.close()
     command.print_answer({"declared": words}, [Text(words)], as_json=as_json)
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Give the list of what the SDK warns of meanwhile, which a command says in its own words instead."""
+    heard: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("modeltrail")
+    logger.addHandler(handler)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(handler)
 
 
 def _user() -> str:

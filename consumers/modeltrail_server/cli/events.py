@@ -17,7 +17,7 @@ from modeltrail_schemas.event import LineageEvent
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.printing import ProgressLine, print_lines, quiet_pipe, say
-from modeltrail_server.cli.rendering.events import render_event, render_import
+from modeltrail_server.cli.rendering.events import render_event, render_imports
 from modeltrail_server.events.exporting import WRITERS, export_events, json_line, positions_of_last
 from modeltrail_server.events.importing import Import, import_events
 
@@ -44,7 +44,11 @@ def import_command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…|-", help="OpenLineage JSON or JSON lines.")],
     as_json: AsJson = False,
 ) -> None:
-    """Append OpenLineage events: one document, several, JSON lines, or an array. Exit code 1 if any was refused."""
+    """Append the OpenLineage events of files to the log.
+
+    A file is JSON lines, one document, several, or an array of them. What was imported before adds nothing. What
+    cannot be taken is named with line and reason, the rest is kept, and the exit code is 1.
+    """
     command = command_context(context)
     results: dict[str, Import] = {}
     with open_log(command.config.log, options=command.config.log_options) as log:
@@ -53,8 +57,7 @@ def import_command(
                 for result in import_events(source, log):
                     progress.update(result.accepted)
                 results[str(path)] = result
-    lines = [line for name, result in results.items() for line in render_import(name, result)]
-    command.print_answer(results, lines, as_json=as_json)
+    command.print_answer(results, render_imports(results), as_json=as_json)
     if any(result.refusals for result in results.values()):
         raise typer.Exit(EXIT_NO)
 
@@ -69,7 +72,10 @@ def export_command(
         Format.openlineage
     ),
 ) -> None:
-    """Write every event once, in log order: what came in as OpenLineage goes out as it came."""
+    """Write every event once, in log order.
+
+    What came in as OpenLineage goes out as it came, on one line.
+    """
     command = command_context(context)
     with command.log() as log, quiet_pipe():
         if output == STANDARD_INPUT:

@@ -22,8 +22,11 @@ REFRESH_S = 0.2
 def print_lines(lines: Iterable[Text]) -> None:
     """Write lines to standard output at once, never wrapped, coloured on a terminal only."""
     console = Console(highlight=False, markup=False, emoji=False)
-    for line in lines:
-        console.print(line, soft_wrap=True)
+    if console.is_terminal:
+        for line in lines:
+            console.print(line, soft_wrap=True)
+    else:  # as text, so that a reader that goes away is noticed by quiet_pipe
+        sys.stdout.writelines(f"{line.plain}\n" for line in lines)
     sys.stdout.flush()
 
 

@@ -1,10 +1,13 @@
 """The commands that look after the whole: status, digest, dead letters, and the SDK's own spool and doctor."""
 
+from contextlib import suppress
+
 import typer
 from modeltrail import command as sdk_command
+from modeltrail_schemas.errors import ModeltrailError
 
 from modeltrail_server.cli.context import command_context
-from modeltrail_server.cli.options import AsJson
+from modeltrail_server.cli.options import EXIT_DOWN, AsJson
 from modeltrail_server.cli.rendering.system import render_digest, render_status
 from modeltrail_server.projection.digest import digest_of
 from modeltrail_server.serving.status import collect
@@ -23,13 +26,18 @@ def digest(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """Say where everything stands: the log, the read model and how far behind it is, the audit log, the spool."""
+    """Say where everything stands, and how far behind. Exit code 3 when something that should answer does not."""
     command = command_context(context)
-    with command.engine() as engine:
-        if command.is_embedded and command.anything_there:
-            command.catch_up(engine)
-        found = collect(command.config, engine)
+    if command.anything_there:
+        with command.engine() as engine:
+            with suppress(ModeltrailError):  # what is wrong is found again, and said, below
+                command.catch_up(engine)
+            found = collect(command.config, engine)
+    else:
+        found = collect(command.config, None)
     command.print_answer(found, render_status(found, width=command.width), as_json=as_json)
+    if not found.is_up:
+        raise typer.Exit(EXIT_DOWN)
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)

@@ -25,7 +25,10 @@ def create(
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Be content with one that is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the topic: nothing in it is ever deleted or rewritten, and the brokers stamp the time."""
+    """Make the topic as a log needs it.
+
+    Nothing in it is ever deleted or rewritten, and the brokers stamp the time.
+    """
     from modeltrail.log.topic import create as create_topic
 
     command = command_context(context)

@@ -1,7 +1,7 @@
 """A file's text to the JSON documents in it: JSON lines, one document, several, or an array of them. Pure.
 
-Each document is a slice of the text as it stands, so that what is kept is what came. What is no JSON is named with
-its line and column, and reading goes on at the next line that begins as the documents before did.
+Each document is a slice of the text as it stands, so that what is kept is what came. What is no JSON, or no UTF-8,
+is named with its line and column, and reading goes on at the next line that begins as the documents before did.
 """
 
 import json
@@ -9,9 +9,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+NOT_UTF8 = "not UTF-8: save the file in that encoding"
+
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BETWEEN = re.compile(r"[ \t\r\n,]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t\r\n]+', re.DOTALL)
+_BAD_BYTE = re.compile("[\udc80-\udcff]")  # as "surrogateescape" decodes a byte that is not UTF-8
 # Numbers stay text: nothing is computed with them here, and Python refuses to convert very long ones.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=True)
 
@@ -31,12 +34,17 @@ class Refusal(NamedTuple):
     reason: str
 
 
+def decode(data: bytes) -> str:
+    """Return the text of ``data`` for ``split``, in which bytes that are not UTF-8 stay recognisable."""
+    return data.decode("utf-8", "surrogateescape")
+
+
 def split(text: str) -> Iterator[Document | Refusal]:
-    """Yield the documents of ``text`` in order, and a refusal for each stretch that is no JSON."""
+    """Yield the documents of ``text`` in order, and a refusal for each stretch that cannot be one."""
     text = text.removeprefix("\ufeff")
     lines = _LineCounter(text)
     at = _end(_SPACE, text, 0)
-    in_array = text.startswith("[", at)
+    in_array, lost_end = text.startswith("[", at), False
     if in_array:
         at = _end(_SPACE, text, at + 1)
     between = _BETWEEN if in_array else _SPACE
@@ -48,14 +56,17 @@ def split(text: str) -> Iterator[Document | Refusal]:
         try:
             _, end = _DECODER.raw_decode(text, at)
         except (json.JSONDecodeError, RecursionError) as error:
-            place = error.pos if isinstance(error, json.JSONDecodeError) else at
-            reason = error.msg.removesuffix(" at") if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-            yield Refusal(*lines.place(min(place, len(text))), f"not JSON: {reason}")
+            place = min(error.pos, len(text)) if isinstance(error, json.JSONDecodeError) else at
+            yield Refusal(*lines.place(place), _reason(text, place, error))
             at = _next_start(text, at, indent)
+            lost_end = at == len(text)
             continue
-        yield Document(lines.place(at)[0], text[at:end])
+        if bad := _BAD_BYTE.search(text, at, end):
+            yield Refusal(*lines.place(bad.start()), NOT_UTF8)
+        else:
+            yield Document(lines.place(at)[0], text[at:end])
         at = _end(between, text, end)
-    if in_array:
+    if in_array and not lost_end:
         yield Refusal(*lines.place(len(text)), "the array is not closed: the file may be cut off")
 
 
@@ -79,6 +90,14 @@ class _LineCounter:
         self._line += self._text.count("\n", self._at, at)
         self._at = at
         return self._line, at - (self._text.rfind("\n", 0, at) + 1) + 1
+
+
+def _reason(text: str, place: int, error: json.JSONDecodeError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if _BAD_BYTE.match(text, place):
+        return NOT_UTF8
+    return f"not JSON: {error.msg.removesuffix(' at')}"
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:

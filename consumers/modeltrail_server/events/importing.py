@@ -11,7 +11,7 @@ from modeltrail_schemas.errors import InvalidEventError
 from modeltrail_schemas.identity import partition_key
 from modeltrail_schemas.openlineage.reading import read
 
-from modeltrail_server.events.documents import Document, Refusal, split
+from modeltrail_server.events.documents import Document, Refusal, decode, split
 
 MAX_BATCH_RECORDS = 1_000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
@@ -49,6 +49,15 @@ def import_events(source: BinaryIO, log: Log) -> Iterator[Import]:
     yield result
 
 
+def to_records(body: bytes) -> tuple[list[Outgoing], list[Refusal]]:
+    """Return the records of the documents in ``body``, and what of it is refused."""
+    pieces = [_record(piece) if isinstance(piece, Document) else piece for piece in _pieces(body, 1)]
+    return (
+        [piece for piece in pieces if isinstance(piece, Outgoing)],
+        [piece for piece in pieces if isinstance(piece, Refusal)],
+    )
+
+
 def documents(source: BinaryIO) -> Iterator[Document | Refusal]:
     """Yield what ``source`` holds, line by line in bounded memory as long as each line holds whole documents.
 
@@ -66,20 +75,7 @@ def documents(source: BinaryIO) -> Iterator[Document | Refusal]:
 
 def _pieces(data: bytes, line: int) -> list[Document | Refusal]:
     """Return what ``data`` holds, which begins on ``line`` of its file."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return _pieces_around(data, line, error.start)
-    return [piece._replace(line=line + piece.line - 1) for piece in split(text)]
-
-
-def _pieces_around(data: bytes, line: int, at: int) -> list[Document | Refusal]:
-    """Return what ``data`` holds besides the line with a byte, at ``at``, that is not UTF-8."""
-    start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at) + 1 or len(data)
-    bad_line = line + data.count(b"\n", 0, start)
-    refusal = Refusal(bad_line, at - start + 1, "not UTF-8: save the file in that encoding")
-    before = _pieces(data[:start], line) if start else []
-    return [*before, refusal, *(_pieces(data[end:], bad_line + 1) if end < len(data) else [])]
+    return [piece._replace(line=line + piece.line - 1) for piece in split(decode(data))]
 
 
 def _record(document: Document) -> Outgoing | Refusal:

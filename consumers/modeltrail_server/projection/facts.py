@@ -7,18 +7,25 @@ design time) uses and generates entities.
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from modeltrail_schemas.event import TERMINAL_STATES, Kind, Routing, RunState
+from modeltrail_schemas.event import TERMINAL_STATES, Declaration, Kind, Routing, RunState
 from modeltrail_schemas.identity import canonical_run_id, entity_key, job_key, run_key
 from modeltrail_schemas.names import EntityRef, JobName
 
 RUN_STATES = frozenset(RunState)
 # A batch or two: what is remembered of a name is ten times the name.
 REMEMBERED = 8_192
-RELATIONS = ("input", "output", "subject", "commit", "environment")
+RELATIONS = ("input", "output", "subject", "word", "commit", "environment")
+# What a declaration of this type gives to a model version: an alias, a stage, a place where it is deployed.
+WORDS: Mapping[str, str] = {
+    Declaration.ALIASED: "alias",
+    Declaration.STAGED: "stage",
+    Declaration.DEPLOYED: "target",
+}
 # Four texts and a few bytes more fit into an index entry of PostgreSQL, which holds at most 2,704 bytes.
 MAX_KEY_TEXT_BYTES = 600
 KEPT_CHARACTERS = 64
@@ -53,8 +60,9 @@ class RunRow(NamedTuple):
 
 
 class EntityRow(NamedTuple):
-    """A named thing: dataset, model, a version of one, job, commit or environment; and the first event to name it.
+    """A named thing and the first event to name it: dataset, model, a version of one, job, commit, environment, word.
 
+    A word is an alias, stage or target of a model, as a version of all its aliases, stages or targets.
     ``name_key`` is the key of the dataset or model that this is a version of, else the key itself.
     """
 
@@ -71,8 +79,9 @@ class EntityRow(NamedTuple):
 class LinkRow(NamedTuple):
     """One event says that an activity stands in a relation to an entity.
 
-    ``relation``: input, output, subject (the event is about the entity), commit, environment. ``role``: the use the
-    run made of it (train, test), or for a subject the event's type. ``activity_key`` is a run's, a job's, or None.
+    ``relation``: input, output, subject (the event is about the entity), word (the event gives this alias, stage or
+    target), commit, environment. ``role``: the use the run made of it (train, test), or for a subject or word the
+    event's type. ``activity_key`` is a run's, a job's, or None.
     """
 
     entity_key: bytes
@@ -136,6 +145,16 @@ def key_text(text: str) -> str:
 
 
 @lru_cache(maxsize=REMEMBERED)
+def word_mention(kind: str, model: EntityRef) -> Mention:
+    """Return the mention of the word (alias, stage, target) that a declaration about ``model`` gave as its role.
+
+    A word is a version of all the words of its kind that the model has: so both are found by the model's name. A
+    declaration that gives none (an older SDK's) mentions those words in general: readers then look into the events.
+    """
+    return mention(EntityRef(kind, model.namespace, model.name, model.role))
+
+
+@lru_cache(maxsize=REMEMBERED)
 def job_mention(job: JobName) -> Mention:
     """Return what naming ``job`` says."""
     key = job_key(job.namespace, job.name)
@@ -172,6 +191,8 @@ def uses_of(event: Routing) -> list[tuple[str, str, Mention]]:
     uses = [("input", key_text(ref.role), mention(ref)) for ref in event.inputs]
     uses += [("output", key_text(ref.role), mention(ref)) for ref in event.outputs]
     uses += [("subject", key_text(event.type), mention(ref)) for ref in event.subjects]
+    if event.type in WORDS:
+        uses += [("word", event.type, word_mention(WORDS[event.type], ref)) for ref in event.subjects]
     if event.commit:
         uses.append(("commit", "", mention(commit_ref(event.commit))))
     if event.environment_digest:

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from modeltrail_schemas.errors import ModeltrailError
 
+SEE_WHAT_THERE_IS = "see what there is: modeltrail models, runs, datasets, jobs"
+
 
 class NotFoundError(ModeltrailError):
     """Nothing has this name. ``near`` are names that look like it, best first."""
@@ -12,7 +14,8 @@ class NotFoundError(ModeltrailError):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, near: Sequence[str] = (), remedy: str = "") -> None:
-        super().__init__(what, remedy=remedy or (f"did you mean {' or '.join(near)}?" if near else ""))
+        suggestion = f"did you mean {' or '.join(near)}?" if near else SEE_WHAT_THERE_IS
+        super().__init__(what, remedy=remedy or suggestion)
         self.near = tuple(near)
 
 

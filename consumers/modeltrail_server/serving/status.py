@@ -1,12 +1,14 @@
 """Where everything stands: log, read model, audit log, spool. A part that cannot be seen says why."""
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from modeltrail.config import Config
-from modeltrail.log.opening import open_log
+from modeltrail.errors import LogNotFoundError, LogUnavailableError
+from modeltrail.log.opening import KafkaAddress, open_log, parse_address
 from modeltrail.log.protocol import Position
 from modeltrail.spool.layout import spool_root
 from modeltrail.spool.status import spool_status
@@ -17,6 +19,8 @@ from modeltrail_server import audit
 from modeltrail_server.projection.generations import as_position, reading
 from modeltrail_server.queries.listing import Counts, count_all
 from modeltrail_server.queries.snapshot import Snapshot
+
+PROBE_TIMEOUT_S = 2.0
 
 T = TypeVar("T")
 
@@ -63,30 +67,67 @@ class SpoolTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """A part that cannot be seen, and why. ``is_down``: it is there, or should be, and cannot be used."""
+
+    reason: str
+    is_down: bool
+
+
+NO_READ_MODEL = Unseen("none yet: the first question builds it", is_down=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """Where everything stands; a part that cannot be seen is the reason why, one that is not kept is None."""
+    """Where everything stands; the audit log is None where none is kept."""
 
-    log: LogStatus | str
-    read_model: ReadModelStatus | str
-    audit: audit.Status | str | None
-    spool: SpoolTotals | str
+    log: LogStatus | Unseen
+    read_model: ReadModelStatus | Unseen
+    audit: audit.Status | Unseen | None
+    spool: SpoolTotals | Unseen
+
+    @property
+    def is_up(self) -> bool:
+        """Return whether every part answers that should."""
+        parts = (self.log, self.read_model, self.audit, self.spool)
+        return not any(isinstance(part, Unseen) and part.is_down for part in parts)
 
 
-def collect(config: Config, engine: Engine) -> Status:
-    """Return where everything stands. Raises nothing that a system being down could cause."""
+def collect(config: Config, engine: Engine | None) -> Status:
+    """Return where everything stands, within seconds; ``engine`` is None where there cannot be a read model.
+
+    Raises nothing that a system being down could cause.
+    """
     log = _tried(lambda: _log_status(config))
     end = log.end if isinstance(log, LogStatus) else None
     return Status(
         log=log,
-        read_model=_tried(lambda: _read_model_status(engine)),
+        read_model=_tried(lambda: _read_model_status(engine)) if engine is not None else NO_READ_MODEL,
         audit=_tried(lambda: audit.status(config.audit, end)) if (config.audit / audit.layout.KEY).exists() else None,
-        spool=_tried(lambda: _spool_totals(config)),
+        spool=_tried(lambda: spool_totals(config)),
     )
 
 
 def _log_status(config: Config) -> LogStatus:
+    address = parse_address(config.log)
+    if isinstance(address, KafkaAddress):
+        _probe(address)
     with open_log(config.log, options=config.log_options, create=False) as log:
         return LogStatus(config.log, log.identity.topic_id, log.end())
+
+
+def _probe(address: KafkaAddress) -> None:
+    """Raise LogUnavailableError unless a broker takes a connection: Kafka's client says so after 10 s only."""
+    reasons = []
+    for broker in address.bootstrap:
+        host, _, port = broker.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), PROBE_TIMEOUT_S).close()
+        except OSError as error:
+            reasons.append(f"{broker}: {error.strerror or error}")
+        else:
+            return
+    raise LogUnavailableError(f"no broker of {address.topic} answers ({'; '.join(reasons)})")
 
 
 def _read_model_status(engine: Engine) -> ReadModelStatus:
@@ -107,7 +148,8 @@ def _read_model_status(engine: Engine) -> ReadModelStatus:
         )
 
 
-def _spool_totals(config: Config) -> SpoolTotals:
+def spool_totals(config: Config) -> SpoolTotals:
+    """Return what waits in the spools of this home. Raises OSError when they cannot be read."""
     found = spool_status(spool_root(config.home))
     return SpoolTotals(
         spools=len(found),
@@ -117,8 +159,10 @@ def _spool_totals(config: Config) -> SpoolTotals:
     )
 
 
-def _tried(look: Callable[[], T]) -> T | str:
+def _tried(look: Callable[[], T]) -> T | Unseen:
     try:
         return look()
-    except (ModeltrailError, LookupError, OSError) as error:
-        return str(error)
+    except ModeltrailError as error:
+        return Unseen(str(error), is_down=not isinstance(error, LogNotFoundError))
+    except (LookupError, OSError) as error:
+        return Unseen(str(error), is_down=isinstance(error, OSError))

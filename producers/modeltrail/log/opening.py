@@ -26,6 +26,8 @@ class KafkaAddress:
 def parse_address(address: str) -> KafkaAddress | Path:
     """Return the topic or the file that ``address`` names. Raises ConfigurationError that says how to write one."""
     if "://" not in address:
+        if address.startswith("kafka:"):
+            raise ConfigurationError(f"{address} is neither a topic nor a file", remedy=_FORM)
         if not address.strip() or "\0" in address:
             raise ConfigurationError(f"the log's address is empty or no path: {address!r}", remedy=_FORM)
         return Path(address).expanduser().absolute()

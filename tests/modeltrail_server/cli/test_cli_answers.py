@@ -6,39 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from modeltrail.log.embedded import EmbeddedLog
-from modeltrail_server.cli import main
-from told_history import History, dataset, model, tell_fraud
+from told_history import dataset, model
 
 WIDTH = 80
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("MODELTRAIL_HOME", str(folder))
-    monkeypatch.delenv("MODELTRAIL_LOG", raising=False)
-    monkeypatch.delenv("MODELTRAIL_DATABASE", raising=False)
-    monkeypatch.setenv("COLUMNS", str(WIDTH))
-    return folder
-
-
-@pytest.fixture
-def told(home):
-    """The seed case, in an embedded log that nothing was projected from yet."""
-    with EmbeddedLog(home / "log.db") as log:
-        yield tell_fraud(History(log, ""))
-
-
-@pytest.fixture
-def modeltrail(capsys):
-    def run(*arguments):
-        code = main(arguments)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 def test_show_answers_in_a_screen_what_made_the_model(told, modeltrail):

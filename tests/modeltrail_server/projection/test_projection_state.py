@@ -14,11 +14,13 @@ from modeltrail.log.memory import MemoryLog
 from modeltrail.log.protocol import Position
 from modeltrail_schemas.codec import decode_routing, encode
 from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.names import EntityRef, JobName
 from modeltrail_server.projection.digest import compute_digest
 from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.merge import Rows, fold
-from modeltrail_server.projection.projector import Projector, catch_up
+from modeltrail_server.projection.projector import Projector
 from sqlalchemy import Engine, select
 
 _events = st.lists(lineage_events(), min_size=1, max_size=14)
@@ -26,7 +28,6 @@ _events = st.lists(lineage_events(), min_size=1, max_size=14)
 
 def _project(engine: Engine, messages: Sequence[bytes], *, batch_records: int = 4_000) -> None:
     log = MemoryLog()
-    catch_up(log, engine)  # makes the tables
     log.append(outgoing(messages))
     with Projector(log, engine, max_batch_records=batch_records) as projector:
         while projector.step(wait_ms=0):
@@ -113,3 +114,30 @@ def test_a_digest_tells_its_position_and_differs_with_one_more_event(new_engine:
     assert digests[0].hex != digests[1].hex
     assert digests[1].position == Position((3,))
     assert digests[1].counts == {"run": 3, "entity": 0, "link": 0, "content": 0, "event": 3}
+
+
+def test_what_only_a_losing_payload_said_is_gone_and_what_others_say_too_stays(engine: Engine) -> None:
+    tx, odd = (
+        EntityRef("dataset", "risk", "tx", "1", "sha256:aa"),
+        EntityRef("dataset", "risk", "odd", "1", "sha256:bb"),
+    )
+
+    def event(number: int, run_id: str, inputs: tuple[EntityRef, ...], job: str, word: str = "") -> bytes:
+        return encode(
+            LineageEvent(
+                number.to_bytes(16, "big"), "run", "START", number, run_id, job=JobName("risk", job), inputs=inputs,
+                tags={"word": word},
+            )
+        )  # fmt: skip
+
+    rivals = [event(1, "r1", (tx, odd), "odd"), *(event(1, "r1", (), "train", str(n)) for n in range(20))]
+    winner = min(rivals, key=lambda message: hashlib.sha256(message).digest())
+    assert winner != rivals[0]
+    messages = [rivals[0], event(2, "r2", (tx,), "train"), winner]
+    _project(engine, messages, batch_records=1)
+    stored, events, losers = _stored_rows(engine)
+    expected, expected_events, expected_losers = _expected_rows(messages)
+    assert (_comparable(stored), events, losers) == (_comparable(expected), expected_events, expected_losers)
+    assert sorted((row.kind, row.name, row.version) for row in map(EntityRow._make, stored.entities)) == [
+        ("dataset", "tx", ""), ("dataset", "tx", "1"), ("job", "train", ""),
+    ]  # fmt: skip

@@ -4,11 +4,12 @@ import base64
 
 from rich.text import Text
 
-from modeltrail_server.audit import PartitionReport, Report, Status
+from modeltrail_server.audit import PartitionReport, Report, Status, layout
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.cli.rendering.style import size
 
 ROOT_CHARACTERS = 16
+NOTHING_YET = "nothing audited yet: modeltrail audit follow --once"
 
 
 def short_root(head: Checkpoint) -> str:
@@ -26,15 +27,17 @@ def render_status(status: Status) -> list[Text]:
         elif one.behind == 0:
             line.append(", up to date", style="green")
         lines.append(line)
-    return lines if status.partitions else [*lines, Text("nothing audited yet: modeltrail audit follow --once")]
+    return lines if status.partitions else [*lines, Text(NOTHING_YET)]
 
 
 def render_report(report: Report) -> list[Text]:
     """Return what was verified, a line a partition, the first fault, and what was not covered."""
-    lines = [_partition_line(one) for one in report.partitions]
+    lines = [_partition_line(one) for one in report.partitions] or [Text(NOTHING_YET)]
     if report.folder_fault is not None:
         lines.append(Text(report.folder_fault.describe(), style="bold red"))
-    uncovered = [*report.uncovered, *(name for one in report.partitions for name in one.uncovered)]
+    named = [*report.uncovered, *(name for one in report.partitions for name in one.uncovered)]
+    # Our own locks lie beside every log, and say nothing of it.
+    uncovered = [name for name in named if name.rpartition("/")[2] != layout.LOCK]
     if uncovered:
         lines.append(Text(f"not covered by a signature, and of no effect: {', '.join(uncovered[:5])}", style="dim"))
     if report.ok and not report.pinned_key:

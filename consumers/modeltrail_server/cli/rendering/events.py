@@ -1,5 +1,7 @@
 """Events in one line each, and what became of an import. Pure."""
 
+from collections.abc import Mapping
+
 from modeltrail.log.protocol import Record
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import display_name
@@ -9,6 +11,7 @@ from modeltrail_server.cli.rendering.style import STATE_STYLES, when
 from modeltrail_server.events.importing import Import
 
 MAX_REFUSALS_SHOWN = 20
+MAX_FILES_SHOWN = 10
 SHORT_ID_CHARACTERS = 13
 
 
@@ -25,6 +28,21 @@ def render_event(record: Record, event: LineageEvent | None) -> Text:
     words += [display_name(ref) for ref in event.subjects]
     words += [f"{metric.name} {metric.value:.6g}" for metric in event.metrics[:3]]
     return line.append(" ".join(word for word in words if word))
+
+
+def render_imports(results: Mapping[str, Import]) -> list[Text]:
+    """Return a line for each file (of many files, for each that had a refusal), refusals below it, and the sum."""
+    is_short = len(results) <= MAX_FILES_SHOWN
+    lines = [
+        line
+        for name, result in results.items()
+        if is_short or result.refusals
+        for line in render_import(name, result)
+    ]
+    if len(results) > 1:
+        accepted = sum(result.accepted for result in results.values())
+        lines.append(Text(f"{accepted:,} events of {len(results):,} files imported"))
+    return lines
 
 
 def render_import(name: str, result: Import) -> list[Text]:

@@ -5,7 +5,14 @@ from rich.text import Text
 from modeltrail_server.cli.rendering.auditing import short_root
 from modeltrail_server.cli.rendering.style import duration, labelled, line, size
 from modeltrail_server.projection.digest import Digest
-from modeltrail_server.serving.status import LogStatus, ReadModelStatus, SpoolTotals, Status
+from modeltrail_server.serving.status import LogStatus, ReadModelStatus, SpoolTotals, Status, Unseen
+
+COUNTED = {
+    "run": ("run", "runs"),
+    "job": ("job", "jobs"),
+    "model": ("model", "models and versions"),
+    "dataset": ("dataset", "datasets and versions"),
+}
 
 
 def render_digest(found: Digest) -> list[Text]:
@@ -29,14 +36,14 @@ def render_status(status: Status, *, width: int) -> list[Text]:
     return lines + labelled("spool", _spool_parts(status.spool), width=width)
 
 
-def _log_parts(log: LogStatus | str) -> list[str | tuple[str, str]]:
-    return [(log, "red")] if isinstance(log, str) else [log.address, f"ends at {log.end.format()}"]
+def _log_parts(log: LogStatus | Unseen) -> list[str | tuple[str, str]]:
+    return [_unseen(log)] if isinstance(log, Unseen) else [log.address, f"ends at {log.end.format()}"]
 
 
 def _read_model_parts(status: Status, end_known: bool) -> list[str | tuple[str, str]]:
     model = status.read_model
-    if isinstance(model, str):
-        return [(model, "yellow")]
+    if isinstance(model, Unseen):
+        return [_unseen(model)]
     parts: list[str | tuple[str, str]] = [f"at {model.position.format()}", f"generation {model.generation}"]
     if end_known and isinstance(status.log, LogStatus):
         behind = model.records_behind(status.log.end)
@@ -49,11 +56,11 @@ def _count_parts(model: ReadModelStatus) -> list[str | tuple[str, str]]:
     counts = {"run": model.counts.runs, **model.counts.named}
     at_least = {what.removesuffix("s") for what in model.counts.bounded}
     parts: list[str | tuple[str, str]] = [
-        f"{count:,}{'+' if what in at_least else ''} {what}{'' if count == 1 else 's'}"
-        for what, count in counts.items()
+        f"{count:,}{'+' if what in at_least else ''} {COUNTED[what][count != 1]}" for what, count in counts.items()
     ]
     if model.dead_letters:
-        parts.append((f"{model.dead_letters:,} dead letters (modeltrail dead-letters list)", "red"))
+        letters = "dead letter" if model.dead_letters == 1 else "dead letters"
+        parts.append((f"{model.dead_letters:,} {letters} (modeltrail dead-letters list)", "red"))
     if model.conflicts:
         parts.append((f"{model.conflicts:,} conflicting payloads", "red"))
     return parts
@@ -62,8 +69,8 @@ def _count_parts(model: ReadModelStatus) -> list[str | tuple[str, str]]:
 def _audit_parts(status: Status) -> list[str | tuple[str, str]]:
     if status.audit is None:
         return [("not kept here: modeltrail audit init", "dim")]
-    if isinstance(status.audit, str):
-        return [(status.audit, "red")]
+    if isinstance(status.audit, Unseen):
+        return [_unseen(status.audit)]
     parts: list[str | tuple[str, str]] = []
     for one in status.audit.partitions:
         behind = f", {one.behind:,} behind" if one.behind else ""
@@ -71,9 +78,9 @@ def _audit_parts(status: Status) -> list[str | tuple[str, str]]:
     return parts or ["nothing audited yet"]
 
 
-def _spool_parts(spool: SpoolTotals | str) -> list[str | tuple[str, str]]:
-    if isinstance(spool, str):
-        return [(spool, "red")]
+def _spool_parts(spool: SpoolTotals | Unseen) -> list[str | tuple[str, str]]:
+    if isinstance(spool, Unseen):
+        return [_unseen(spool)]
     if not spool.waiting_notes and not spool.waiting_events:
         return ["nothing waits"]
     return [
@@ -82,3 +89,7 @@ def _spool_parts(spool: SpoolTotals | str) -> list[str | tuple[str, str]]:
             "yellow",
         )
     ]
+
+
+def _unseen(part: Unseen) -> tuple[str, str]:
+    return part.reason, "bold red" if part.is_down else "yellow"

@@ -1,0 +1,129 @@
+"""The whole way on a real Kafka and a real PostgreSQL: recorded, served, audited, answered, replayed, verified."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from ol_documents import line
+from services.fixtures import make_topic
+
+pytestmark = pytest.mark.service
+PATIENCE_S = 120
+TRAINING = """
+import modeltrail
+with modeltrail.start_run(job="risk/fraud-train") as run:
+    run.use_dataset("risk/tx", uri="s3://lake/tx", version="v3", role="train")
+    run.log_params({"lr": 0.1, "depth": 6})
+    run.log_metric("accuracy", 0.95, step=1)
+    run.log_model("risk/fraud", data=b"weights", version="1.2")
+"""
+
+
+@pytest.fixture
+def services(home, kafka_bootstrap, new_topic, new_database, monkeypatch):
+    """A topic and a database of this test's own, as a user configures them."""
+    monkeypatch.setenv(
+        "MODELTRAIL_LOG", f"kafka://{kafka_bootstrap}/{new_topic(message_timestamp_type='LogAppendTime')}"
+    )
+    monkeypatch.setenv("MODELTRAIL_DATABASE", new_database())
+    return home
+
+
+def wait_until(true, process):
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
+
+
+def is_served(modeltrail, records):
+    """Return whether ``records`` records are projected and audited."""
+    status = json.loads(modeltrail("status", "--json")[1])
+    audited = (status["audit"] or {}).get("partitions", [])
+    projected = status["read_model"].get("position", {"offsets": []})["offsets"]
+    return sum(projected) == records and sum(one["next_offset"] for one in audited) == records
+
+
+def test_what_a_training_script_records_is_projected_audited_and_answered(services, start, modeltrail):
+    server = start("serve")
+    subprocess.run([sys.executable, "-c", TRAINING], check=True, timeout=PATIENCE_S, cwd=services)
+    wait_until(lambda: "accuracy 0.95" in modeltrail("show", "fraud")[1], server)
+
+    out = modeltrail("show", "fraud@1.2")[1]
+    for words in ("risk/fraud@1.2", "risk/tx@v3", "depth 6", "lr 0.1"):
+        assert words in out
+    assert modeltrail("model", "approve", "fraud@1.2", "--by", "ana")[0] == 0
+    wait_until(lambda: "approved" in modeltrail("show", "fraud")[1], server)
+    code, out, _ = modeltrail("status")
+    assert code == 0
+    server.terminate()
+    assert server.wait(PATIENCE_S) == 0
+    assert modeltrail("audit", "verify")[0] == 0
+
+
+def test_servers_killed_and_started_again_lose_nothing_and_count_nothing_twice(
+    services, start, modeltrail, tmp_path, new_database
+):
+    (tmp_path / "first.jsonl").write_text("".join(line(number) + "\n" for number in range(3_000)))
+    (tmp_path / "second.jsonl").write_text("".join(line(number) + "\n" for number in range(2_000, 6_000)))
+    server = start("serve")
+    assert modeltrail("events", "import", tmp_path / "first.jsonl")[0] == 0
+    wait_until(lambda: "runs" in modeltrail("status")[1], server)
+    server.kill()
+    server.wait(PATIENCE_S)
+    assert modeltrail("events", "import", tmp_path / "second.jsonl")[0] == 0
+    server = start("serve")
+    wait_until(lambda: is_served(modeltrail, 7_000), server)
+    server.send_signal(signal.SIGINT)
+    assert server.wait(PATIENCE_S) == 0
+
+    digest = json.loads(modeltrail("digest", "--json")[1])
+    assert digest["counts"]["event"] == digest["counts"]["run"] == 6_000
+    for source in ("log", "audit"):
+        code, out, _ = modeltrail("replay", "--from", source, "--into", new_database(), "--json")
+        assert code == 0
+        assert json.loads(out)["digest"]["hex"] == digest["hex"]
+    assert json.loads(modeltrail("rebuild", "--json")[1])["hex"] == digest["hex"]
+    assert modeltrail("audit", "verify")[0] == 0
+
+
+@pytest.mark.fault
+def test_a_broker_that_goes_and_comes_back_is_waited_for(
+    home, start, modeltrail, breakable_kafka, new_database, monkeypatch
+):
+
+    topic = make_topic(breakable_kafka.bootstrap, message_timestamp_type="LogAppendTime")
+    monkeypatch.setenv("MODELTRAIL_LOG", f"kafka://{breakable_kafka.bootstrap}/{topic}")
+    monkeypatch.setenv("MODELTRAIL_DATABASE", new_database())
+    server = start("serve")
+    path = home / "events.jsonl"
+    path.write_text(line(1))
+    assert modeltrail("events", "import", path)[0] == 0
+    wait_until(lambda: is_served(modeltrail, 1), server)
+    breakable_kafka.kill()
+    assert modeltrail("status")[0] == 3
+    breakable_kafka.start()
+    path.write_text(line(2))
+    assert modeltrail("events", "import", path)[0] == 0
+    wait_until(lambda: is_served(modeltrail, 2), server)
+    server.terminate()
+    _, err = server.communicate(timeout=PATIENCE_S)
+
+    assert server.returncode == 0
+    assert "Traceback" not in err
+
+
+def test_a_topic_is_made_and_checked(home, modeltrail, kafka_bootstrap, monkeypatch):
+    monkeypatch.setenv("MODELTRAIL_LOG", f"kafka://{kafka_bootstrap}/made-by-the-command-line-{time.time_ns()}")
+
+    assert modeltrail("topic", "check")[0] != 0
+    assert modeltrail("topic", "create", "--replication", 1)[0] == 0
+    assert modeltrail("topic", "create", "--replication", 1)[0] == 2
+    assert modeltrail("topic", "create", "--replication", 1, "--if-missing")[0] == 0
+    code, out, _ = modeltrail("topic", "check")
+    assert code == 0, out
+    assert json.loads(modeltrail("topic", "check", "--json")[1]) is not None
