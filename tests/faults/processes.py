@@ -15,10 +15,10 @@ import psutil
 ANSWER_TIMEOUT_S = 120
 _IMPORTED_BEFORE = (
     "kafka",
-    "modeltrail.flushing",
     "modeltrail.log.embedded",
     "modeltrail.log.kafka",
     "modeltrail.run",
+    "modeltrail.sending.flushing",
     "modeltrail_server.audit",
     "modeltrail_server.projection.rebuilding",
     "psycopg",

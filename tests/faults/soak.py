@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import psutil
 from event_cases import history, outgoing
 from faults.processes import Worker
 from faults.states import opened, undisturbed
@@ -38,7 +39,7 @@ RUNS_A_ROUND = 10
 RESEND_CHANCE = 0.1
 LONGEST_WAIT_S = 0.03
 APPEND_TIMEOUT_S = 120
-VICTIMS = {"projector": 45, "auditor": 30, "training": 12, "flush": 8}
+VICTIMS = {"projector": 45, "auditor": 30, "training": 9, "sender": 4, "flush": 7}
 SERVER_VICTIMS = {"database": 3, "broker": 2}
 
 
@@ -87,8 +88,8 @@ class Place:
             self.servers[victim].kill()
             time.sleep(chance.random())
             self.servers[victim].start()
-        elif victim == "training":
-            self._kill_training(f"run-{number}", chance)
+        elif victim in ("training", "sender"):
+            self._kill_training(f"run-{number}", chance, sender_too=victim == "sender")
         else:
             flushing = Worker(flush, str(self.home), self.address)
             flushing.wait_for("ready")
@@ -107,8 +108,10 @@ class Place:
         for worker in self.workers.values():
             worker.close()
         last = Worker(flush, str(self.home), self.address)
-        last.wait_for("done")
+        if not last.wait_for("done")[2]:
+            self.counts.wrong.append("the last flush did not bring everything to the log")
         last.close()
+        self._kill_senders()
         with open_log_patiently(self.address) as log, opened(self.database) as engine:
             catch_up(log, engine)
             audit.follow(self.folder, log, once=True)
@@ -138,13 +141,23 @@ class Place:
         worker.close()
         self.workers[name] = self._start[name]()
 
-    def _kill_training(self, run_id: str, chance: Random) -> None:
+    def _kill_training(self, run_id: str, chance: Random, *, sender_too: bool) -> None:
         training = Worker(train, str(self.home), self.address, run_id)
         training.wait_for("step", count=chance.randint(1, 300))
+        if sender_too:
+            self._kill_senders()
+            training.wait_for("step", count=chance.randint(1, 300))
         training.kill()
         self.last_steps[run_id] = max(message[1] for message in training.heard if message[0] == "step")
         self.returned += self.last_steps[run_id] + 2  # and the START
         training.close()
+
+    def _kill_senders(self) -> None:
+        """Kill whoever sends for this home."""
+        for process in psutil.process_iter(["cmdline"]):
+            command = process.info["cmdline"] or []
+            if command[2:4] == ["-m", "modeltrail.sending"] and command[4] == str(self.home):
+                process.kill()
 
     def _count_notes(self, events) -> None:  # type: ignore[no-untyped-def]
         steps: dict[str, Counter[int]] = {}
