@@ -311,6 +311,11 @@ class Snapshot:
         rows = self._rows(statements.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
         return [ContentRow(*row) for row in rows]
 
+    def contents_with(self, digest: str, *, limit: int) -> list[ContentRow]:
+        """Return what has content of this digest, the first to be named first."""
+        bound = {"digest": digest, "row_limit": limit}
+        return [ContentRow(*row) for row in self._fetch(statements.contents_with(self.tables), bound)]
+
     def _then(self, runs: Iterable[RunBrief]) -> list[RunBrief]:
         """Return ``runs`` as they were within the bound; those that nothing told of by then are left out."""
         briefs = list(runs)

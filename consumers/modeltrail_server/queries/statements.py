@@ -298,6 +298,14 @@ def contents_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 
 @_remembered
+def contents_with(tables: Tables) -> Select[Any]:
+    """Select the contents of digest :digest, the first to be named first."""
+    content = tables.content
+    statement = select(*content.c).where(content.c.digest == bindparam("digest"))
+    return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(_row_limit())
+
+
+@_remembered
 def any_event(tables: Tables) -> Select[Any]:
     """Select a row if there is any event."""
     return select(literal_column("1")).select_from(tables.event).limit(1)
