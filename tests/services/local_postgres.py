@@ -31,6 +31,7 @@ class LocalPostgres(ServerProcess):
     ready_text = "database system is ready to accept connections"
 
     def __init__(self, binaries: Path | None = None) -> None:
+        """Prepare one run from ``binaries``: the wheel's by default."""
         binaries = binaries or find_binaries()
         super().__init__(Path(tempfile.mkdtemp(prefix="modeltrail-postgres-")))
         self._port = free_ports(1)[0]
