@@ -42,7 +42,7 @@ def test_events_of_killed_trainings_and_killed_flushes_are_each_projected_once(
         catch_up(log, engine)
         # Each is sent with the same bytes again; and once more by somebody who copied the log.
         log.append(outgoing(messages))
-        catch_up(log, engine)
+        assert catch_up(log, engine).records_behind == 0
         events = {decode(message).event_id: decode(message) for message in messages}
         assert len(set(messages)) == len(events)
         digest = compute_digest(engine)
