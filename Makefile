@@ -1,7 +1,8 @@
 # make demo     train models, then ask where they came from: one minute
 # make check    formatting, lint, types, imports, fast tests: before every commit
 # make test     the same with the tests on real services and those that break things, and coverage
-# make bench    the benchmarks
+# make bench    the benchmarks: figures, ratios to the raw limits, build/bench/result.json (docs/benchmarks.md)
+#               make bench-quick the same, small; make bench-peers others on the same work
 # make soak     kill everything 1,000 times, then count (SOAK_KILLS, SOAK_SEED, SOAK_SECONDS)
 # make mutants  take each guarding line out and see its test fail (GUARDS=words)
 # make lock     choose versions anew
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo check test local-tests service-tests bench soak mutants lint lock clean
+.PHONY: demo check test local-tests service-tests bench bench-quick bench-peers soak mutants lint lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -33,8 +34,16 @@ local-tests: $(VENV)/dev.stamp
 service-tests: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m "service or fault" --cov --cov-append --cov-report=term
 
+BENCH := $(BIN)/python -m pytest -p no:randomly --override-ini=python_files='bench_*.py' -q -s
+
 bench: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest tests/benchmarks --override-ini=python_files='bench_*.py' -s
+	$(BENCH) tests/benchmarks
+
+bench-quick: $(VENV)/dev.stamp
+	BENCH_QUICK=1 BENCH_RESULT=build/bench/quick.json $(BENCH) tests/benchmarks
+
+bench-peers: $(VENV)/dev.stamp
+	BENCH_PEERS=1 BENCH_RESULT=build/bench/peers.json $(BENCH) tests/benchmarks/bench_peers.py
 
 soak: $(VENV)/dev.stamp
 	cd tests && "$(CURDIR)/$(BIN)/python" -m faults.soak

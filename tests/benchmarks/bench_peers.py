@@ -117,9 +117,7 @@ def add_runs(report: Report, name: str, theirs: dict[str, float], ours: dict[str
 def record_ours(sizes: Sizes, tmp_path: Path) -> Callable[[str], dict[str, float]]:
     def record(database: str) -> dict[str, float]:
         home = tmp_path / uuid.uuid4().hex
-        return run_worker(
-            "worker_recording", str(sizes.peer_runs * OURS_TIMES), database, MODELTRAIL_HOME=str(home)
-        )
+        return run_worker("worker_recording", str(sizes.peer_runs * OURS_TIMES), database, MODELTRAIL_HOME=str(home))
 
     return record
 
@@ -211,7 +209,9 @@ def test_data_rentgen(
             [python, "-m", "data_rentgen.consumer"], env=environ, stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            theirs = feed(f"kafka://{kafka_bootstrap}/{topic}", database, "run", "ended_at IS NOT NULL", runs, raw=True)
+            theirs = feed(
+                f"kafka://{kafka_bootstrap}/{topic}", database, "run", "ended_at IS NOT NULL", runs, raw=True
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}: {(tmp_path / 'consumer.log').read_text()[-3000:]}") from error
         finally:

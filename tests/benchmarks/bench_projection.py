@@ -26,6 +26,7 @@ def add_rate(
     report: Report, what: str, answers: list[dict[str, float]], limits: list[Limit], target: str = ""
 ) -> float:
     """Add the rows of one projection, done by one worker or several; return its rate."""
+    answers = [answer for answer in answers if answer["records"]]  # the group may give all of it to one
     records = sum(answer["records"] for answer in answers)
     seconds = max(answer["ended_s"] for answer in answers) - min(answer["started_s"] for answer in answers)
     cpu_s = sum(answer["cpu_s"] for answer in answers)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-WIDTHS = (46, 20, 9, 42)
+WIDTHS = (60, 18, 8, 44)
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Row:
-    """One line. ``rate`` says that more is better and the figure is per second; otherwise it is time or size.
+    """One line: a rate where the unit is per second, and more is better; otherwise a time or a size.
 
     ``target`` is the issue's text; ``reached`` whether this run reached it, None where there is none or the run is
     too small to say.
@@ -49,11 +49,8 @@ class Row:
         return self.figure / self.limit.figure if self.limit and self.limit.figure else None
 
     def in_yardsticks(self, decodes_per_s: float) -> float | None:
-        """Return a rate as a multiple of D, a time as the number of whole decodes that take as long."""
-        if self.is_rate:
-            return self.figure / decodes_per_s
-        seconds = {"µs": 1e-6, "ms": 1e-3, "s": 1.0}.get(self.unit)
-        return None if seconds is None else self.figure * seconds * decodes_per_s
+        """Return a rate as a multiple of D; None for times and sizes."""
+        return self.figure / decodes_per_s if self.is_rate else None
 
 
 @dataclass

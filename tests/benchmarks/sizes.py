@@ -46,7 +46,16 @@ FULL = Sizes(
     imports=11,
     peer_runs=300,
 )
-QUICK = Sizes(events=4_000, runs=2_000, small_runs=500, calls=2_000, emits=10, questions=30, imports=3, peer_runs=20)
+QUICK = Sizes(
+    events=4_000,
+    runs=2_000,
+    small_runs=500,
+    calls=500,
+    emits=10,
+    questions=20,
+    imports=3,
+    peer_runs=20,
+)
 
 
 def sizes_of(environ: Mapping[str, str]) -> Sizes:

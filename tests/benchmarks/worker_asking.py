@@ -1,4 +1,4 @@
-"""Asks a read model in a process of its own: DATABASE QUESTIONS. Each answer is a snapshot of its own, as in a service.
+"""Asks a read model in a process of its own: DATABASE QUESTIONS. Each answer is of its own snapshot, as in a service.
 
 Whom it asks about is drawn by seed: model versions evenly over keys, which are hashes; runs evenly over time.
 """
@@ -15,7 +15,7 @@ from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.answering import answer
 from modeltrail_server.queries.graph import Direction
-from modeltrail_server.queries.lineage import lineage
+from modeltrail_server.queries.lineage import Bounds, lineage
 from modeltrail_server.queries.names import resolve
 from modeltrail_server.queries.snapshot import Snapshot
 from sqlalchemy import Connection, Engine, select
@@ -75,7 +75,7 @@ def ask(engine: Engine, questions: int) -> dict[str, dict[str, float]]:
 
     def trace(direction: Direction) -> Callable[[Snapshot, str], int]:
         return lambda snapshot, name: len(
-            lineage(snapshot, resolve(snapshot, name), direction, max_nodes=NODES).nodes
+            lineage(snapshot, resolve(snapshot, name), direction, bounds=Bounds(max_nodes=NODES)).nodes
         )
 
     def look_up(snapshot: Snapshot, _: str) -> int:

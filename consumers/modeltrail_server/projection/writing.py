@@ -37,7 +37,7 @@ class Writer(Protocol):
         ...
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
-        """Merge each row with the one of the same key that is there, as merge.py says; links are new, and inserted."""
+        """Merge each row with the one of the same key that is there, as merge.py says; links are new."""
         ...
 
 

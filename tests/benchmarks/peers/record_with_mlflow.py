@@ -8,8 +8,8 @@ import sys
 import time
 
 import mlflow
-from mlflow.data.meta_dataset import MetaDataset
 from mlflow.data.http_dataset_source import HTTPDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
 
 
 def record(uri: str, runs: int) -> dict[str, float]:
@@ -38,7 +38,7 @@ def record_one(data: list[MetaDataset], number: int) -> None:
         mlflow.log_params({f"parameter{i:02}": number + i / 8 for i in range(20)})
         mlflow.log_input(data[0], context="train")
         mlflow.log_input(data[1], context="test")
-        mlflow.log_metrics({name: 0.9 for name in ("auc", "loss", "accuracy", "recall", "f1")}, step=10)
+        mlflow.log_metrics(dict.fromkeys(("auc", "loss", "accuracy", "recall", "f1"), 0.9), step=10)
         mlflow.log_input(data[2], context="output")
 
 

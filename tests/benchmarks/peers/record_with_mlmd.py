@@ -20,7 +20,7 @@ def record(path: str, runs: int) -> dict[str, float]:
     model = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
     training = store.put_execution_type(mlmd.ExecutionType(name="Training"))
     inputs = [mlmd.Artifact(type_id=dataset, uri=f"lake/{name}") for name in ("train", "test")]
-    for artifact, artifact_id in zip(inputs, store.put_artifacts(inputs)):
+    for artifact, artifact_id in zip(inputs, store.put_artifacts(inputs), strict=True):
         artifact.id = artifact_id
     started, started_cpu = time.perf_counter(), time.process_time()
     for number in range(runs):
