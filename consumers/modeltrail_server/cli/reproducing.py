@@ -21,7 +21,7 @@ from modeltrail_server.cli.printing import say
 from modeltrail_server.cli.rendering.reproducing import render_recipe, render_verdict
 from modeltrail_server.queries.answering import answer, view_run
 from modeltrail_server.queries.names import Subject, latest_version, resolve
-from modeltrail_server.queries.records import ModelVersionView, RunView
+from modeltrail_server.queries.records import REPRODUCES_TAG, ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.reproduction.recipe import COMMIT_CHARACTERS, Recipe, recipe_of, steps_of
 from modeltrail_server.reproduction.verdict import DEFAULT_TOLERANCE, Verdict, judge
@@ -35,7 +35,6 @@ from modeltrail_server.reproduction.workshop import (
 
 MAX_DIFFERENCES_SHOWN = 5
 LINK_TIMEOUT_S = 60
-TAG = "reproduces"
 _LINK = """\
 import sys, modeltrail
 run = modeltrail.attach_run(sys.argv[1], capture=False)
@@ -192,5 +191,5 @@ def _variables(command: CommandContext) -> dict[str, str]:
 def _link(again: str, original: str, variables: dict[str, str]) -> None:
     """Tag the new run with the one it reproduces, and wait until what it recorded is in the log."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MODELTRAIL_")} | variables
-    command = [sys.executable, "-c", _LINK, again, original, TAG]
+    command = [sys.executable, "-c", _LINK, again, original, REPRODUCES_TAG]
     subprocess.run(command, env=environ, timeout=LINK_TIMEOUT_S, check=False, capture_output=True)  # noqa: S603

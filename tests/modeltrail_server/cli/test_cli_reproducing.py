@@ -72,6 +72,11 @@ def test_a_seeded_training_is_reproduced_and_the_new_run_is_linked_to_the_origin
     again, original = (word[4:] for word in out.splitlines()[-1].split() if word.startswith("run:"))
     run = json.loads(modeltrail("show", f"run:{again}", "--json")[1])
     assert run["tags"] == {"reproduces": original}
+    assert "made again by" in modeltrail("show", "risk/fraud@1")[1]
+    assert "run" not in {
+        found["piece"] for found in json.loads(modeltrail("check", "risk/fraud@1", "--json")[1])["findings"]
+    }
+    assert modeltrail(*AGAIN)[0] == 0
     assert "in /" in err
     assert "src/train.py" in err
     listed = subprocess.run(["git", "worktree", "list"], cwd=project, capture_output=True, text=True, check=True)
