@@ -1,9 +1,47 @@
 """What every test shares: the real services, and hypothesis without a clock."""
 
-from hypothesis import settings
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import Phase, settings
 
 pytest_plugins = ["services.fixtures"]
 
 # A deadline is a timed assertion, and machines differ.
 settings.register_profile("modeltrail", deadline=None)
+# For tests/mutants: that a test fails is enough, the smallest example is of no interest.
+settings.register_profile("mutants", deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("modeltrail")
+
+
+@pytest.fixture(autouse=True)
+def no_sender_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the senders of homes in the test's own folder: each would stay for its bound."""
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None and (found := senders_of(folder)):
+        for process in found:
+            process.kill()
+        while any(_is_running(process) for process in found):
+            time.sleep(0.005)
+
+
+def _is_running(process: psutil.Process) -> bool:
+    """Return whether a process runs; one that was killed may wait for a while until it is reaped, by whoever does."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def senders_of(folder: Path) -> list[psutil.Process]:
+    """Return the processes that send for homes below ``folder``."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if command[2:4] == ["-m", "modeltrail.sending"] and Path(command[4]).is_relative_to(folder):
+            found.append(process)
+    return found

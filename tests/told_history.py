@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,10 @@ class History:
         return self.tell("run", event_type, run_id=run_id, job=name, emitter=Emitter(rank=rank), **fields)
 
     def declare(self, event_type: str, subject: EntityRef, **said: Any) -> LineageEvent:
-        """Append a declaration about a version."""
+        """Append a declaration about a version, as the SDK writes it."""
         descriptions = said.pop("descriptions", ())
+        word = next((said[name] for name in ("alias", "stage", "target") if said.get(name)), "")
+        subject = replace(subject, role=word)
         statement = Statement(**said)
         return self.tell(
             subject.kind, event_type, subjects=(subject,), statement=statement, descriptions=descriptions

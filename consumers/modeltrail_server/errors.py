@@ -27,3 +27,7 @@ class GenerationDroppedError(ModeltrailError):
             f"generation {number} of the read model is gone: another rebuild was started meanwhile",
             remedy="let that one finish; the read model serves as before until then",
         )
+
+
+class PositionMovedError(Exception):
+    """Somebody else wrote what was to be written, or moved a position or the pointer: read again and go on."""

@@ -107,7 +107,7 @@ class Process:
         self._end_open_runs(
             Ending(RunState.ABORT, {"error": {"type": "SIGTERM", "message": "terminated"}}, abrupt=True)
         )
-        self.recorder().notes.flush(LAST_FLUSH_TIMEOUT_MS)
+        self.recorder().notes.flush(LAST_FLUSH_TIMEOUT_MS, patient=False)
 
     def _end_open_runs(self, ending: Ending) -> None:
         for run in reversed(list(self._open_runs.values())):

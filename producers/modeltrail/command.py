@@ -18,6 +18,7 @@ from modeltrail.config import Config, load
 from modeltrail.errors import ModeltrailError
 
 if TYPE_CHECKING:
+    from modeltrail.sending.flushing import Flushed
     from modeltrail.spool.status import SpoolStatus
 
 FLUSH_TIMEOUT_MS = 60_000
@@ -74,6 +75,14 @@ def describe_spools(statuses: "Sequence[SpoolStatus]") -> list[str]:
     return lines or ["nothing waits to be sent"]
 
 
+def describe_flush(flushed: "Flushed") -> list[str]:
+    """Return the lines that tell a person what a flush did."""
+    if not flushed.is_complete:
+        return [f"not everything could be sent: {flushed.fault or 'the time was too short'}"]
+    by_whom = f"{flushed.events} events of {flushed.spools} spools are" if flushed.events else "everything is"
+    return [f"{by_whom} in the log"]
+
+
 def spools_as_json(statuses: "Sequence[SpoolStatus]") -> list[dict[str, object]]:
     """Return what waits, for a program."""
     return [asdict(status) for status in statuses]
@@ -94,7 +103,7 @@ def _run_doctor(config: Config, parsed: argparse.Namespace, out: Print) -> int:
 
 
 def _run_spool(config: Config, parsed: argparse.Namespace, out: Print) -> int:
-    from modeltrail.flushing import flush_spools
+    from modeltrail.sending.flushing import flush_spools
     from modeltrail.spool.layout import spool_root
     from modeltrail.spool.status import spool_status
 
@@ -111,7 +120,8 @@ def _run_spool(config: Config, parsed: argparse.Namespace, out: Print) -> int:
     if parsed.json:
         out(json.dumps(asdict(flushed) | {"waiting": spools_as_json(left)}, indent=2))
     else:
-        out(f"{flushed.events} events of {flushed.spools} spools are in the log")
+        for line in describe_flush(flushed):
+            out(line)
         for line in describe_spools(left) if left else []:
             out(line)
     return EXIT_OK if flushed.is_complete else EXIT_DOWN
@@ -127,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="action", required=True, metavar="status|flush"
     )
     spool.add_parser("status", parents=[as_json], help="what waits, of which process")
-    flush = spool.add_parser("flush", parents=[as_json], help="send what processes that ended left")
+    flush = spool.add_parser("flush", parents=[as_json], help="send what processes of this home have written")
     flush.add_argument("--timeout", type=int, default=FLUSH_TIMEOUT_MS // 1000, metavar="SECONDS")
     commands.add_parser("doctor", parents=[as_json], help="look at everything a training job needs")
     return parser

@@ -10,11 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from modeltrail.errors import ConfigurationError
+from modeltrail.secret import Secret
 
 HOME_NAME = ".modeltrail"
 CONFIG_NAME = "config.toml"
-_SETTINGS = ("log", "database", "audit", "max_spool_bytes")
+_SETTINGS = ("log", "database", "audit", "max_spool_bytes", "sender", "sender_stay_s")
 MAX_SPOOL_BYTES = 1024**3
+SENDER_STAY_S = 30
+SENDERS = ("process", "thread")
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -23,16 +26,20 @@ class Config:
     """Where things are. ``home`` need not exist yet: whoever writes first makes it.
 
     ``log`` is ``kafka://HOST:PORT[,HOST:PORT]/TOPIC`` or the path of an embedded log; ``database`` a SQLAlchemy
-    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL);
-    ``max_spool_bytes`` what may wait in the home to be sent.
+    URL; ``audit`` the folder of the audit log; ``log_options`` what a log needs besides its address (TLS, SASL), the
+    password among them as a Secret; ``max_spool_bytes`` what may wait in the home to be sent; ``sender`` what sends
+    it, a "process" beside training or a "thread" in it; ``sender_stay_s`` how long that process goes on trying a log
+    that takes nothing, in seconds, when no process is left whose events it sends.
     """
 
     home: Path
     log: str
-    database: str
+    database: str = field(repr=False)  # its password
     audit: Path
     log_options: Mapping[str, str] = field(default_factory=lambda: _NO_OPTIONS)
     max_spool_bytes: int = MAX_SPOOL_BYTES
+    sender: str = SENDERS[0]
+    sender_stay_s: int = SENDER_STAY_S
 
 
 def find_home(environ: Mapping[str, str], cwd: Path) -> Path:
@@ -65,15 +72,30 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
         log=setting("log", str(home / "log.db")),
         database=setting("database", f"sqlite:///{home / 'read-model.db'}"),
         audit=Path(setting("audit", str(home / "audit"))).expanduser(),
-        log_options=MappingProxyType(log_options),
-        max_spool_bytes=_bytes("max_spool_bytes", setting("max_spool_bytes", str(MAX_SPOOL_BYTES))),
+        log_options=hidden(log_options),
+        max_spool_bytes=_number("max_spool_bytes", "bytes", setting("max_spool_bytes", str(MAX_SPOOL_BYTES))),
+        sender=_sender(setting("sender", SENDERS[0])),
+        sender_stay_s=_number("sender_stay_s", "seconds", setting("sender_stay_s", str(SENDER_STAY_S))),
     )
 
 
-def _bytes(name: str, text: str) -> int:
+def hidden(log_options: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the options with what is secret among them as a Secret, which nothing prints by accident."""
+    return MappingProxyType(
+        {key: Secret(value) if key == "password" else value for key, value in log_options.items()}
+    )
+
+
+def _number(name: str, unit: str, text: str) -> int:
     if not text.isascii() or not text.isdecimal():
-        raise ConfigurationError(f"{name} is no number of bytes: {text!r}", remedy="write digits only")
+        raise ConfigurationError(f"{name} is no number of {unit}: {text!r}", remedy="write digits only")
     return int(text)
+
+
+def _sender(text: str) -> str:
+    if text not in SENDERS:
+        raise ConfigurationError(f"sender is {text!r}", remedy=f"write {' or '.join(SENDERS)}")
+    return text
 
 
 def _read_file(path: Path) -> dict[str, dict[str, str]]:

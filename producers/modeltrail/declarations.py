@@ -13,14 +13,20 @@ from modeltrail_schemas.names import EntityRef
 from modeltrail.redaction import redact_text
 
 MAX_TEXT_CHARACTERS = 65_536
+WORDS = ("alias", "stage", "target")
 
 Note = dict[str, Any]
 
 
 def declaration(declared: Declaration, subject: EntityRef, *, by: str, why: str = "", **more: str) -> Note:
-    """Return the note by which ``by`` declares something about a dataset or a model version."""
+    """Return the note by which ``by`` declares something about a dataset or a model version.
+
+    An alias, stage or target in ``more`` is the subject's role too.
+    """
     statement, redactions = _clean({"by": by, "why": why, "assurance": "claimed", **more})
-    about = EntityRef(subject.kind, subject.namespace, subject.name, subject.version, subject.digest)
+    # What the declaration gives, said in the leading fields too, is found without decoding the rest (decision 0060).
+    word = next((statement[name] for name in WORDS if name in statement), "")
+    about = EntityRef(subject.kind, subject.namespace, subject.name, subject.version, subject.digest, word)
     note = {"kind": subject.kind, "type": declared.value, "subjects": [about.format()], "statement": statement}
     return note | _counted(redactions)
 

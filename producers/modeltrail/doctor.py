@@ -1,7 +1,6 @@
 """The doctor: looks at everything a training job needs of this machine, and says what to do. It mends nothing."""
 
 import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from modeltrail.errors import LogNotFoundError, ModeltrailError
 from modeltrail.log.filesystem import network_filesystem
 from modeltrail.log.opening import KafkaAddress, open_log, parse_address
 from modeltrail.log.protocol import Log
+from modeltrail.secret import without_password
+from modeltrail.sending.place import SendingPlace
 from modeltrail.spool.layout import spool_root
 from modeltrail.spool.status import damaged_files, spool_status
 
@@ -26,7 +27,6 @@ MAX_CLOCK_AHEAD_MS = 60_000
 BUILT_AFTER_S = 1_735_689_600  # 2025-01-01: no honest clock is before this program
 LAST_RECORD_WAIT_MS = 2_000
 _PACKAGES = ("modeltrail", "fastavro", "kafka-python", "crc32c")
-_PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 
 
 class Level(StrEnum):
@@ -83,7 +83,7 @@ def _configuration(config: Config) -> Iterator[Finding]:
         "max_spool_bytes": str(config.max_spool_bytes),
     }
     for name, value in settings.items():
-        yield Finding(Level.OK, "configuration", f"{name} = {_without_password(value)}")
+        yield Finding(Level.OK, "configuration", f"{name} = {without_password(value)}")
     if config.log_options:
         names = ", ".join(sorted(config.log_options))
         yield Finding(Level.OK, "configuration", f"log options set (their values are not shown): {names}")
@@ -122,6 +122,10 @@ def _home(config: Config) -> Iterator[Finding]:
 def _spool(config: Config) -> Iterator[Finding]:
     root = spool_root(config.home)
     waiting = [status for status in spool_status(root) if not status.is_empty]
+    place = SendingPlace.of(config.home, config.log)
+    is_served = place.is_served()
+    if is_served and (fault := place.state().fault):
+        yield Finding(Level.WARNING, "spool", f"the sender cannot reach the log: {fault}")
     for status in waiting:
         left = f"{status.waiting_notes} notes and {status.waiting_events} events ({_megabytes(status.waiting_bytes)})"
         whose = f"process {status.owner.process_id}" + ("" if status.is_alive else ", which is gone")
@@ -129,8 +133,8 @@ def _spool(config: Config) -> Iterator[Finding]:
         if status.owner.log and status.owner.log != config.log:
             remedy = f"MODELTRAIL_LOG={status.owner.log} modeltrail spool flush"
         else:
-            remedy = "the process sends them itself" if status.is_alive else "modeltrail spool flush"
-        level = Level.WARNING if is_old or not status.is_alive else Level.OK
+            remedy = "its sender is at them" if is_served else "modeltrail spool flush"
+        level = Level.WARNING if is_old or not is_served else Level.OK
         yield Finding(level, "spool", f"{left} of {whose} wait to be sent", remedy)
     if not waiting:
         yield Finding(Level.OK, "spool", "nothing waits to be sent")
@@ -199,7 +203,3 @@ def _topic(address: KafkaAddress, config: Config) -> Iterator[Finding]:
 
 def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:,.1f} MB"
-
-
-def _without_password(url: str) -> str:
-    return _PASSWORD_IN_URL.sub(r"\1…@", url)

@@ -1,7 +1,8 @@
 """The emitter: where the run API writes its notes. One per process and home; nothing here raises into the caller.
 
-``emit`` costs one JSON text and one ``write(2)``; everything else (encoding, the log) is the sender's, in a thread of
-its own, started at the first note. After ``fork`` the child's emitter has an id and a spool of its own.
+``emit`` costs one JSON text and one ``write(2)``; everything else (encoding, the log, the disk) is the sender's, a
+process of its own (sending/), started at the first note. After ``fork`` the child's emitter has an id and a spool of
+its own.
 """
 
 import atexit
@@ -22,12 +23,15 @@ from modeltrail_schemas.identity import new_event_id
 from modeltrail.config import Config
 from modeltrail.log.filesystem import network_filesystem
 from modeltrail.notes import TIME_STEP_NS, encode_note, gap_note, track_open_runs
+from modeltrail.sending.launching import Launcher
 from modeltrail.session import Session
 from modeltrail.spool.layout import Header
 
 REOPEN_INTERVAL_S = 10.0
 CLOSE_TIMEOUT_MS = 10_000
-FORK_WAIT_S = 5.0
+LOOK_INTERVAL_NS = 1_000_000_000
+"""How often, at most, a note looks whether a sender is there, and what it tells."""
+
 MAX_NOTE_BYTES = 16 * 1024 * 1024
 MAX_LOSSES_NAMED = 1_000
 _HOME_REMEDY = "set MODELTRAIL_HOME to a folder on a local disk that this user can write"
@@ -53,7 +57,9 @@ class Emitter:
         self._deferred: deque[tuple[Mapping[str, Any], bool, int]] = deque()
         self._is_writing = False
         self._session: Session | None = None
-        self._left_behind: list[Session] = []
+        self._launcher = Launcher(config, lambda text: self._warn("start", "%s", text))
+        self._fault = ""
+        self._look_at_ns = 0
         self._last_ns = 0
         self._losses: dict[str, _Loss] = {}
         self._reopen_at = 0.0
@@ -79,18 +85,21 @@ class Emitter:
             if not self._is_writing:
                 self._write_deferred()
 
-    def flush(self, timeout_ms: int) -> bool:
-        """Wait until the log has all that was emitted; return whether it has. False also when notes were lost."""
+    def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:
+        """Wait until the log has all that was emitted; return whether it has. False also when notes were lost.
+
+        One who is not ``patient`` does not wait for a log that is known not to answer.
+        """
         deadline = time.monotonic() + timeout_ms / 1000
         session = self._session
         if session is None or not self._sync(session):
             return session is None and not self._losses
-        return session.wait(deadline) and not self._losses
+        return self._wait(session, deadline, patient=patient) and not self._losses
 
     def close(self, timeout_ms: int = CLOSE_TIMEOUT_MS) -> None:
-        """Send what can be sent within ``timeout_ms`` and let go of the spool; the next process sends the rest.
+        """Wait at most ``timeout_ms`` for what was emitted to be in the log, and let go of the spool.
 
-        A log that does not answer is not waited for. A later ``emit`` opens a new spool.
+        A log that does not answer is not waited for; the sender goes on. A later ``emit`` opens a new spool.
         """
         deadline = time.monotonic() + timeout_ms / 1000
         if (session := self._session) is None:
@@ -98,8 +107,21 @@ class Emitter:
         self._sync(session)
         with self._lock:
             session, self._session = self._session, None
-        if session is not None:
-            session.close(deadline)
+        if session is None:
+            return
+        if not self._wait(session, deadline, patient=False):
+            _LOGGER.warning(
+                "what was recorded last is not in the log yet: it is kept in %s and sent when the log answers, "
+                "by the next process too, or by: modeltrail spool flush",
+                session.writer.ownership.folder,
+            )
+        session.writer.close()
+        self._launcher.stop(max(0.0, deadline - time.monotonic()))
+
+    def _wait(self, session: Session, deadline: float, *, patient: bool) -> bool:
+        is_sent = session.wait(self._launcher, deadline, patient=patient)
+        self._hear(session)
+        return is_sent
 
     def _write_deferred(self) -> None:
         """Write what waits. A signal handler or finaliser that emits meanwhile, in this thread, has it done here."""
@@ -127,32 +149,34 @@ class Emitter:
             track_open_runs(session.open_runs, note)
         if session.writer.is_full or durable:
             self._settle(session, rank, durable=durable)
+        if self._last_ns >= self._look_at_ns:
+            self._look_at_ns = self._last_ns + LOOK_INTERVAL_NS
+            self._launcher.ensure()
+            self._hear(session)
 
     def _append(self, session: Session, body: bytes, rank: int) -> None:
         """Write a note with its stamp before its own fields. Raises OSError, ValueError; it has no number then."""
         self._last_ns = max(time.time_ns(), self._last_ns + TIME_STEP_NS)
-        stamp = encode_note({"event_time_ns": self._last_ns, "emitter": session.next_emitter_fields(rank)})
-        payload = b"%b,%b" % (stamp[:-1], body[1:])
+        payload = session.stamp(self._last_ns, rank) + body[1:]
         if len(payload) > MAX_NOTE_BYTES:
             raise ValueError(f"it has {len(payload):,} bytes, more than {MAX_NOTE_BYTES:,}")
-        if len(payload) > session.room_bytes:
+        if not session.has_room(len(payload)):
             raise OSError(f"the spool reached its bound of {self._config.max_spool_bytes:,} bytes")
-        session.room_bytes -= session.writer.append(payload)
+        session.writer.append(payload)
         session.sequence += 1
 
     def _settle(self, session: Session, rank: int, *, durable: bool) -> None:
         """Begin the next segment when one is due, and wait for the disk when asked; the note is written already."""
         try:
             if session.writer.is_full:
-                emitter = session.next_emitter_fields(rank) | {"sequence": session.sequence}
-                session.writer.rotate(Header(session.open_runs, self._last_ns, emitter))
+                session.writer.rotate(Header(session.open_runs, self._last_ns, session.emitter_fields(rank)))
             if durable:
                 session.writer.sync()
         except OSError as error:
             self._warn("sync", "the spool cannot be written to the disk: %s", error)
 
     def _open(self) -> Session | None:
-        """Open a spool and start its threads; None when that is not possible, tried again a little later."""
+        """Open a spool and see to its sender; None when that is not possible, tried again a little later."""
         if time.monotonic() < self._reopen_at:
             return None
         home = self._config.home
@@ -167,11 +191,27 @@ class Emitter:
             self._warn("home", "nothing is recorded: the home %s cannot be used: %s; %s", home, error, _HOME_REMEDY)
             return None
         self._session = session
-        try:
-            session.start()
-        except RuntimeError as error:
-            self._warn("threads", "what is recorded now is sent by the next process: %s", error)
+        self._fault = ""
+        self._look_at_ns = self._last_ns + LOOK_INTERVAL_NS
+        self._launcher.ensure()
+        self._launcher.place.ring()
         return session
+
+    def _hear(self, session: Session) -> None:
+        """Tell the user what the sender tells: that the log went away or came back, and each notice once."""
+        state = self._launcher.place.state()
+        if state.fault and not self._fault:
+            _LOGGER.warning(
+                "the log cannot be reached: %s. Recording goes on in %s and is sent when the log answers",
+                state.fault,
+                session.writer.ownership.folder.parent,
+            )
+        elif self._fault and not state.fault:
+            _LOGGER.warning("the log %s is back; what waited is sent", self._config.log)
+        self._fault = state.fault
+        for notice in state.notices:
+            if notice.time_ns >= session.started_ns:
+                self._warn(f"notice:{notice.time_ns}", "%s", notice.text)
 
     def _drop(self, note: Mapping[str, Any], reason: str) -> None:
         self.dropped_notes += 1
@@ -218,10 +258,7 @@ class Emitter:
             _LOGGER.warning(message, *arguments)
 
     def _before_fork(self) -> None:
-        """Wait for the sender's imports: a module that is half imported at a fork blocks the child for good."""
-        session = self._session
-        if session is not None:
-            session.imported.wait(FORK_WAIT_S)
+        self._launcher.before_fork()
 
     def _after_fork_in_child(self) -> None:
         """Begin anew: the lock may be held by a thread that is gone, and the spool is the parent's."""
@@ -230,10 +267,9 @@ class Emitter:
         self._deferred.clear()
         self._is_writing = False
         self._losses = {}
+        self._launcher.leave_to_parent()
         if session is not None:
-            session.leave_to_parent()
-            # Kept, so that what the parent has open (a database file) is not closed from here.
-            self._left_behind.append(session)
+            session.writer.close()
 
 
 # The process's own: fork reaches every emitter, and one home has one emitter.

@@ -30,8 +30,8 @@ class NoteTaker(Protocol):
     def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
         """Keep a note."""
 
-    def flush(self, timeout_ms: int) -> bool:
-        """Wait until what was kept is in the log; return whether it is."""
+    def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:
+        """Wait until what was kept is in the log; return whether it is. Not ``patient``: not for a dead log."""
 
 
 class Silence:
@@ -40,7 +40,7 @@ class Silence:
     def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
         """Drop the note."""
 
-    def flush(self, timeout_ms: int) -> bool:  # noqa: ARG002 - the protocol's signature
+    def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:  # noqa: ARG002 - the protocol's signature
         """Return False: nothing is in the log."""
         return False
 

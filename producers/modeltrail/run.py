@@ -91,28 +91,14 @@ class Run:
         self, name: str, value: Any, *, step: int = 0, dataset: Handle | EntityRef | str | None = None
     ) -> None:
         """Record one value of one metric. NaN and infinities are kept; what is no number is warned about once."""
-        self.log_metrics({name: value}, step=step, dataset=dataset)
+        self._log_metrics("log_metric", {name: value}, step, dataset)
 
     @never_raises(nothing)
     def log_metrics(
         self, metrics: Mapping[str, Any], *, step: int = 0, dataset: Handle | EntityRef | str | None = None
     ) -> None:
         """Record values of metrics at ``step``; ``dataset`` is the version they were measured on."""
-        if self._ended:
-            self._expect_open("log_metrics")
-        measured_on = ref_of(dataset, "dataset").format() if dataset is not None else ""
-        common: dict[str, Any] = {"step": int(step), "time_ns": time.time_ns()}
-        if measured_on:
-            common["dataset"] = measured_on
-        values: list[dict[str, Any]] = []
-        for name, given in metrics.items():
-            value = given if type(given) is float else metric_value(given)
-            if value is None:
-                complain(f"metric {name!r} is not a number but a {type(given).__name__}: not recorded")
-            else:
-                values.append({"name": str(name), "value": value, **common})
-        if values:
-            self._recorder.emit({**self._base, "metrics": values})
+        self._log_metrics("log_metrics", metrics, step, dataset)
 
     @never_raises(nothing)
     def log_seed(self, name: str, value: Any) -> None:
@@ -265,6 +251,25 @@ class Run:
     def follow(self, task: Task[Any]) -> None:
         """Let the end of the run wait for ``task``."""
         self._tasks.append(task)
+
+    def _log_metrics(
+        self, call: str, metrics: Mapping[str, Any], step: int, dataset: Handle | EntityRef | str | None
+    ) -> None:
+        if self._ended:
+            self._expect_open(call)
+        measured_on = ref_of(dataset, "dataset").format() if dataset is not None else ""
+        common: dict[str, Any] = {"step": int(step), "time_ns": time.time_ns()}
+        if measured_on:
+            common["dataset"] = measured_on
+        values: list[dict[str, Any]] = []
+        for name, given in metrics.items():
+            value = given if type(given) is float else metric_value(given)
+            if value is None:
+                complain(f"metric {name!r} is not a number but a {type(given).__name__}: not recorded")
+            else:
+                values.append({"name": str(name), "value": value, **common})
+        if values:
+            self._recorder.emit({**self._base, "metrics": values})
 
     def _expect_open(self, call: str) -> None:
         if self._ended:

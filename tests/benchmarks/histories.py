@@ -66,7 +66,7 @@ class _History:
         else:
             self.parent = ""
             if self.random.random() < 1 / 200:
-                self.parent, self.sweep_left = self._run_id(), SWEEP_RUNS
+                self.parent, self.sweep_left = self._run_id(), SWEEP_RUNS - 1
         yield from self._preparation() if self.number % 50 == 0 else self._training()
 
     def _run_id(self) -> str:
@@ -106,7 +106,7 @@ class _History:
         )
         yield start
         about = {"kind": Kind.RUN, "run_id": start.run_id, "job": start.job}
-        if self.number % 10 == 0:
+        if self.number % 10 == 1:
             curve = tuple(Metric("loss", 1 / (step + 1), step, self.time_ns) for step in range(20))
             yield self.event(type=RunState.RUNNING, metrics=curve, **about)
         fate = chance()
@@ -133,7 +133,8 @@ class _History:
         for every, declaration, words in steps:
             if ordinal % every == 0:
                 statement = Statement(by="ana", why="benchmark", assurance="claimed", **words)
-                yield self.event(kind=Kind.MODEL, type=declaration, subjects=(version,), statement=statement)
+                subject = replace(version, role=next(iter(words.values()), ""))
+                yield self.event(kind=Kind.MODEL, type=declaration, subjects=(subject,), statement=statement)
 
 
 def generate(seed: int, runs: int) -> Iterator[LineageEvent]:

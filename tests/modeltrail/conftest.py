@@ -12,11 +12,11 @@ import pytest
 from modeltrail.active import PROCESS
 from modeltrail.config import Config, load
 from modeltrail.emitter import Emitter
-from modeltrail.flushing import flush_spools
 from modeltrail.guard import warn_once
 from modeltrail.launch import Launch
 from modeltrail.log import open_log, read
 from modeltrail.recorder import Recorder, Surroundings
+from modeltrail.sending.flushing import flush_spools
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.event import LineageEvent
 
@@ -130,7 +130,8 @@ def workshop(tmp_path: Path) -> Workshop:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    config = load({"MODELTRAIL_HOME": str(tmp_path / ".modeltrail")}, tmp_path)
+    # A thread, because a process each would take most of these tests' time.
+    config = load({"MODELTRAIL_HOME": str(tmp_path / ".modeltrail"), "MODELTRAIL_SENDER": "thread"}, tmp_path)
     surroundings = Surroundings(
         environ={"PATH": os.environ["PATH"]}, arguments=("train.py",), folder=tmp_path, script=None, launch=Launch()
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from modeltrail.config import Config
-from modeltrail.flushing import flush_spools
+from modeltrail.sending.flushing import flush_spools
 from modeltrail.spool.layout import spool_folders, spool_root
 from modeltrail_schemas.event import LineageEvent
 
@@ -83,7 +83,7 @@ def test_a_killed_flush_is_taken_up_by_the_next(config: Config, logged: Logged) 
 import sys
 from pathlib import Path
 from modeltrail.config import Config
-from modeltrail.flushing import flush_spools
+from modeltrail.sending.flushing import flush_spools
 print("go", flush=True)
 flush_spools(Config(Path(sys.argv[1]), sys.argv[2], "", Path("audit")), timeout_ms=60000)
 """

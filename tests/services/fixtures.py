@@ -11,13 +11,16 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import psycopg
 import pytest
 from pytest_docker.plugin import DockerComposeExecutor, Services
+from services.kafka_nodes import KafkaNodes
 from services.local_kafka import LocalKafka
 from services.local_postgres import LocalPostgres
+from services.secure_kafka import SecureKafka
+from services.secure_postgres import SecurePostgres
 from services.server_process import ServiceUnavailableError, free_ports
 from sqlalchemy.engine import make_url
 
@@ -28,6 +31,8 @@ ADMIN_TIMEOUT_MS = 30_000
 
 TopicFactory = Callable[..., str]
 DatabaseFactory = Callable[[], str]
+Postgres = TypeVar("Postgres", bound=LocalPostgres)
+Kafka = TypeVar("Kafka", bound=LocalKafka)
 
 _ways = pytest.StashKey[dict[str, str]]()
 
@@ -163,12 +168,44 @@ def breakable_kafka(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
         yield broker
 
 
+@pytest.fixture(scope="session")
+def secure_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """Return a running broker with a listener that wants TLS and a user, always a local process."""
+    folder = tmp_path_factory.mktemp("secure") / "kafka"
+    with closing(_local_kafka(request, folder, SecureKafka)) as broker:
+        broker.start()
+        yield broker
+
+
 @pytest.fixture
 def breakable_postgres(request: pytest.FixtureRequest) -> Iterator[LocalPostgres]:
     """Return a running server of this test's own, always a local process: to kill, pause and start again."""
     with closing(_local_postgres(request)) as server:
         server.start()
         yield server
+
+
+@pytest.fixture(scope="session")
+def secure_postgres(request: pytest.FixtureRequest) -> Iterator[SecurePostgres]:
+    """Return a running server that wants TLS and a password, always a local process."""
+    with closing(_local_postgres(request, SecurePostgres)) as server:
+        server.start()
+        yield server
+
+
+def start_nodes(request: pytest.FixtureRequest, folder: Path) -> KafkaNodes:
+    """Return a running Kafka of three nodes, always local processes; the caller closes it."""
+    try:
+        nodes = KafkaNodes(folder)
+    except ServiceUnavailableError as reason:
+        _give_up(request, "kafka", str(reason))
+    _record(request, "kafka", "local process")
+    try:
+        nodes.start()
+    except BaseException:
+        nodes.close()
+        raise
+    return nodes
 
 
 def make_topic(bootstrap: str, partitions: int = 1, **settings: str) -> str:
@@ -191,18 +228,18 @@ def _administer(url: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def _local_kafka(request: pytest.FixtureRequest, folder: Path) -> LocalKafka:
+def _local_kafka(request: pytest.FixtureRequest, folder: Path, kind: type[Kafka] = LocalKafka) -> Kafka:
     try:
-        broker = LocalKafka(folder)
+        broker = kind(folder)
     except ServiceUnavailableError as reason:
         _give_up(request, "kafka", str(reason))
     _record(request, "kafka", "local process")
     return broker
 
 
-def _local_postgres(request: pytest.FixtureRequest) -> LocalPostgres:
+def _local_postgres(request: pytest.FixtureRequest, kind: type[Postgres] = LocalPostgres) -> Postgres:
     try:
-        server = LocalPostgres()
+        server = kind()
     except ServiceUnavailableError as reason:
         _give_up(request, "postgresql", str(reason))
     _record(request, "postgresql", "local process")

@@ -3,21 +3,18 @@
 Not a double: the same broker as in docker-compose.yml, with the same settings where they matter.
 """
 
-import hashlib
-import os
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from services.maven import bring
 from services.server_process import ServerProcess, ServiceUnavailableError, free_ports
 
 POM = Path(__file__).with_name("kafka-pom.xml")
-MAVEN_TIMEOUT_S = 600
 CLUSTER_ID = "bW9kZWx0cmFpbC10ZXN0cw"
 # A short life in small memory: the quick compiler only. A benchmark passes its own.
 JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
+Settings = Mapping[str, str] | Callable[[dict[str, str]], Mapping[str, str]]
 LOGGING = """\
 rootLogger.level = INFO
 rootLogger.appenderRef.out.ref = out
@@ -31,20 +28,25 @@ appender.out.layout.pattern = %d %p %m (%c)%n
 class LocalKafka(ServerProcess):
     """A broker on 127.0.0.1 whose files are in ``folder``; its ports stay the same over restarts.
 
-    ``settings`` are lines of server.properties that win over ours. Raises ServiceUnavailableError where Java or the
-    jars cannot be had.
+    ``settings`` are lines of server.properties that win over ours, or what makes them from ours. Raises
+    ServiceUnavailableError where Java or the jars cannot be had.
     """
 
     ready_text = "Kafka Server started"
 
     def __init__(
-        self, folder: Path, *, settings: Mapping[str, str] | None = None, java_options: Sequence[str] = JAVA_OPTIONS
+        self,
+        folder: Path,
+        *,
+        settings: Settings | None = None,
+        java_options: Sequence[str] = JAVA_OPTIONS,
+        ports: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(folder)
         self._jars = bring_jars()
         self._java_options = java_options
-        self._settings = dict(settings or {})
-        self._port, self._controller_port = free_ports(2)
+        self._settings: Settings = settings or {}
+        self._port, self._controller_port = ports or free_ports(2)
 
     @property
     def bootstrap(self) -> str:
@@ -53,11 +55,16 @@ class LocalKafka(ServerProcess):
 
     def prepare(self) -> None:
         """Write the configuration and format the storage."""
-        properties = server_properties(self.folder / "data", self._port, self._controller_port) | self._settings
+        properties = server_properties(self.folder / "data", self._port, self._controller_port)
+        properties |= self._settings(properties) if callable(self._settings) else self._settings
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         (self.folder / "log4j2.properties").write_text(LOGGING)
-        format_storage = ["format", "-t", CLUSTER_ID, "-c", str(self._properties)]
+        format_storage = ["format", "-t", CLUSTER_ID, "-c", str(self._properties), *self.storage_options()]
         self._run([*self._java("kafka.tools.StorageTool"), *format_storage])
+
+    def storage_options(self) -> list[str]:
+        """Return what StorageTool is told besides."""
+        return []
 
     def command(self) -> list[str]:
         """Return the command of the broker."""
@@ -98,36 +105,7 @@ def server_properties(data: Path, port: int, controller_port: int) -> dict[str, 
 
 
 def bring_jars() -> Path:
-    """Return the folder of the broker's jars, brought by Maven at the first call on this machine.
-
-    Raises ServiceUnavailableError when Java or Maven is missing, or Maven cannot bring them.
-    """
+    """Return the folder of the broker's jars. Raises ServiceUnavailableError when Java or the jars cannot be had."""
     if shutil.which("java") is None:
         raise ServiceUnavailableError("there is no `java`: install a Java runtime of version 17 or newer")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modeltrail"
-    jars = cache / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
-    if jars.is_dir():
-        return jars
-    if shutil.which("mvn") is None:
-        raise ServiceUnavailableError(
-            "the broker's jars are not cached and there is no `mvn` to bring them: install Maven"
-        )
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-        brought = Path(unfinished) / "jars"
-        copying = ["dependency:copy-dependencies", f"-DoutputDirectory={brought}"]
-        maven = subprocess.run(
-            ["mvn", "-q", "-B", "-f", str(POM), *copying],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=MAVEN_TIMEOUT_S,
-        )
-        if maven.returncode != 0:
-            raise ServiceUnavailableError(f"Maven could not bring the broker's jars: {maven.stdout[-1000:]}")
-        try:
-            brought.rename(jars)
-        except OSError:
-            # Another test run was quicker; its jars are the same.
-            assert jars.is_dir()
-    return jars
+    return bring(POM, "kafka")

@@ -30,8 +30,9 @@ class LocalPostgres(ServerProcess):
     stop_signal = signal.SIGINT  # "fast": clients are sent away, not waited for
     ready_text = "database system is ready to accept connections"
 
-    def __init__(self) -> None:
-        binaries = find_binaries()
+    def __init__(self, binaries: Path | None = None) -> None:
+        """Prepare one run from ``binaries``: the wheel's by default."""
+        binaries = binaries or find_binaries()
         super().__init__(Path(tempfile.mkdtemp(prefix="modeltrail-postgres-")))
         self._port = free_ports(1)[0]
         self._binaries = binaries
@@ -47,7 +48,11 @@ class LocalPostgres(ServerProcess):
 
     def prepare(self) -> None:
         """Make the data folder."""
-        shape = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        self.initialise("-A", "trust")
+
+    def initialise(self, *options: str) -> None:
+        """Make the data folder with ``options`` of initdb that say who is let in."""
+        shape = ["-U", "postgres", "-E", "UTF8", "--locale=C", *options]
         self._run([str(self._binaries / "initdb"), "-D", str(self._data), *shape])
 
     def command(self) -> list[str]:
@@ -82,7 +87,7 @@ class LocalPostgres(ServerProcess):
         if found.returncode == 0:
             return binaries
         installation, package = binaries.parents[:2]
-        copy = self.folder / "wheel"
+        copy = self.folder / "binaries"
         shutil.copytree(installation, copy / package.name / installation.name, symlinks=True)
         for libraries in package.parent.glob(f"{package.name}.libs"):  # where the binaries look for them: beside
             shutil.copytree(libraries, copy / libraries.name)

@@ -1,4 +1,4 @@
-"""The commands that answer: lists, show, history, lineage, compare. Each asks, renders, sets the exit code."""
+"""The commands that answer: lists, show, compare. Each asks, renders, sets the exit code."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,23 +10,19 @@ import typer
 from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
-from modeltrail_server.cli.options import AsJson
+from modeltrail_server.cli.options import AsJson, AsOfTime, AtTime
 from modeltrail_server.cli.printing import say
 from modeltrail_server.cli.rendering.comparison import render_comparison
-from modeltrail_server.cli.rendering.history import render_history
 from modeltrail_server.cli.rendering.html.pages import compare_page, show_page
-from modeltrail_server.cli.rendering.lineage import render_lineage
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.show import render_answer
-from modeltrail_server.cli.times import parse_as_of, parse_time_ns
+from modeltrail_server.cli.times import parse_bounds, parse_time_ns
 from modeltrail_server.queries.answering import answer
+from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.checking import check_subject
 from modeltrail_server.queries.comparison import MAX_SUBJECTS
 from modeltrail_server.queries.comparison import compare as side_by_side
 from modeltrail_server.queries.graph import Direction
-from modeltrail_server.queries.history import MAX_VERSIONS
-from modeltrail_server.queries.history import history as tell
-from modeltrail_server.queries.lineage import MAX_NODES, MAX_STEPS
 from modeltrail_server.queries.lineage import lineage as trace
 from modeltrail_server.queries.listing import (
     PAGE_ROWS,
@@ -40,9 +36,6 @@ from modeltrail_server.queries.names import latest_version, resolve
 from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
 
-AsOfTime = Annotated[
-    str | None, typer.Option("--as-of", help="What was recorded by then: 2026-03-03, 3d, or a position like 0:412.")
-]
 HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML page, to be shared.")]
 T = TypeVar("T")
 app = typer.Typer()
@@ -62,12 +55,14 @@ def runs(
     since: Annotated[str | None, typer.Option(help="Only those that began since: 2026-03-03, 3d, 12h.")] = None,
     limit: Limit = PAGE_ROWS,
     page: PageToken = None,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
     as_json: AsJson = False,
 ) -> None:
     """List runs, the last to begin first."""
     command = command_context(context)
     since_ns = parse_time_ns(since) if since else None
-    with command.snapshot() as snapshot:
+    with command.snapshot(parse_bounds(as_of, at)) as snapshot:
         job_key = resolve(snapshot, job, kinds=("job",)).key if job else None
         found = list_runs(snapshot, job_key=job_key, state=state.upper(), since_ns=since_ns, limit=limit, page=page)
     narrowed = " ".join(word for word in (state.upper(), job and f"of {job}", since and f"since {since}") if word)
@@ -78,23 +73,45 @@ def runs(
 
 
 @app.command()
-def models(context: typer.Context, limit: Limit = PAGE_ROWS, page: PageToken = None, as_json: AsJson = False) -> None:
+def models(
+    context: typer.Context,
+    limit: Limit = PAGE_ROWS,
+    page: PageToken = None,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
+    as_json: AsJson = False,
+) -> None:
     """List models: the latest version, aliases, and which version is deployed where."""
-    _print_list(context, partial(list_models, limit=limit, page=page), render_models, "models", as_json=as_json)
+    fetch = partial(list_models, limit=limit, page=page)
+    _print_list(context, fetch, render_models, "models", parse_bounds(as_of, at), as_json=as_json)
 
 
 @app.command()
 def datasets(
-    context: typer.Context, limit: Limit = PAGE_ROWS, page: PageToken = None, as_json: AsJson = False
+    context: typer.Context,
+    limit: Limit = PAGE_ROWS,
+    page: PageToken = None,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
+    as_json: AsJson = False,
 ) -> None:
     """List datasets: the latest version, and whether some version was retracted."""
-    _print_list(context, partial(list_datasets, limit=limit, page=page), render_datasets, "datasets", as_json=as_json)
+    fetch = partial(list_datasets, limit=limit, page=page)
+    _print_list(context, fetch, render_datasets, "datasets", parse_bounds(as_of, at), as_json=as_json)
 
 
 @app.command()
-def jobs(context: typer.Context, limit: Limit = PAGE_ROWS, page: PageToken = None, as_json: AsJson = False) -> None:
+def jobs(
+    context: typer.Context,
+    limit: Limit = PAGE_ROWS,
+    page: PageToken = None,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
+    as_json: AsJson = False,
+) -> None:
     """List jobs, each with the run of it that began last."""
-    _print_list(context, partial(list_jobs, limit=limit, page=page), render_jobs, "jobs", as_json=as_json)
+    fetch = partial(list_jobs, limit=limit, page=page)
+    _print_list(context, fetch, render_jobs, "jobs", parse_bounds(as_of, at), as_json=as_json)
 
 
 @app.command()
@@ -102,12 +119,14 @@ def show(
     context: typer.Context,
     name: Name,
     everything: Annotated[bool, typer.Option("--all", help="Show every parameter and metric.")] = False,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
     html: HtmlFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what is recorded of a model version, run, dataset, job or commit."""
     command = command_context(context)
-    with command.snapshot() as snapshot:
+    with command.snapshot(parse_bounds(as_of, at)) as snapshot:
         subject = latest_version(snapshot, resolve(snapshot, name))
         view = answer(snapshot, subject)
         report = check_subject(snapshot, subject, view=view)
@@ -122,25 +141,12 @@ def show(
 
 
 @app.command()
-def history(
-    context: typer.Context,
-    name: Name,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many versions, the last ones.")] = MAX_VERSIONS,
-    everything: Annotated[bool, typer.Option("--all", help="Show every change.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Tell how a model or dataset changed from version to version, or the events of a run."""
-    command = command_context(context)
-    with command.snapshot() as snapshot:
-        found = tell(snapshot, resolve(snapshot, name, kinds=("model", "dataset", "run")), max_versions=limit)
-    command.print_answer(found, render_history(found, width=command.width, everything=everything), as_json=as_json)
-
-
-@app.command()
 def compare(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(help="Two or more runs or model versions.")],
     everything: Annotated[bool, typer.Option("--all", help="Show what is equal too.")] = False,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
     html: HtmlFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +154,7 @@ def compare(
     if not 2 <= len(names) <= MAX_SUBJECTS:
         raise typer.BadParameter(f"name two to {MAX_SUBJECTS} runs or model versions")
     command = command_context(context)
-    with command.snapshot() as snapshot:
+    with command.snapshot(parse_bounds(as_of, at)) as snapshot:
         subjects = [latest_version(snapshot, resolve(snapshot, name, kinds=("model", "run"))) for name in names]
         views = [answer(snapshot, subject) for subject in subjects]
         graphs = [trace(snapshot, subject) for subject in subjects] if html else []
@@ -160,25 +166,6 @@ def compare(
     command.print_answer(
         shown, render_comparison(comparison, width=command.width, everything=everything), as_json=as_json
     )
-
-
-@app.command()
-def lineage(
-    context: typer.Context,
-    name: Name,
-    up: Annotated[bool, typer.Option("--up", help="What it came from. The default.")] = False,
-    down: Annotated[bool, typer.Option("--down", help="What came of it.")] = False,
-    depth: Annotated[int, typer.Option(min=1, max=MAX_STEPS, help="How many runs far.")] = MAX_STEPS,
-    nodes: Annotated[int, typer.Option(min=1, max=100_000, help="How many nodes at most.")] = MAX_NODES,
-    as_of: AsOfTime = None,
-    as_json: AsJson = False,
-) -> None:
-    """Draw what a model version, dataset, run, job or commit came from, and what came of it."""
-    command = command_context(context)
-    direction = Direction.BOTH if up and down else Direction.DOWN if down else Direction.UP
-    with command.snapshot(parse_as_of(as_of) if as_of else None) as snapshot:
-        graph = trace(snapshot, resolve(snapshot, name), direction, steps=depth, max_nodes=nodes)
-    command.print_answer(graph, render_lineage(graph, width=command.width), as_json=as_json)
 
 
 def _about(view: Answer) -> str:
@@ -204,10 +191,12 @@ def _print_list(
     fetch: Callable[[Snapshot], Page[T]],
     render: Callable[[Page[T]], list[Text]],
     what: str,
+    bounds: AsOf | None,
     *,
     as_json: bool,
 ) -> None:
     command = command_context(context)
-    with command.snapshot() as snapshot:
+    with command.snapshot(bounds) as snapshot:
         page = fetch(snapshot)
-    command.print_answer(page, render(page) or [Text(f"no {what} yet")], as_json=as_json)
+    nothing = Text(f"no {what} {'then' if bounds else 'yet'}")
+    command.print_answer(page, render(page) or [nothing], as_json=as_json)

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
-from modeltrail_server.cli.options import EXIT_NO, AsJson
+from modeltrail_server.cli.options import EXIT_NO, AsJson, AsOfTime, AtTime
 from modeltrail_server.cli.printing import quiet_pipe
 from modeltrail_server.cli.rendering.check import render_report
 from modeltrail_server.cli.rendering.inventory import (
@@ -19,6 +19,7 @@ from modeltrail_server.cli.rendering.inventory import (
     render_inventory,
     render_reports,
 )
+from modeltrail_server.cli.times import parse_bounds
 from modeltrail_server.queries.checking import check_subject
 from modeltrail_server.queries.checking import inventory as take_inventory
 from modeltrail_server.queries.contents import identify
@@ -50,6 +51,8 @@ def check(
     policy: PolicyFile = None,
     limit: Limit = PAGE_ROWS,
     page: PageToken = None,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is missing or weak in the record of a model version or run. Exit 1 when something is missing."""
@@ -58,13 +61,13 @@ def check(
     command = command_context(context)
     judged_by = _policy(policy, require, strict, fail_under)
     if name is None:
-        with command.snapshot() as snapshot:
+        with command.snapshot(parse_bounds(as_of, at)) as snapshot:
             found = take_inventory(snapshot, judged_by, limit=limit, page=page)
         lines = render_reports(found) if found.items else [Text(NO_MODELS)]
         command.print_answer(found, lines, as_json=as_json)
         passed = all(entry.passed for entry in found.items)
     else:
-        with command.snapshot() as snapshot:
+        with command.snapshot(parse_bounds(as_of, at)) as snapshot:
             subject = latest_version(snapshot, resolve(snapshot, name, kinds=("model", "run")))
             report = check_subject(snapshot, subject, judged_by)
         assert report is not None

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from modeltrail.log.protocol import Log
 from rich.console import Console
 from rich.text import Text
 
-from modeltrail_server.cli.printing import ProgressLine, ProjectionProgress, print_lines, quiet_pipe
+from modeltrail_server.cli.printing import ProgressLine, ProjectionProgress, print_lines, quiet_pipe, say
 from modeltrail_server.queries.errors import EmptyDatabaseError
 
 if TYPE_CHECKING:
@@ -38,11 +39,14 @@ class CommandContext:
 
     @contextmanager
     def snapshot(self, as_of: "AsOf | None" = None) -> "Iterator[Snapshot]":
-        """Give the read model as it is now; with an embedded log, everything in that log is in it.
+        """Give the read model as it is now, or was ``as_of`` then; an embedded log's is caught up with first.
+
+        Where the read model ends before that time, it is said on standard error.
 
         Raises EmptyDatabaseError where nothing was ever recorded.
         """
         from modeltrail_server.projection.generations import reading
+        from modeltrail_server.queries.moments import resolve_as_of
         from modeltrail_server.queries.snapshot import Snapshot
 
         with self.read_model() as engine, ExitStack() as stack:
@@ -50,6 +54,11 @@ class CommandContext:
                 connection, tables = stack.enter_context(reading(engine))
             except LookupError:
                 raise EmptyDatabaseError from None
+            if as_of is not None:
+                moment = resolve_as_of(connection, tables, as_of)
+                as_of = moment.as_of
+                if moment.known_until_ms is not None and not self.is_embedded:
+                    say(_short_of(moment.known_until_ms))
             yield Snapshot(connection, tables, as_of)
 
     @contextmanager
@@ -129,3 +138,10 @@ def command_context(context: typer.Context) -> CommandContext:
     config = context.obj
     assert isinstance(config, Config)
     return CommandContext(config)
+
+
+def _short_of(known_until_ms: int) -> str:
+    until = datetime.fromtimestamp(known_until_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return (
+        f"the read model holds what was recorded until {until}: what came later, and by then, is not in this answer"
+    )

@@ -10,3 +10,9 @@ EXIT_DOWN = 3
 EXIT_INTERRUPTED = 130
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+AsOfTime = Annotated[
+    str | None,
+    typer.Option("--as-of", help="What was recorded by then: 2026-03-03 (to its end), 3d, or a position: 0:412."),
+]
+AtTime = Annotated[str | None, typer.Option("--at", help="What had happened by then: 2026-03-03 (to its end), 3d.")]

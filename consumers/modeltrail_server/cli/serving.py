@@ -8,7 +8,7 @@ import typer
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.stopping import stop_on_signals
 from modeltrail_server.serving.logs import set_up_logs
-from modeltrail_server.serving.roles import Role
+from modeltrail_server.serving.roles import Addresses, Role
 from modeltrail_server.serving.roles import serve as serve_roles
 
 app = typer.Typer()
@@ -18,9 +18,14 @@ app = typer.Typer()
 def serve(
     context: typer.Context,
     role: Annotated[list[Role] | None, typer.Option(help="Which; may be given several times [default: all].")] = None,
+    host: Annotated[str, typer.Option(help="Where HTTP is spoken; 0.0.0.0 in a container.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the role api.")] = 8765,
+    health_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="A port for health and metrics alone [default: none].")
+    ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
-    """Project and audit what comes, until SIGTERM or Ctrl-C. Logs are JSON lines, readable ones on a terminal."""
+    """Project, audit and answer HTTP, until SIGTERM or Ctrl-C. Logs are JSON lines, readable ones on a terminal."""
     set_up_logs(as_json=not sys.stderr.isatty(), level=log_level.upper())
     with stop_on_signals() as stop:
-        serve_roles(command_context(context).config, role or list(Role), stop)
+        serve_roles(command_context(context).config, role or list(Role), stop, Addresses(host, port, health_port))

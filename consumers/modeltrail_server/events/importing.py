@@ -49,6 +49,15 @@ def import_events(source: BinaryIO, log: Log) -> Iterator[Import]:
     yield result
 
 
+def to_records(body: bytes) -> tuple[list[Outgoing], list[Refusal]]:
+    """Return the records of the documents in ``body``, and what of it is refused."""
+    pieces = [_record(piece) if isinstance(piece, Document) else piece for piece in _pieces(body, 1)]
+    return (
+        [piece for piece in pieces if isinstance(piece, Outgoing)],
+        [piece for piece in pieces if isinstance(piece, Refusal)],
+    )
+
+
 def documents(source: BinaryIO) -> Iterator[Document | Refusal]:
     """Yield what ``source`` holds, line by line in bounded memory as long as each line holds whole documents.
 

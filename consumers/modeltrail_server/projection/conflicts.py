@@ -25,7 +25,7 @@ from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.upserts import insert_unless_there
 
 IDS_A_QUERY = 500
-EVENTS_A_FETCH = 500
+_IN_PARTS = {"yield_per": 500}  # a statement's option: a connection would keep it
 
 _Order = tuple[int, bytes]
 
@@ -117,7 +117,7 @@ def _mend_run(connection: Connection, tables: Tables, run_key: bytes) -> None:
     is_run = tables.run.c.run_key == run_key
     connection.execute(select(tables.run.c.run_key).where(is_run).with_for_update())
     payloads = select(tables.event.c.payload).where(tables.event.c.run_key == run_key)
-    with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(payloads) as result:
+    with connection.execute(payloads, execution_options=_IN_PARTS) as result:
         rows = [run_row_of(decode_routing(payload)) for payload in result.scalars()]
     if rows:
         connection.execute(update(tables.run).values(reduce(merge_runs, rows)._asdict()).where(is_run))
@@ -153,7 +153,7 @@ def _mend_jobs(connection: Connection, tables: Tables, replaced: Sequence[Entity
     if not firsts:
         return
     all_events = select(events.event_time_ns, events.event_id, events.payload)
-    with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(all_events) as result:
+    with connection.execute(all_events, execution_options=_IN_PARTS) as result:
         for time_ns, event_id, payload in result:
             job = decode_routing(payload).job
             if job.name and (key := job_mention(job).entity_key) in firsts:
@@ -179,7 +179,7 @@ def _first_assertion(connection: Connection, tables: Tables, content: ContentRow
         .where(link.entity_key == content.entity_key, link.relation == relation)
         .order_by(link.event_time_ns, link.event_id)
     )
-    with connection.execution_options(yield_per=EVENTS_A_FETCH).execute(query) as result:
+    with connection.execute(query, execution_options=_IN_PARTS) as result:
         for payload in result.scalars():
             for row in facts_of(decode_routing(payload)).contents:
                 if row[:2] == content[:2]:

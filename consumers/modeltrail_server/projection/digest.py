@@ -18,7 +18,7 @@ from modeltrail_server.projection.generations import as_position, read_positions
 from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables
 
 DIGEST_FORMAT = b"modeltrail read model digest 1\n"
-ROWS_A_FETCH = 2_000
+_IN_PARTS = {"yield_per": 2_000}  # rows in memory at once
 # Of an event, what it says and not how it came.
 _EVENT_COLUMNS = ("event_id", "event_time_ns", "kind", "type", "payload")
 
@@ -46,7 +46,7 @@ def digest_of(connection: Connection, tables: Tables) -> Digest:
         sha256.update(encode_row((name, *(str(column.name) for column in columns))))
         counts[name] = 0
         query = select(*columns).order_by(*table.primary_key.columns)
-        with connection.execution_options(yield_per=ROWS_A_FETCH).execute(query) as result:
+        with connection.execute(query, execution_options=_IN_PARTS) as result:
             for rows in result.partitions():
                 sha256.update(encode_rows(rows))
                 counts[name] += len(rows)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from modeltrail.secret import without_password
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -18,7 +19,18 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from modeltrail_server.errors import DatabaseUnavailableError, DatabaseUrlError
 
-CONNECT_TIMEOUT_S = 10
+# A server that hangs, or is gone without a word, is noticed: what waits for it longer is tried again.
+POSTGRESQL_LIMITS_MS = {"statement_timeout": 120_000, "lock_timeout": 30_000}
+# A projector that is frozen or cut off within a transaction holds the partition's position until then.
+IDLE_IN_TRANSACTION_S = 30
+POSTGRESQL_DEFAULTS = {
+    "application_name": "modeltrail",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 BUSY_TIMEOUT_MS = 30_000
 SQLITE_CACHE_KIB = 64 * 1024
 SQLITE_CHECKPOINT_PAGES = 32_768
@@ -37,31 +49,27 @@ _SQLITE_PRAGMAS = (
 _FORMS = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
-def open_engine(url: str, *, statement_timeout_ms: int | None = None) -> Engine:
+def open_engine(url: str) -> Engine:
     """Return the engine of the database at ``url``, a SQLAlchemy URL. Nothing is connected yet.
 
-    The folder of a SQLite file is made. Raises DatabaseUrlError.
+    A PostgreSQL URL takes libpq's parameters (sslmode, sslrootcert, connect_timeout in seconds, …), and
+    ``statement_timeout_ms`` and ``lock_timeout_ms``; 0 is no limit. The folder of a SQLite file is made. Raises
+    DatabaseUrlError.
     """
     address = _parse_url(url)
-    if address.get_backend_name() == "sqlite":
-        return _open_sqlite(address)
-    options = "" if statement_timeout_ms is None else f"-c statement_timeout={statement_timeout_ms}"
-    return create_engine(
-        address.set(drivername="postgresql+psycopg"),
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "modeltrail", "options": options},
-        pool_pre_ping=True,
-        pool_size=POOL_SIZE,
-        pool_timeout=POOL_WAIT_S,
-    )
+    return _open_sqlite(address) if address.get_backend_name() == "sqlite" else _open_postgresql(address)
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a transaction that will write; committed at the end, rolled back on an error.
 
-    Raises DatabaseUnavailableError, DatabaseUrlError for what the database raises.
+    Whoever is silent within it for IDLE_IN_TRANSACTION_S loses it on PostgreSQL. Raises DatabaseUnavailableError,
+    DatabaseUrlError for what the database raises.
     """
     with explained(engine), engine.connect() as connection, connection.execution_options(writes=True).begin():
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'")
         yield connection
 
 
@@ -96,7 +104,9 @@ def _parse_url(url: str) -> URL:
         address = make_url(url.replace("postgres://", "postgresql://", 1))
         address.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise DatabaseUrlError(f"not the address of a database: {url!r}", remedy=f"write {_FORMS}") from error
+        raise DatabaseUrlError(
+            f"not the address of a database: {without_password(url)!r}", remedy=f"write {_FORMS}"
+        ) from error
     if address.get_backend_name() not in ("sqlite", "postgresql"):
         raise DatabaseUrlError(f"no support for {address.get_backend_name()}", remedy=f"write {_FORMS}")
     if address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:"):
@@ -119,6 +129,25 @@ def _open_sqlite(address: URL) -> Engine:
     return engine
 
 
+def _open_postgresql(address: URL) -> Engine:
+    query = dict(address.query)
+    limits = {name: query.pop(f"{name}_ms", default) for name, default in POSTGRESQL_LIMITS_MS.items()}
+    for name, value in limits.items():
+        if not str(value).isdecimal():
+            raise DatabaseUrlError(f"{name}_ms is no number of milliseconds: {value!r}", remedy="write digits only")
+    options = [f"-c {name}={value}" for name, value in limits.items()]
+    if "options" in query:
+        options.append(str(query.pop("options")))
+    arguments = {name: value for name, value in POSTGRESQL_DEFAULTS.items() if name not in query}
+    return create_engine(
+        address.set(drivername="postgresql+psycopg", query=query),
+        connect_args=arguments | {"options": " ".join(options)},
+        pool_pre_ping=True,
+        pool_size=POOL_SIZE,
+        pool_timeout=POOL_WAIT_S,
+    )
+
+
 def _set_pragmas(driver_connection: Any, _record: Any) -> None:
     for pragma in _SQLITE_PRAGMAS:
         driver_connection.execute(f"PRAGMA {pragma}")
@@ -131,7 +160,7 @@ def _begin(connection: Connection) -> None:
 
 def _translate(error: Exception, engine: Engine) -> ModeltrailError:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    name = engine.url.render_as_string(hide_password=True)
+    name = without_password(engine.url.render_as_string(hide_password=True))
     if isinstance(cause, sqlite3.Error):
         return _translate_sqlite(cause, name, str(engine.url.database))
     reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
@@ -143,6 +172,9 @@ def _translate(error: Exception, engine: Engine) -> ModeltrailError:
 
 
 def _is_operational(cause: BaseException) -> bool:
+    """Return whether time may help. Class 25: a transaction ended for being idle, a server that only reads now."""
+    if (getattr(cause, "sqlstate", None) or "").startswith("25"):
+        return True
     return any(base.__name__ in ("OperationalError", "InterfaceError") for base in type(cause).__mro__)
 
 

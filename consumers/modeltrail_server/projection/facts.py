@@ -6,17 +6,31 @@ of rows. *Merged* rows (runs, entities, contents) each have a commutative, assoc
 design time) uses and generates entities.
 """
 
+import re
+from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
-from modeltrail_schemas.event import TERMINAL_STATES, Kind, Routing, RunState
+from modeltrail_schemas.event import TERMINAL_STATES, Declaration, Kind, Routing, RunState
 from modeltrail_schemas.identity import canonical_run_id, entity_key, job_key, run_key
 from modeltrail_schemas.names import EntityRef, JobName
 
 RUN_STATES = frozenset(RunState)
 # A batch or two: what is remembered of a name is ten times the name.
 REMEMBERED = 8_192
-RELATIONS = ("input", "output", "subject", "commit", "environment")
+RELATIONS = ("input", "output", "subject", "word", "commit", "environment")
+# What a declaration of this type gives to a model version: an alias, a stage, a place where it is deployed.
+WORDS: Mapping[str, str] = {
+    Declaration.ALIASED: "alias",
+    Declaration.STAGED: "stage",
+    Declaration.DEPLOYED: "target",
+}
+# Four texts and a few bytes more fit into an index entry of PostgreSQL, which holds at most 2,704 bytes.
+MAX_KEY_TEXT_BYTES = 600
+KEPT_CHARACTERS = 64
+_ESCAPED_WHEN_STORED = re.compile("[\x00\ud800-\udfff\ufffe]")
+_ESCAPE_BYTES = 6
 NO_STATE = ("", False, None, None)
 NOTHING_NAMED = (None, None, None)
 
@@ -46,8 +60,9 @@ class RunRow(NamedTuple):
 
 
 class EntityRow(NamedTuple):
-    """A named thing: dataset, model, a version of one, job, commit or environment; and the first event to name it.
+    """A named thing and the first event to name it: dataset, model, a version of one, job, commit, environment, word.
 
+    A word is an alias, stage or target of a model, as a version of all its aliases, stages or targets.
     ``name_key`` is the key of the dataset or model that this is a version of, else the key itself.
     """
 
@@ -64,8 +79,9 @@ class EntityRow(NamedTuple):
 class LinkRow(NamedTuple):
     """One event says that an activity stands in a relation to an entity.
 
-    ``relation``: input, output, subject (the event is about the entity), commit, environment. ``role``: the use the
-    run made of it (train, test), or for a subject the event's type. ``activity_key`` is a run's, a job's, or None.
+    ``relation``: input, output, subject (the event is about the entity), word (the event gives this alias, stage or
+    target), commit, environment. ``role``: the use the run made of it (train, test), or for a subject or word the
+    event's type. ``activity_key`` is a run's, a job's, or None.
     """
 
     entity_key: bytes
@@ -107,19 +123,42 @@ class Mention(NamedTuple):
 @lru_cache(maxsize=REMEMBERED)
 def mention(ref: EntityRef) -> Mention:
     """Return what naming ``ref`` says. ``content`` is the key of the ContentRow, where the digest is known."""
-    name = _name_identity(ref.kind, ref.namespace, ref.name)
+    name, digest = _name_identity(ref.kind, ref.namespace, ref.name), key_text(ref.digest)
     if not ref.identity:
-        return Mention(name.entity_key, (name,), (ref.digest, name.entity_key) if ref.digest else None)
+        return Mention(name.entity_key, (name,), (digest, name.entity_key) if digest else None)
     key = entity_key(ref.kind, ref.namespace, ref.name, ref.identity)
-    version = Identity(key, ref.kind, ref.namespace, ref.name, ref.identity, name.entity_key)
-    return Mention(key, (version, name), (ref.digest, key) if ref.digest else None)
+    version = name._replace(entity_key=key, version=key_text(ref.identity))
+    return Mention(key, (version, name), (digest, key) if digest else None)
+
+
+def key_text(text: str) -> str:
+    """Return ``text`` as it stands in a key of the read model: what no index would take as beginning and SHA-256.
+
+    Names are any string, and one that is too long must not stop the projection. The whole is in the event.
+    """
+    if len(text) * (_ESCAPE_BYTES + 1) <= MAX_KEY_TEXT_BYTES:
+        return text
+    encoded = text.encode("utf-8", "surrogatepass")
+    if len(encoded) + _ESCAPE_BYTES * len(_ESCAPED_WHEN_STORED.findall(text)) <= MAX_KEY_TEXT_BYTES:
+        return text
+    return f"{text[:KEPT_CHARACTERS]}…{sha256(encoded).hexdigest()}"
+
+
+@lru_cache(maxsize=REMEMBERED)
+def word_mention(kind: str, model: EntityRef) -> Mention:
+    """Return the mention of the word (alias, stage, target) that a declaration about ``model`` gave as its role.
+
+    A word is a version of all the words of its kind that the model has: so both are found by the model's name. A
+    declaration that gives none (an older SDK's) mentions those words in general: readers then look into the events.
+    """
+    return mention(EntityRef(kind, model.namespace, model.name, model.role))
 
 
 @lru_cache(maxsize=REMEMBERED)
 def job_mention(job: JobName) -> Mention:
     """Return what naming ``job`` says."""
     key = job_key(job.namespace, job.name)
-    return Mention(key, (Identity(key, "job", job.namespace, job.name, "", key),), None)
+    return Mention(key, (Identity(key, "job", key_text(job.namespace), key_text(job.name), "", key),), None)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -149,16 +188,18 @@ def activity_key(event: Routing) -> bytes | None:
 
 def uses_of(event: Routing) -> list[tuple[str, str, Mention]]:
     """Return all that ``event`` names as (relation, role, mention); the relation is empty where none is asserted."""
-    uses = [("input", ref.role, mention(ref)) for ref in event.inputs]
-    uses += [("output", ref.role, mention(ref)) for ref in event.outputs]
-    uses += [("subject", event.type, mention(ref)) for ref in event.subjects]
+    uses = [("input", key_text(ref.role), mention(ref)) for ref in event.inputs]
+    uses += [("output", key_text(ref.role), mention(ref)) for ref in event.outputs]
+    uses += [("subject", key_text(event.type), mention(ref)) for ref in event.subjects]
+    if event.type in WORDS:
+        uses += [("word", event.type, word_mention(WORDS[event.type], ref)) for ref in event.subjects]
     if event.commit:
         uses.append(("commit", "", mention(commit_ref(event.commit))))
     if event.environment_digest:
         uses.append(("environment", "", mention(environment_ref(event.environment_digest))))
     if event.job.name:
         job = job_mention(event.job)
-        uses.append(("subject", event.type, job) if event.kind == Kind.JOB else ("", "", job))
+        uses.append(("subject", key_text(event.type), job) if event.kind == Kind.JOB else ("", "", job))
     return uses
 
 
@@ -179,4 +220,4 @@ def _has_state(event: Routing) -> bool:
 @lru_cache(maxsize=REMEMBERED)
 def _name_identity(kind: str, namespace: str, name: str) -> Identity:
     key = entity_key(kind, namespace, name)
-    return Identity(key, kind, namespace, name, "", key)
+    return Identity(key, key_text(kind), key_text(namespace), key_text(name), "", key)

@@ -1,23 +1,22 @@
-"""How rows are written to PostgreSQL: binary COPY into a temporary table, then one merging INSERT for each table."""
+"""How rows are written to PostgreSQL: by binary COPY, at once where they are new, else beside and then merged.
 
-from collections.abc import Iterable, Sequence
+New rows (events, and links, which are new with their event) are copied into their tables. Others go into a temporary
+table, and one INSERT merges them with what is there.
+"""
+
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Connection, Integer, LargeBinary, Table
 
+from modeltrail_server.errors import PositionMovedError
 from modeltrail_server.projection.batches import EventRow
 from modeltrail_server.projection.merge import Merging, Rows
 from modeltrail_server.projection.tables import AnyText, Tables
-from modeltrail_server.projection.upserts import (
-    NO_MERGING,
-    column_names,
-    escaped_rows,
-    merged_tables,
-    on_conflict,
-    quote,
-)
+from modeltrail_server.projection.upserts import column_names, escaped_rows, merged_tables, on_conflict, quote
 
+UNIQUE_VIOLATION = "23505"
 _TYPE_NAMES = ((BigInteger, "int8"), (Integer, "int4"), (Boolean, "bool"), (LargeBinary, "bytea"), (AnyText, "text"))
 
 
@@ -25,31 +24,52 @@ class PostgresqlWriter:
     """Writes with the driver itself. Rows arrive in key order, so transactions that meet lock in one order."""
 
     def insert_events(self, connection: Connection, tables: Tables, events: Sequence[EventRow]) -> list[bytes]:
-        """Insert the events whose id is not there yet; return the ids that were there."""
-        if _run(connection, tables.event, NO_MERGING, events) == len(events):
+        """Insert the events whose id is not there yet; return the ids that were there.
+
+        Raises PositionMovedError when another transaction inserts one of them just now: it is there at the next try.
+        """
+        if not events:
             return []
-        target, temporary = quote(tables.event.name), quote(f"new_{tables.event.name}")
-        query = (
-            f"SELECT event_id FROM {target} there JOIN {temporary} new USING (event_id) "  # noqa: S608
-            f"WHERE (there.partition, there.{quote('offset')}) <> (new.partition, new.{quote('offset')})"
-        )
-        return [bytes(row[0]) for row in _driver(connection).execute(query)]
+        query = f"SELECT event_id FROM {quote(tables.event.name)} WHERE event_id = ANY(%b)"  # noqa: S608
+        with _driver(connection).cursor(binary=True) as cursor:
+            there = {row[0] for row in cursor.execute(query, ([event.event_id for event in events],))}
+        new = [event for event in events if event.event_id not in there] if there else events
+        try:
+            _copy(connection, tables.event, tables.event.name, new)
+        except Exception as error:
+            if getattr(error, "sqlstate", None) == UNIQUE_VIOLATION:
+                raise PositionMovedError from error
+            raise
+        return list(there)
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
         """Merge each row with the one of the same key that is there; links are inserted."""
+        _copy(connection, tables.link, tables.link.name, rows.links)
         for table, merging, table_rows in merged_tables(tables, rows):
-            _run(connection, table, merging, table_rows)
+            _merge(connection, table, merging, table_rows)
 
 
-def _run(connection: Connection, table: Table, merging: Merging, rows: Sequence[tuple[Any, ...]]) -> int:
+def _merge(connection: Connection, table: Table, merging: Merging, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        create, merge = _statements(table, merging)
+        driver = _driver(connection)
+        driver.execute(create)
+        _copy(connection, table, f"new_{table.name}", rows)
+        driver.execute(merge)
+
+
+def _copy(connection: Connection, table: Table, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Copy ``rows`` into the table ``name``, whose columns are those of ``table``."""
     if not rows:
-        return 0
-    create, copy_in, merge = _statements(table, merging)
+        return
+    from psycopg.types.string import BytesBinaryDumper  # the driver is loaded only where it is used
+
     with _driver(connection).cursor() as cursor:
-        cursor.execute(create)
-        _copy(cursor, copy_in, _types(table), escaped_rows(table, rows))
-        cursor.execute(merge)
-        return int(cursor.rowcount)
+        cursor.adapters.register_dumper(bytes, BytesBinaryDumper)  # the one in C; what is there stands for DB-API's
+        with cursor.copy(f"COPY {quote(name)} ({column_names(table)}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(_types(table))
+            for row in escaped_rows(table, rows):
+                copy.write_row(row)
 
 
 def _driver(connection: Connection) -> Any:
@@ -57,20 +77,12 @@ def _driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def _copy(cursor: Any, statement: str, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    with cursor.copy(statement) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)
-
-
 @lru_cache(maxsize=64)
-def _statements(table: Table, merging: Merging) -> tuple[str, str, str]:
-    """Return how the temporary table is made, filled, and merged into ``table``."""
+def _statements(table: Table, merging: Merging) -> tuple[str, str]:
+    """Return how the temporary table is made, and how it is merged into ``table``."""
     target, temporary, columns = quote(table.name), quote(f"new_{table.name}"), column_names(table)
     return (
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {temporary} (LIKE {target}) ON COMMIT DELETE ROWS",
-        f"COPY {temporary} ({columns}) FROM STDIN (FORMAT BINARY)",
         f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {temporary} {on_conflict(table, merging)}",  # noqa: S608
     )
 

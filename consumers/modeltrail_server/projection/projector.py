@@ -20,7 +20,7 @@ from modeltrail.log.protocol import LogIdentity, Position, Reader, Record
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine
 
-from modeltrail_server.errors import DatabaseUnavailableError, GenerationDroppedError
+from modeltrail_server.errors import DatabaseUnavailableError, GenerationDroppedError, PositionMovedError
 from modeltrail_server.projection.batches import Batch, decode_batch
 from modeltrail_server.projection.engine import writing
 from modeltrail_server.projection.generations import (
@@ -31,7 +31,7 @@ from modeltrail_server.projection.generations import (
     prepare,
     standing_generation,
 )
-from modeltrail_server.projection.writing import PositionMovedError, Written, move_position, write_batch, writer_for
+from modeltrail_server.projection.writing import Written, move_position, write_batch, writer_for
 
 MAX_BATCH_RECORDS = 4_000
 IDLE_WAIT_MS = 100

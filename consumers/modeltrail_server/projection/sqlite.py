@@ -8,16 +8,18 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table
 
 from modeltrail_server.projection.batches import EventRow
-from modeltrail_server.projection.merge import Merging, Rows
+from modeltrail_server.projection.merge import Rows
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.upserts import (
-    NO_MERGING,
     column_names,
     escaped_rows,
     merged_tables,
     on_conflict,
     quote,
 )
+
+INSERT = ""
+INSERT_NEW = "ON CONFLICT DO NOTHING"
 
 
 class SqliteWriter:
@@ -27,7 +29,7 @@ class SqliteWriter:
         """Insert the events whose id is not there yet; return the ids that were there."""
         driver, table = _driver(connection), quote(tables.event.name)
         (last_row,) = driver.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()  # noqa: S608
-        if _run(connection, tables.event, NO_MERGING, events) == len(events):
+        if _run(connection, tables.event, INSERT_NEW, events) == len(events):
             return []
         # The index on event_id holds the row's number too, and what was there before has a lower one.
         query = f"SELECT event_id FROM {table} WHERE event_id = ? AND rowid <= ?"  # noqa: S608
@@ -36,12 +38,13 @@ class SqliteWriter:
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
         """Merge each row with the one of the same key that is there; links are inserted."""
+        _run(connection, tables.link, INSERT, rows.links)  # new, as their events are
         for table, merging, table_rows in merged_tables(tables, rows):
-            _run(connection, table, merging, table_rows)
+            _run(connection, table, on_conflict(table, merging), table_rows)
 
 
-def _run(connection: Connection, table: Table, merging: Merging, rows: Sequence[tuple[Any, ...]]) -> int:
-    cursor = _driver(connection).executemany(_statement(table, merging), escaped_rows(table, rows))
+def _run(connection: Connection, table: Table, conflict: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    cursor = _driver(connection).executemany(_statement(table, conflict), escaped_rows(table, rows))
     return cursor.rowcount if rows else 0
 
 
@@ -50,7 +53,7 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 
 @lru_cache(maxsize=64)
-def _statement(table: Table, merging: Merging) -> str:
+def _statement(table: Table, conflict: str) -> str:
     places = ", ".join("?" for _ in table.columns)
     values = f"INSERT INTO {quote(table.name)} ({column_names(table)}) VALUES ({places})"  # noqa: S608
-    return f"{values} {on_conflict(table, merging)}"
+    return f"{values} {conflict}"

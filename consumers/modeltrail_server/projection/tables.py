@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-PROJECTION_VERSION = 1
+PROJECTION_VERSION = 2
 
 _ESCAPE = "\ufffe"
 _REFUSED = re.compile("[\x00\ud800-\udfff\ufffe]")
@@ -122,6 +122,8 @@ def tables_of(generation: int) -> Tables:
             _key("run_key", nullable=True),
             Column("payload", LargeBinary, nullable=False),
             Index(f"{prefix}event_by_run", "run_key", "event_time_ns"),
+            # What was recorded since, and where in the log a time lies.
+            Index(f"{prefix}event_by_record", "partition", "recorded_ms", "offset"),
         ),
         run=table(
             "run",

@@ -9,15 +9,12 @@ from sqlalchemy import Connection, Insert, Table
 from modeltrail_server.projection.merge import CONTENT, ENTITY, RUN, Choice, Merging, Rows
 from modeltrail_server.projection.tables import AnyText, Tables, escape_text
 
-NO_MERGING = Merging((), ())
-
 
 def merged_tables(tables: Tables, rows: Rows) -> tuple[tuple[Table, Merging, Sequence[tuple[Any, ...]]], ...]:
-    """Return each table that ``rows`` go to, how its rows merge, and those rows."""
+    """Return each table whose rows merge, how they do, and those of ``rows`` that go to it."""
     return (
         (tables.run, RUN, rows.runs),
         (tables.entity, ENTITY, rows.entities),
-        (tables.link, NO_MERGING, rows.links),
         (tables.content, CONTENT, rows.contents),
     )
 
@@ -35,8 +32,6 @@ def quote(name: str) -> str:
 def on_conflict(table: Table, merging: Merging) -> str:
     """Return the ON CONFLICT clause by which a new row (``excluded``) merges into the one that is there."""
     key = ", ".join(quote(column.name) for column in table.primary_key.columns)
-    if not merging.choices:
-        return f"ON CONFLICT ({key}) DO NOTHING"
     conditions = [(choice, _prefers(table, choice)) for choice in merging.choices]
     if len(conditions) == 1:
         assignments = [f"{quote(column)} = excluded.{quote(column)}" for column in merging.choices[0].columns]

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, insert, update
 
+from modeltrail_server.errors import PositionMovedError
 from modeltrail_server.projection import conflicts
 from modeltrail_server.projection.batches import Batch, EventRow
 from modeltrail_server.projection.merge import Rows, fold
@@ -15,10 +16,6 @@ from modeltrail_server.projection.postgresql import PostgresqlWriter
 from modeltrail_server.projection.sqlite import SqliteWriter
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.upserts import insert_unless_there
-
-
-class PositionMovedError(Exception):
-    """Somebody else moved a position, or the pointer, since it was read: read again and go on."""
 
 
 class Written(NamedTuple):
@@ -36,11 +33,11 @@ class Writer(Protocol):
     """
 
     def insert_events(self, connection: Connection, tables: Tables, events: Sequence[EventRow]) -> list[bytes]:
-        """Insert the events whose id is not there yet; return the ids that were there."""
+        """Insert the events whose id is not there yet; return the ids that were there. Raises PositionMovedError."""
         ...
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
-        """Merge each row with the one of the same key that is there, as merge.py says; links are inserted."""
+        """Merge each row with the one of the same key that is there, as merge.py says; links are new."""
         ...
 
 

@@ -10,7 +10,7 @@ from modeltrail_schemas.event import Environment, LineageEvent
 from modeltrail_schemas.identity import canonical_run_id, ref_key, run_key
 from modeltrail_schemas.names import EntityRef
 
-from modeltrail_server.queries.declarations import naming_timelines, timelines_about
+from modeltrail_server.queries.declarations import Usage, meanings, timelines_about
 from modeltrail_server.queries.errors import NotFoundError
 from modeltrail_server.queries.fold import fold_details, fold_run, merge_uses
 from modeltrail_server.queries.lifecycle import Timeline
@@ -173,26 +173,31 @@ def _with_details(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
     keys = {ref_key(use.entity) for use in used if use.version_known}
     untold = {ref_key(use.entity) for use in used if use.version_known and not use.strength}
     timelines = timelines_about(snapshot, {use.entity for use in used}, only=("RETRACTED", "DESCRIBED"))
-    aliased = naming_timelines(snapshot, {use.entity.unversioned for use in used if _may_be_alias(use)})
+    meant = meanings(
+        snapshot, {_usage(run, use) for run in runs for use in (*run.inputs, *run.outputs) if _may_be_alias(use)}
+    )
     details = fold_details(stored.event for stored in snapshot.events_naming_first(untold))
     digests = _digests(snapshot, keys)
 
     def complete(run: RunView, use: Use) -> Use:
         known = merge_uses(details.get(use.entity, Use(use.entity)), use)
         name = use.entity.unversioned
-        aliases = aliased.get(name, NOTHING_DECLARED)
-        meant = aliases.version_called(use.entity.version, before=(run.started_ns, LAST_ID))
+        version = meant.get(_usage(run, use))
         return replace(
             known,
             digests=tuple(dict.fromkeys((*use.digests, *digests.get(ref_key(use.entity), ())))),
             retracted=timelines.get(name, NOTHING_DECLARED).retraction_of(use.entity),
-            meant=None if meant == use.entity else meant,
+            meant=None if version == use.entity else version,
         )
 
     def completed(run: RunView, uses: tuple[Use, ...]) -> tuple[Use, ...]:
         return tuple(complete(run, use) for use in uses)
 
     return [replace(run, inputs=completed(run, run.inputs), outputs=completed(run, run.outputs)) for run in runs]
+
+
+def _usage(run: RunView, use: Use) -> Usage:
+    return Usage(use.entity, (run.started_ns, LAST_ID))
 
 
 def _may_be_alias(use: Use) -> bool:

@@ -1,4 +1,4 @@
-"""What we knew then: a bound on the events that an answer may rest on. Decides, fetches nothing."""
+"""What we knew then, and what was true then: bounds on the events an answer may rest on. Decides, fetches nothing."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,15 @@ from sqlalchemy import ColumnElement, Table, and_, false, or_
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """Only events recorded up to ``recorded_ms`` (UTC, inclusive), or lying before ``position`` in the log.
+    """Only events that are recorded up to a time, lie before a position in the log, tell of a time up to another.
 
-    At least one is given; when both are, both bound.
+    ``recorded_ms`` and ``event_time_ns`` are UTC and inclusive. At least one bound is given; where several are, all
+    bound. ``moments.resolve_as_of`` turns record times into positions.
     """
 
     recorded_ms: int | None = None
     position: Position | None = None
+    event_time_ns: int | None = None
 
     def condition(self, event: Table) -> ColumnElement[bool]:
         """Return what the rows of ``event`` that count must satisfy."""
@@ -25,4 +27,6 @@ class AsOf:
             offsets = enumerate(self.position.offsets)
             before = [and_(event.c.partition == partition, event.c.offset < offset) for partition, offset in offsets]
             bounds.append(or_(*before) if before else false())
+        if self.event_time_ns is not None:
+            bounds.append(event.c.event_time_ns <= self.event_time_ns)
         return and_(*bounds)

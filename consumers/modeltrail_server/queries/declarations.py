@@ -1,100 +1,185 @@
 """Which declarations an answer rests on: fetches those, and leaves the rest of a long life undecoded.
 
-A model with a thousand versions has thousands of declarations. Where a version stands now depends on its own, and on
-those of its siblings that came after: who took its alias, what replaced it where it was deployed.
+A model with a thousand versions has thousands of declarations. Which version has an alias, or is deployed somewhere,
+is decided by the last event that gave the word away: it is found by the word (``facts.word_mention``).
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from modeltrail_schemas.event import Declaration, LineageEvent
-from modeltrail_schemas.identity import ref_key
+from modeltrail_schemas.identity import entity_key, ref_key
 from modeltrail_schemas.names import EntityRef
+from modeltrail_schemas.order import OrderKey
 
-from modeltrail_server.projection.facts import LinkRow
-from modeltrail_server.queries.lifecycle import Timeline
+from modeltrail_server.projection.facts import WORDS, LinkRow
+from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline, steps_of
+from modeltrail_server.queries.records import Step
 from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_DECLARATIONS = 2_000
-ALIASES_PER_FETCH = 32
+NOTHING_DECLARED = Timeline((), ())
 
+LAST_EVENT_ID = b"\xff" * 16
 NAMING = (Declaration.ALIASED, Declaration.STAGED)
 DEPLOYING = (Declaration.DEPLOYED, Declaration.RETIRED)
-_ABOUT_ALL_VERSIONS = frozenset({Declaration.RETRACTED, Declaration.DESCRIBED, Declaration.ANNOTATED})
-_OPENED_BY: dict[str, str] = {
-    Declaration.ALIASED: Declaration.ALIASED,
-    Declaration.DEPLOYED: Declaration.DEPLOYED,
-    Declaration.RETIRED: Declaration.DEPLOYED,
-}
+_ABOUT_ALL_VERSIONS = (Declaration.RETRACTED, Declaration.DESCRIBED, Declaration.ANNOTATED)
+_OPENING = frozenset({Declaration.ALIASED, Declaration.DEPLOYED})
+
+
+class Usage(NamedTuple):
+    """A model was used at a time by a word that may be an alias or stage, or a version."""
+
+    word: EntityRef
+    before: OrderKey
+
+
+class Tenure(NamedTuple):
+    """A version had a word (alias or stage) from ``begin`` on, until ``end``."""
+
+    version: EntityRef
+    word: EntityRef
+    begin: OrderKey
+    end: OrderKey
+
+    def covers(self, moment: OrderKey) -> bool:
+        """Return whether the word meant the version just before ``moment``."""
+        return self.begin < moment <= self.end
 
 
 def timelines_about(
     snapshot: Snapshot, refs: Collection[EntityRef], *, only: Sequence[str] = ()
 ) -> dict[EntityRef, Timeline]:
     """Return, by model or dataset, the declarations (of types ``only``, if any) that tell where ``refs`` stand."""
-    names = {ref_key(ref): ref_key(ref.unversioned) for ref in refs}
-    keys = {*names, *names.values()}
-    links = snapshot.links_of_entities(keys, ["subject"], roles=only, limit=MAX_DECLARATIONS)
-    telling = select_telling(links, names)
-    return by_name(stored.event for stored in snapshot.events_by_id(telling)) if telling else {}
+    versions = {ref_key(ref): ref for ref in refs}
+    links = snapshot.links_of_entities(versions, ["subject"], roles=only, limit=MAX_DECLARATIONS)
+    ids = {link.event_id for link in links}
+    names = {ref_key(ref.unversioned) for ref in refs}
+    general = [role for role in _ABOUT_ALL_VERSIONS if not only or role in only]
+    if general:
+        ids |= {link.event_id for link in snapshot.links_of_entities(names, ["subject"], roles=general)}
+    opened = {versions[link.entity_key].unversioned for link in links if link.role in _OPENING}
+    events = _standing_events(snapshot, opened) if opened else []
+    own = ids - {event.event_id for event in events}
+    return by_name([*events, *(stored.event for stored in snapshot.events_by_id(own))] if own else events)
+
+
+def standing(snapshot: Snapshot, models: Collection[EntityRef]) -> dict[EntityRef, Timeline]:
+    """Return, of each model, the declarations that decide which version has which alias and is deployed where."""
+    found = by_name(_standing_events(snapshot, models))
+    return {model: found[model] for model in models if model in found}
 
 
 def timeline_since(snapshot: Snapshot, name: EntityRef, since_ns: int) -> Timeline:
     """Return the declarations about a model or dataset and its versions from ``since_ns`` on."""
     links = snapshot.links_of_entities([ref_key(name)], ["subject"], limit=MAX_DECLARATIONS)
     ids = {link.event_id for link in links if link.event_time_ns >= since_ns or link.role in _ABOUT_ALL_VERSIONS}
-    return by_name(stored.event for stored in snapshot.events_by_id(ids)).get(name, Timeline((), ()))
+    return by_name(stored.event for stored in snapshot.events_by_id(ids)).get(name, NOTHING_DECLARED)
 
 
-def naming_timelines(snapshot: Snapshot, names: Collection[EntityRef]) -> dict[EntityRef, Timeline]:
-    """Return every alias and stage that was ever given to a version of these models."""
-    keys = {ref_key(name) for name in names}
-    links = snapshot.links_of_entities(keys, ["subject"], roles=NAMING, limit=MAX_DECLARATIONS)
-    ids = {link.event_id for link in links}
-    return by_name(stored.event for stored in snapshot.events_by_id(ids)) if ids else {}
+def words_of(snapshot: Snapshot, models: Collection[EntityRef]) -> dict[EntityRef, frozenset[str]]:
+    """Return, of each model, every word that was ever an alias or a stage of it."""
+    keys = [_word_key(kind, model) for model in models for kind in ("alias", "stage")]
+    found = snapshot.words(keys)
+    told_apart: dict[EntityRef, set[str]] = {model: set() for model in models}
+    for word in found:
+        told_apart[_model_of(word.ref)].add(word.ref.version)
+    untold = {_model_of(word.ref) for word in found if not word.ref.version and word.event_id}
+    timelines = _whole_timelines(snapshot, untold, NAMING) if untold else {}
+    return {
+        model: frozenset(words - {""}) | timelines.get(model, NOTHING_DECLARED).names_of_versions
+        for model, words in told_apart.items()
+    }
 
 
-def version_called(snapshot: Snapshot, name: EntityRef, alias: str) -> EntityRef | None:
-    """Return the version of model ``name`` that has this alias now, or else was last put into this stage."""
-    links = snapshot.links_of_entities([ref_key(name)], ["subject"], roles=NAMING, limit=MAX_DECLARATIONS)
-    for kind in NAMING:
-        ids = [link.event_id for link in links if link.role == kind]  # latest first
-        for begin in range(0, len(ids), ALIASES_PER_FETCH):
-            stored = snapshot.events_by_id(ids[begin : begin + ALIASES_PER_FETCH])
-            named = any(item.event.statement and alias in _words(item.event) for item in stored)
-            if named:
-                return Timeline.of(item.event for item in stored).version_called(alias)
-    return None
+def version_called(
+    snapshot: Snapshot, name: EntityRef, alias: str, *, before: OrderKey = END_OF_TIME
+) -> EntityRef | None:
+    """Return the version that had this alias just before then, or else was last put into this stage."""
+    usage = Usage(EntityRef("model", name.namespace, name.name, alias), before)
+    return meanings(snapshot, [usage]).get(usage)
 
 
-def select_telling(links: Iterable[LinkRow], names: dict[bytes, bytes]) -> set[bytes]:
-    """Return the ids of the events to read. ``names``: versions by key, each with the key of what it is a version of.
+def meanings(snapshot: Snapshot, usages: Collection[Usage]) -> dict[Usage, EntityRef]:
+    """Return, for those usages whose word was an alias or a stage then, the version it meant."""
+    wanted = {
+        _word_key(kind, usage.word.unversioned, word): None
+        for usage in usages
+        for kind in ("alias", "stage")
+        for word in (usage.word.version, "")
+    }
+    there = {row.entity_key for row in snapshot.entities(wanted)} if wanted else set()
+    untold = {
+        usage.word.unversioned
+        for usage in usages
+        for kind in ("alias", "stage")
+        if _word_key(kind, usage.word.unversioned) in there and _is_untold(snapshot, kind, usage.word.unversioned)
+    }
+    timelines = _whole_timelines(snapshot, untold, NAMING) if untold else {}
+    giving = {
+        usage: link.event_id
+        for usage in usages
+        if usage.word.unversioned not in untold
+        for kind in ("stage", "alias")  # the alias wins
+        if (key := _word_key(kind, usage.word.unversioned, usage.word.version)) in there
+        for link in snapshot.last_links_before(key, "word", usage.before)
+    }
+    told = by_name(stored.event for stored in snapshot.events_by_id(set(giving.values()))) if giving else {}
+    meant = {
+        usage: (timelines | told)
+        .get(usage.word.unversioned, NOTHING_DECLARED)
+        .version_called(usage.word.version, before=usage.before)
+        for usage in usages
+        if usage in giving or usage.word.unversioned in untold
+    }
+    return {usage: version for usage, version in meant.items() if version is not None}
 
-    That is every one about a version; and of those about its name, the ones that are about all versions, and the ones
-    that came after the version got an alias or was deployed.
-    """
-    links = list(links)
-    opened: dict[tuple[bytes, str], int] = {}
-    for link in links:
-        if link.entity_key in names:
-            own = (names[link.entity_key], link.role)
-            opened[own] = min(opened.get(own, link.event_time_ns), link.event_time_ns)
-    telling: set[bytes] = set()
-    for link in links:
-        since = opened.get((link.entity_key, _OPENED_BY.get(link.role, "")))
-        later = since is not None and link.event_time_ns >= since
-        if link.entity_key in names or link.role in _ABOUT_ALL_VERSIONS or later:
-            telling.add(link.event_id)
-    return telling
 
-
-def words_for(snapshot: Snapshot, versions: Collection[EntityRef]) -> dict[EntityRef, frozenset[str]]:
-    """Return, for those of these model versions that ever had any, the aliases and stages they had."""
+def tenures_of(snapshot: Snapshot, versions: Collection[EntityRef]) -> list[Tenure]:
+    """Return when which of these model versions had which alias or stage, of those that some run used a model by."""
     keys = {ref_key(version) for version in versions}
     links = snapshot.links_of_entities(keys, ["subject"], roles=NAMING, limit=MAX_DECLARATIONS)
     ids = {link.event_id for link in links}
-    timelines = by_name(stored.event for stored in snapshot.events_by_id(ids)) if ids else {}
-    found = {version: timelines.get(version.unversioned, Timeline((), ())).words_for(version) for version in versions}
-    return {version: words for version, words in found.items() if words}
+    steps = [step for stored in snapshot.events_by_id(ids) for step in steps_of(stored.event)] if ids else []
+    words = {
+        step: replace(step.subject, version=step.value) for step in steps if step.subject in versions and step.value
+    }
+    there = (
+        {row.entity_key for row in snapshot.entities({ref_key(word) for word in words.values()})} if words else set()
+    )
+    return [
+        Tenure(step.subject, word, begin, _end_of(snapshot, step, begin))
+        for step, word in words.items()
+        if ref_key(word) in there
+        for begin in [(step.time_ns, step.event_id)]
+    ]
+
+
+def _end_of(snapshot: Snapshot, step: Step, begin: OrderKey) -> OrderKey:
+    """Return when the word that ``step`` gave went to the next version."""
+    key = _word_key(WORDS[step.type], step.subject.unversioned, step.value)
+    following = snapshot.first_links_after(key, "word", begin)
+    return min(((link.event_time_ns, link.event_id) for link in following), default=END_OF_TIME)
+
+
+def events_of_words(snapshot: Snapshot, model: EntityRef, since_ns: int, until_ns: int) -> list[LineageEvent]:
+    """Return the events that decide which version of ``model`` had which word at any moment of that time."""
+    found = snapshot.words([_word_key(kind, model) for kind in WORDS.values()])
+    if any(not word.ref.version and word.event_id for word in found):
+        ids = {link.event_id for link in _links_of_names(snapshot, [model], (*NAMING, *DEPLOYING))}
+        return [stored.event for stored in snapshot.events_by_id(ids)]
+    ids = set()
+    begin, end = (since_ns, LAST_EVENT_ID), until_ns
+    for word in found:
+        key = _word_key(word.ref.kind, model, word.ref.version)
+        ids |= {link.event_id for link in snapshot.last_links_before(key, "word", begin)}
+        later = snapshot.first_links_after(key, "word", begin, limit=MAX_DECLARATIONS)
+        ids |= {link.event_id for link in later if link.event_time_ns <= end}
+    events = [stored.event for stored in snapshot.events_by_id(ids)]
+    deployed = {ref_key(ref) for event in events if event.type == Declaration.DEPLOYED for ref in event.subjects}
+    retired = snapshot.links_of_entities(deployed, ["subject"], roles=[Declaration.RETIRED]) if deployed else []
+    return [*events, *(stored.event for stored in snapshot.events_by_id({link.event_id for link in retired}))]
 
 
 def by_name(events: Iterable[LineageEvent]) -> dict[EntityRef, Timeline]:
@@ -106,5 +191,42 @@ def by_name(events: Iterable[LineageEvent]) -> dict[EntityRef, Timeline]:
     return {name: Timeline.of(own) for name, own in about.items()}
 
 
-def _words(event: LineageEvent) -> tuple[str, str]:
-    return (event.statement.alias, event.statement.stage) if event.statement else ("", "")
+def _standing_events(snapshot: Snapshot, models: Collection[EntityRef]) -> list[LineageEvent]:
+    """Return the events that gave each word away last, and those that retired what these deployed."""
+    found = snapshot.words([_word_key(kind, model) for model in models for kind in WORDS.values()])
+    untold = {_model_of(word.ref) for word in found if not word.ref.version and word.event_id}
+    giving = {word.event_id for word in found if word.event_id and _model_of(word.ref) not in untold}
+    events = [stored.event for stored in snapshot.events_by_id(giving)] if giving else []
+    deployed = {
+        ref_key(subject) for event in events if event.type == Declaration.DEPLOYED for subject in event.subjects
+    }
+    links = snapshot.links_of_entities(deployed, ["subject"], roles=[Declaration.RETIRED]) if deployed else []
+    links += _links_of_names(snapshot, untold, (*NAMING, *DEPLOYING)) if untold else []
+    further = {link.event_id for link in links}
+    return [*events, *(stored.event for stored in snapshot.events_by_id(further))] if further else events
+
+
+def _whole_timelines(
+    snapshot: Snapshot, models: Collection[EntityRef], roles: Sequence[str]
+) -> dict[EntityRef, Timeline]:
+    """Return all declarations of these types: for models of which some did not say their word apart."""
+    return by_name(
+        stored.event
+        for stored in snapshot.events_by_id({link.event_id for link in _links_of_names(snapshot, models, roles)})
+    )
+
+
+def _links_of_names(snapshot: Snapshot, models: Collection[EntityRef], roles: Sequence[str]) -> list[LinkRow]:
+    return snapshot.links_of_entities({ref_key(model) for model in models}, ["subject"], roles=roles)
+
+
+def _is_untold(snapshot: Snapshot, kind: str, model: EntityRef) -> bool:
+    return bool(snapshot.links_of_entities([_word_key(kind, model)], ["word"], limit=1))
+
+
+def _word_key(kind: str, model: EntityRef, word: str = "") -> bytes:
+    return entity_key(kind, model.namespace, model.name, word)
+
+
+def _model_of(word: EntityRef) -> EntityRef:
+    return EntityRef("model", word.namespace, word.name)

@@ -19,7 +19,9 @@ from modeltrail_schemas.identity import canonical_run_id
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from modeltrail_schemas.order import order_key, state_precedence
 
+from modeltrail_server.queries.display import display
 from modeltrail_server.queries.lifecycle import steps_of
+from modeltrail_server.queries.mentions import VersionsTold, inputs_told, outputs_told
 from modeltrail_server.queries.records import Claim, Claimed, Code, Lost, MetricCurve, RunView, Step, Use
 
 _STATES = frozenset(RunState)
@@ -36,7 +38,7 @@ def fold_run(run_id: str, events: Iterable[LineageEvent]) -> RunView:
         return RunView(canonical_run_id(run_id), withdrawn=_withdrawals(withdrawn), events=len(everything))
     told = [event for event in counting if event.kind == Kind.RUN and event.type in _STATES]
     deciding = max(told, key=state_precedence, default=None)
-    environments = _environments(counting)
+    environments = _environments(_at_hand(counting))
     return RunView(
         run_id=canonical_run_id(run_id),
         state=deciding.type if deciding else "",
@@ -47,16 +49,16 @@ def fold_run(run_id: str, events: Iterable[LineageEvent]) -> RunView:
         ended_ns=deciding.event_time_ns if deciding and deciding.type in TERMINAL_STATES else None,
         parameters=_claimed((event, event.parameters) for event in counting),
         metrics=fold_metrics(counting),
-        codes=_codes(counting),
+        codes=_codes(_at_hand(counting)),
         environment=environments[0] if environments else None,
         other_environments=tuple(environment.digest for environment in environments[1:]),
         command=next((event.command for event in counting if event.command), ()),
         seeds=_claimed((event, event.seeds) for event in counting),
-        inputs=fold_uses(counting, [event.inputs for event in counting]),
-        outputs=fold_uses(counting, [event.outputs for event in counting]),
+        inputs=fold_uses(counting, [event.inputs for event in counting], inputs_told(counting)),
+        outputs=fold_uses(counting, [event.outputs for event in counting], outputs_told(counting)),
         error=next((event.error for event in reversed(counting) if event.error), None),
         tags=_last_of_each(event.tags for event in counting),
-        notes=tuple(step for event in counting if event.type in _NOTES for step in steps_of(event)[:1]),
+        notes=tuple(_note(event) for event in counting if event.type in _NOTES),
         description=next((text for event in reversed(counting) for text in _texts(event)), ""),
         owners=next((owners for event in reversed(counting) for owners in _owners(event)), ()),
         gaps=tuple(_lost(event) for event in counting if event.kind == Kind.GAP or event.gap),
@@ -75,34 +77,32 @@ def fold_metrics(events: Sequence[LineageEvent]) -> tuple[MetricCurve, ...]:
     """Return each metric's curve, in the order of names; of one step told twice the later event's value stands."""
     points: dict[tuple[str, str, int], dict[int, float]] = {}
     datasets: dict[str, EntityRef] = {}
+    told = (inputs_told(events), outputs_told(events))
     for event in events:
         for metric in event.metrics:
-            dataset = metric.dataset.target
+            dataset = _measured_on(metric.dataset, told)
             on = dataset.format()
             datasets[on] = dataset
             points.setdefault((metric.name, on, event.emitter.rank), {})[metric.step] = metric.value
     return tuple(_curve(name, datasets[on], rank, points[name, on, rank]) for name, on, rank in sorted(points))
 
 
-def fold_uses(events: Sequence[LineageEvent], mentions: Iterable[Sequence[EntityRef]]) -> tuple[Use, ...]:
-    """Return each version that is mentioned, in order of first mention, with what ``events`` tell of it."""
+def fold_uses(
+    events: Sequence[LineageEvent], mentions: Iterable[Sequence[EntityRef]], told: VersionsTold
+) -> tuple[Use, ...]:
+    """Return each version that is mentioned, in order of first mention, with what ``events`` tell of it.
+
+    A mention without a version stands for those that ``told`` knows for it: what it tells is added to theirs.
+    """
     details = fold_details(events)
-    corrected = {
-        ref.unversioned
-        for event in events
-        if event.type == Declaration.CORRECTED
-        for ref in event.inputs
-        if ref.identity
-    }
     uses: dict[EntityRef, Use] = {}
     for refs in mentions:
         for ref in refs:
-            if not ref.identity and ref.unversioned in corrected:
-                continue  # somebody told later which version it was
-            known = uses.get(ref.target) or details.get(ref.target) or Use(ref.target)
-            roles = dict.fromkeys((*known.roles, ref.role) if ref.role else known.roles)
-            digests = dict.fromkeys((*known.digests, ref.digest) if ref.digest else known.digests)
-            uses[ref.target] = replace(known, roles=tuple(roles), digests=tuple(digests))
+            for target in (ref.target,) if ref.identity else sorted(told.meant_by(ref), key=_text) or (ref.target,):
+                known = uses.get(target) or details.get(target) or Use(target)
+                roles = dict.fromkeys((*known.roles, ref.role) if ref.role else known.roles)
+                digests = dict.fromkeys((*known.digests, ref.digest) if ref.digest else known.digests)
+                uses[target] = replace(known, roles=tuple(roles), digests=tuple(digests))
     return tuple(uses.values())
 
 
@@ -136,6 +136,18 @@ def merge_uses(earlier: Use, later: Use) -> Use:
         retracted=later.retracted or earlier.retracted,
         meant=later.meant or earlier.meant,
     )
+
+
+def _measured_on(dataset: EntityRef, told: Iterable[VersionsTold]) -> EntityRef:
+    """Return the version that a metric was measured on, where the run told it apart from the metric."""
+    if dataset.identity or not dataset.name:
+        return dataset.target
+    meant = frozenset[EntityRef]().union(*(versions.meant_by(dataset) for versions in told))
+    return next(iter(meant)) if len(meant) == 1 else dataset.target
+
+
+def _text(ref: EntityRef) -> str:
+    return ref.format()
 
 
 def _use_of(told: DatasetDetail | ModelDetail) -> Use:
@@ -177,6 +189,12 @@ def _curve(name: str, dataset: EntityRef, rank: int, values: Mapping[int, float]
     )
 
 
+def _at_hand(events: Sequence[LineageEvent]) -> Sequence[LineageEvent]:
+    """Return the events that tell of code and environment: those of the run itself, else what another system kept."""
+    own = [event for event in events if not event.imported_from]
+    return own if any(event.code or event.commit or event.environment_digest for event in own) else events
+
+
 def _codes(events: Iterable[LineageEvent]) -> tuple[Code, ...]:
     """Return each state of the source that was seen; a bare commit adds nothing to a fuller account."""
     full: dict[tuple[str, str], Code] = {}
@@ -207,6 +225,17 @@ def _environments(events: Sequence[LineageEvent]) -> list[Environment]:
     described = {event.environment.digest: event.environment for event in events if event.environment}
     digests = (event.environment_digest or (event.environment or Environment()).digest for event in events)
     return [described.get(digest) or Environment(digest=digest) for digest in dict.fromkeys(digests) if digest]
+
+
+def _note(event: LineageEvent) -> Step:
+    """Return what was noted about the run; of a correction, what it set right."""
+    step = steps_of(event)[0]
+    if event.type != Declaration.CORRECTED:
+        return step
+    right = [f"{name} {value}" for name, value in sorted(event.parameters.items())]
+    right += [f"read {display(ref.target)}" for ref in event.inputs]
+    right += [f"made {display(ref.target)}" for ref in event.outputs]
+    return replace(step, text="; ".join(word for word in (step.text, *right) if word))
 
 
 def _last_of_each(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 
+from modeltrail_server.queries.display import display
+
 
 class Direction(StrEnum):
     """Which way from the start: up to what it came from, down to what came of it."""
@@ -37,9 +39,23 @@ class Node:
     cut: bool = False
 
 
+def run_node(run_id: str, state: str, job: EntityRef, time_ns: int) -> Node:
+    """Return the node of a run."""
+    return Node(f"run:{run_id}", "run", run_id=run_id, state=state, job=job, time_ns=time_ns)
+
+
+def entity_node(ref: EntityRef) -> Node:
+    """Return the node of anything but a run."""
+    return Node(f"{ref.kind}:{display(ref)}", ref.kind, ref)
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Data went from ``source`` to ``target`` (ids of nodes), as the event says, or as was ``inferred`` and why."""
+    """Data went from ``source`` to ``target`` (ids of nodes), as the event says, or as was ``inferred`` and why.
+
+    ``relation``: input, output, commit, environment, package, job; alias, name, base (inferred, or told in words);
+    derived (what lies between, ``via``, is left out of the graph).
+    """
 
     source: str
     target: str
@@ -47,6 +63,7 @@ class Edge:
     role: str = ""
     event_id: bytes = b""
     inferred: str = ""
+    via: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,11 @@ class Graph:
     nodes: Mapping[str, Node] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
     complete: bool = True
+
+
+def words_in(graph: Graph) -> frozenset[str]:
+    """Return the nodes that are names by which a version was used: an alias, or a name without a version."""
+    return frozenset(edge.target for edge in graph.edges if edge.relation in ("alias", "name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +117,29 @@ def tree(graph: Graph, direction: Direction) -> Branch:
         )
         built[identity] = Branch(graph.nodes[identity], edge, branches)
     return built[graph.start]
+
+
+def distances(graph: Graph, direction: Direction) -> dict[str, tuple[int, Edge | None]]:
+    """Return how many edges away each node lies, up or down of the start, and the edge of a shortest way there."""
+    neighbours = _neighbours(graph, direction)
+    found: dict[str, tuple[int, Edge | None]] = {graph.start: (0, None)}
+    order = [graph.start]
+    for identity in order:
+        for via, other in neighbours.get(identity, ()):
+            if other not in found:
+                found[other] = (found[identity][0] + 1, via)
+                order.append(other)
+    return found
+
+
+def way_to(near: Mapping[str, tuple[int, Edge | None]], direction: Direction, end: str) -> tuple[Edge, ...]:
+    """Return the edges of a shortest way from ``end`` to where ``distances`` began (down: against the data)."""
+    edges: list[Edge] = []
+    current = end
+    while (edge := near[current][1]) is not None:
+        edges.append(edge)
+        current = edge.target if direction == Direction.UP else edge.source
+    return tuple(edges)
 
 
 def walk(branch: Branch) -> Iterator[Branch]:

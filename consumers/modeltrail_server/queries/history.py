@@ -14,7 +14,7 @@ from modeltrail_schemas.order import order_key
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.answering import view_runs
 from modeltrail_server.queries.comparison import Row, compare_runs
-from modeltrail_server.queries.declarations import timeline_since
+from modeltrail_server.queries.declarations import timeline_since, words_of
 from modeltrail_server.queries.fold import fold_details
 from modeltrail_server.queries.lifecycle import Timeline, steps_of
 from modeltrail_server.queries.names import Subject
@@ -28,7 +28,10 @@ MAX_MAKERS = 200
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
-    """One version in a history. ``changes`` are against the version before it; for the first, there are none."""
+    """One version in a history. ``changes`` are against the version before it; for the first, there are none.
+
+    ``notes`` are what was annotated or corrected about the runs that made it, and which of their events withdrawn.
+    """
 
     version: EntityRef
     first_ns: int
@@ -37,6 +40,7 @@ class VersionEntry:
     changes: tuple[Row, ...] = ()
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     retracted: Step | None = None
+    notes: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def history(snapshot: Snapshot, subject: Subject, *, max_versions: int = MAX_VER
     rows = snapshot.versions_of_name(name.key, limit=max_versions + 1)
     since_ns = rows[max_versions - 1].first_time_ns if len(rows) > max_versions else 0
     timeline = timeline_since(snapshot, name.ref, since_ns)
-    words = timeline.names_of_versions if subject.kind == "model" else frozenset()
+    words = words_of(snapshot, [name.ref])[name.ref] if subject.kind == "model" else frozenset()
     versions = [row for row in reversed(rows[:max_versions]) if row.version not in words]
     entries = _models(snapshot, versions, timeline) if subject.kind == "model" else _datasets(snapshot, versions)
     marked = (replace(entry, retracted=timeline.retraction_of(entry.version)) for entry in entries)
@@ -109,6 +113,7 @@ def _models(snapshot: Snapshot, rows: Sequence[EntityRow], timeline: Timeline) -
                 state=run.state if run else "",
                 changes=tuple(change for change in changes if change.section != "run"),
                 lifecycle=timeline.lifecycle_of(ref_of(row)),
+                notes=tuple(note for made in made_by for note in (*made.notes, *made.withdrawn)),
             )
         )
         before = run or before

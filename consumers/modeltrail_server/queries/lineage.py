@@ -2,20 +2,20 @@
 
 A step goes from versions to the runs that made (or used) them, and from those to what they used (or made). A step
 costs two statements however wide it is; a version that very many runs used is cut to the latest of them, and said so.
+What nobody recorded is inferred where it can be, and each such edge says from what (``inference``).
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from modeltrail_schemas.event import TERMINAL_STATES, Declaration, Kind, RunState
+from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key
-from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey
 
 from modeltrail_server.projection.facts import LinkRow
-from modeltrail_server.queries.declarations import DEPLOYING, naming_timelines, timelines_about, words_for
-from modeltrail_server.queries.display import display
-from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, join
+from modeltrail_server.queries.declarations import DEPLOYING, timelines_about
+from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, entity_node, join, run_node
+from modeltrail_server.queries.inference import BY_NAME, Guess, infer_down, infer_up, is_told_later
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, latest_version
 from modeltrail_server.queries.snapshot import ActivityLink, EntityLink, Snapshot
@@ -24,10 +24,29 @@ MAX_STEPS = 100
 MAX_NODES = 1_000
 MAX_LINKS_PER_STEP = 5_000
 MAX_NEIGHBOURS = 100
-MAX_LINKS_OF_ONE = 300
 MAX_RUNS_OF_JOB = 20
-NOTHING_DECLARED = Timeline((), ())
-_STATES = frozenset(RunState)
+LINKS_OF_A_NEIGHBOUR = 3
+STEPS_WORTH_LOOKING_AHEAD = 3
+# A run's commit and environment lead on only where the question is about them.
+_ASKED_FOR = frozenset({"commit", "environment"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far a search goes: steps are runs; ``since_ns`` … ``until_ns`` are when the runs on the way began."""
+
+    steps: int = MAX_STEPS
+    max_nodes: int = MAX_NODES
+    max_neighbours: int = MAX_NEIGHBOURS
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+    def allow(self, link: ActivityLink) -> bool:
+        """Return whether the run of ``link`` began in the time asked for; jobs and runs of no known time always."""
+        time_ns = link.first_time_ns
+        early = self.since_ns is not None and time_ns < self.since_ns
+        late = self.until_ns is not None and time_ns > self.until_ns
+        return not time_ns or not (early or late)
 
 
 def lineage(
@@ -35,34 +54,78 @@ def lineage(
     subject: Subject,
     direction: Direction = Direction.UP,
     *,
-    steps: int = MAX_STEPS,
-    max_nodes: int = MAX_NODES,
+    bounds: Bounds | None = None,
+    more: Collection[Subject] = (),
 ) -> Graph:
-    """Return the graph around ``subject``, at most ``steps`` runs away from it.
+    """Return the graph around ``subject`` (and ``more``, which the search begins from too).
 
     A model or dataset without version means its latest. Commits are shown, and not gone through unless asked for.
     """
-    search = _Search(snapshot, max_nodes)
+    search = _Search(snapshot, bounds or Bounds())
     start = search.begin(latest_version(snapshot, subject))
+    for other in more:
+        search.begin(other)
     for way in (Direction.UP, Direction.DOWN):
         if direction in (way, Direction.BOTH):
-            search.follow(way, steps)
+            search.follow(way)
     search.flag()
     return Graph(start, direction, search.named_nodes(), join(search.edges), complete=search.complete)
+
+
+class _Ahead:
+    """The links upward of a search, fetched for many steps at once: a long chain costs no more than a short one.
+
+    It only ever saves statements: what was not fetched is asked for step by step.
+    """
+
+    def __init__(self) -> None:
+        self._makers: dict[bytes, list[ActivityLink]] = {}
+        self._uses: dict[bytes, list[EntityLink]] = {}
+
+    def look(self, snapshot: Snapshot, entities: Collection[bytes], limit: int) -> None:
+        """Fetch what lies up of these, as far as ``limit`` entities, unless it was fetched before."""
+        if not entities or self.makers(entities) is not None:
+            return
+        keys = snapshot.sources_of_entities(entities, limit=limit)
+        makers = snapshot.activities_of_entities(keys, ["output"], limit=MAX_LINKS_PER_STEP)
+        activities = {link.link.activity_key for link in makers} - {None}
+        uses = snapshot.entities_of_activities(
+            {key for key in activities if key}, ["input", "commit"], limit=MAX_LINKS_PER_STEP
+        )
+        if max(len(makers), len(uses)) >= MAX_LINKS_PER_STEP:
+            return
+        self._makers |= {key: [] for key in keys}
+        self._uses |= {key: [] for key in activities if key}
+        for link in makers:
+            self._makers[link.link.entity_key].append(link)
+        for use in uses:
+            self._uses[use.link.activity_key or b""].append(use)
+
+    def makers(self, entities: Collection[bytes]) -> list[ActivityLink] | None:
+        """Return the links of these to what made them; None where some were not fetched."""
+        if not all(key in self._makers for key in entities):
+            return None
+        return [link for key in entities for link in self._makers[key]]
+
+    def uses(self, activities: Collection[bytes]) -> list[EntityLink] | None:
+        """Return the links of these runs and jobs to what they used; None where some were not fetched."""
+        if not all(key in self._uses for key in activities):
+            return None
+        return [use for key in activities for use in self._uses[key]]
 
 
 class _Search:
     """The state of one search: nodes by key, edges by id, and where it began."""
 
-    def __init__(self, snapshot: Snapshot, max_nodes: int) -> None:
-        self.snapshot = snapshot
-        self.max_nodes = max_nodes
+    def __init__(self, snapshot: Snapshot, bounds: Bounds) -> None:
+        self.snapshot, self.bounds = snapshot, bounds
         self.nodes: dict[bytes, Node] = {}
         self.edges: list[Edge] = []
         self.complete = True
-        self.timelines: dict[EntityRef, Timeline] = {}
-        self.used_at: dict[bytes, OrderKey] = {}
-        self.meanings: dict[bytes, set[EntityRef]] = {}
+        self.read_at: dict[bytes, set[OrderKey]] = {}
+        self.made_at: dict[bytes, int] = {}
+        self.nameless: set[bytes] = set()
+        self.ahead = _Ahead()
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
 
@@ -70,196 +133,183 @@ class _Search:
         """Take ``subject`` as the start; return its node's id."""
         if subject.kind == "run":
             runs = self.snapshot.runs([subject.key])
-            job, state, time_ns = (
-                (runs[0].job, runs[0].state, runs[0].first_time_ns) if runs else (subject.ref, "", 0)
-            )
-            self.nodes[subject.key] = _run_node(subject.run_id, state, job, time_ns)
+            known = (runs[0].state, runs[0].job, runs[0].first_time_ns) if runs else ("", subject.ref, 0)
+            self.nodes[subject.key] = run_node(subject.run_id, *known)
             self.first_activities.add(subject.key)
         else:
-            self.nodes[subject.key] = _entity_node(subject.ref)
+            self._add(subject.key, entity_node(subject.ref))
             self.first_entities.add(subject.key)
         if subject.kind == "job":
             self.first_activities.add(subject.key)
             for run in self.snapshot.last_runs_of_job(subject.key, limit=MAX_RUNS_OF_JOB):
-                self.nodes[run.run_key] = _run_node(run.run_id, run.state, run.job, run.first_time_ns)
+                self.nodes[run.run_key] = run_node(run.run_id, run.state, run.job, run.first_time_ns)
                 self.first_activities.add(run.run_key)
                 job_id, run_id = self.nodes[subject.key].id, self.nodes[run.run_key].id
                 self.edges += [Edge(job_id, run_id, "job"), Edge(run_id, job_id, "job")]
         return self.nodes[subject.key].id
 
-    def follow(self, way: Direction, steps: int) -> None:
-        """Go ``steps`` runs far in one direction, or until there is nothing new."""
+    def follow(self, way: Direction) -> None:
+        """Go in one direction until the bounds, or until there is nothing new."""
         making, using = ("output", "input") if way == Direction.UP else ("input", "output")
         entities, activities = set(self.first_entities), set(self.first_activities)
         been = set(entities)
-        for step in range(steps):
-            entities |= self._through_aliases(entities, way) - been
-            been |= entities
-            relations = [making, "commit"] if step == 0 and way == Direction.DOWN else [making]
-            activities |= self._to_activities(entities, relations, way) - been
+        for step in range(self.bounds.steps):
+            if way == Direction.UP and self.bounds.steps - step >= STEPS_WORTH_LOOKING_AHEAD:
+                self.ahead.look(self.snapshot, entities, self.bounds.max_nodes)
+            kinds = {self.nodes[key].kind for key in entities} & _ASKED_FOR if way == Direction.DOWN else ()
+            relations = [making, *sorted(kinds)]
+            to_go = entities
+            while to_go:  # what is inferred may lead on from where it leads
+                links = self._links_to_activities(to_go, relations, way)
+                activities |= self._to_activities(links, way) - been
+                guessed, to_go = self._infer(to_go, way, been)
+                activities |= guessed - been
+                been |= to_go
             been |= activities
             reached = self._to_entities(activities, [using, "commit"] if way == Direction.UP else [using], way)
             entities, activities = reached - been, set()
+            been |= entities
             if not entities:
                 return
-            if len(self.nodes) >= self.max_nodes:
-                self.complete = False
-                return
+            if len(self.nodes) >= self.bounds.max_nodes:
+                break
         self.complete = False
+        if way == Direction.UP:
+            self._infer(entities, way, been)  # what an alias at the edge of the graph meant is no run further
 
     def flag(self) -> None:
-        """Mark what is retracted, deployed, not versioned; and, as of an earlier time, the state runs had then."""
+        """Mark what is retracted, deployed, not versioned."""
         versions = [key for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS]
         refs = [self.nodes[key].ref for key in versions]
-        timelines = timelines_about(self.snapshot, refs, only=(Declaration.RETRACTED, *DEPLOYING))
+        timelines = timelines_about(self.snapshot, refs, only=(Declaration.RETRACTED, *DEPLOYING)) if refs else {}
         for key in versions:
-            node = self.nodes[key]
-            flags = _flags(node.ref, timelines.get(node.ref.unversioned))
+            flags = _flags(self.nodes[key], timelines.get(self.nodes[key].ref.unversioned))
             if flags:
-                self.nodes[key] = replace(node, flags=flags)
-        if self.snapshot.as_of:
-            self._states_then()
+                self.nodes[key] = replace(self.nodes[key], flags=flags)
 
     def named_nodes(self) -> dict[str, Node]:
         """Return the nodes by id."""
         return {node.id: node for node in self.nodes.values()}
 
-    def _to_activities(self, entities: Collection[bytes], relations: list[str], way: Direction) -> set[bytes]:
-        """Add the runs and jobs that made (up) or used (down) these entities; return their keys."""
+    def _to_activities(self, links: Iterable[ActivityLink], way: Direction, inferred: str = "") -> set[bytes]:
+        """Add the runs and jobs that made (up) or used (down) entities; return their keys."""
         reached: set[bytes] = set()
-        links, cut = self._links_to_activities(entities, relations)
         for link in links:
-            key = link.link.activity_key
-            if key is None or not self._meant(link.link, way):
+            key, row = link.link.activity_key, link.link
+            if key is None or not self.bounds.allow(link) or not self._add(key, _activity_node(link)):
                 continue
-            if key not in self.nodes:
-                if len(self.nodes) >= self.max_nodes:
-                    self.complete = False
-                    continue
-                self.nodes[key] = _activity_node(link)
             reached.add(key)
-            near, far = self.nodes[link.link.entity_key].id, self.nodes[key].id
-            source, target = (far, near) if way == Direction.UP else (near, far)
-            self.edges.append(Edge(source, target, link.link.relation, link.link.role, link.link.event_id))
-        for key in cut:
-            self.nodes[key] = replace(self.nodes[key], cut=True)
-            self.complete = False
+            versionless = not self.nodes[row.entity_key].ref.identity and row.relation not in _ASKED_FOR
+            why = inferred or (BY_NAME if versionless and row.entity_key not in self.first_entities else "")
+            self._connect(row.entity_key, key, way, row, why)
         return reached
 
     def _links_to_activities(
-        self, entities: Collection[bytes], relations: list[str]
-    ) -> tuple[Iterable[ActivityLink], set[bytes]]:
-        """Return the links of each entity to at most 100 runs, the latest; and the entities that have more."""
-        links = self.snapshot.activities_of_entities(entities, relations, limit=MAX_LINKS_PER_STEP)
-        if len(links) >= MAX_LINKS_PER_STEP:
+        self, entities: Collection[bytes], relations: list[str], way: Direction
+    ) -> list[ActivityLink]:
+        """Return the links of each entity to runs, the latest; an entity that has more of them is marked cut."""
+        most = self.bounds.max_neighbours
+        limit = max(MAX_LINKS_PER_STEP, most)
+        links = self.ahead.makers(entities) if relations == ["output"] else None
+        if links is None and len(entities) > 1:
+            links = self.snapshot.activities_of_entities(entities, relations, limit=limit)
+        if links is None or len(links) >= limit:
             pairs = [(key, relation) for key in entities for relation in relations]
-            fetch = self.snapshot.last_activities
-            links = [link for key, relation in pairs for link in fetch(key, relation, limit=MAX_LINKS_OF_ONE)]
-        latest_first = sorted(links, key=lambda link: (-link.link.event_time_ns, link.link.event_id))
+            fetch, of_one = self.snapshot.last_activities, most * LINKS_OF_A_NEIGHBOUR
+            links = [link for key, relation in pairs for link in fetch(key, relation, limit=of_one)]
         kept: dict[bytes, set[bytes | None]] = {}
-        cut: set[bytes] = set()
         chosen: list[ActivityLink] = []
-        for link in latest_first:
+        for link in sorted(links, key=lambda link: (-link.link.event_time_ns, link.link.event_id)):
             activities = kept.setdefault(link.link.entity_key, set())
-            if len(activities) < MAX_NEIGHBOURS or link.link.activity_key in activities:
+            if len(activities) < most or link.link.activity_key in activities:
                 activities.add(link.link.activity_key)
                 chosen.append(link)
+            elif not self.nodes[link.link.entity_key].cut:
+                self.nodes[link.link.entity_key] = replace(self.nodes[link.link.entity_key], cut=True)
+                self.complete = False
+        return self._in_their_time(chosen, way)
+
+    def _in_their_time(self, links: list[ActivityLink], way: Direction) -> list[ActivityLink]:
+        """Return ``links`` without those by name that cannot be meant: a version was told, or the time is wrong."""
+        by_name = [link for link in links if link.link.entity_key in self.nameless]
+        if not by_name:
+            return links
+        told = is_told_later(self.snapshot, by_name)
+
+        def possible(link: LinkRow) -> bool:
+            if link.entity_key not in self.nameless:
+                return True
+            if way == Direction.UP:
+                last_read = max(self.read_at.get(link.entity_key, ()), default=END_OF_TIME)
+                in_time = (link.event_time_ns, link.event_id) <= last_read
             else:
-                cut.add(link.link.entity_key)
-        return chosen, cut
+                in_time = link.event_time_ns >= self.made_at.get(link.entity_key, 0)
+            return in_time and (link.activity_key, link.entity_key) not in told
+
+        return [link for link in links if possible(link.link)]
 
     def _to_entities(self, activities: Collection[bytes], relations: list[str], way: Direction) -> set[bytes]:
         """Add what these runs and jobs used (up) or made (down); return the keys of versions, not of commits."""
         reached: set[bytes] = set()
-        links = self.snapshot.entities_of_activities(activities, relations, limit=MAX_LINKS_PER_STEP)
+        links = self.ahead.uses(activities) if way == Direction.UP else None
+        if links is None:
+            links = self.snapshot.entities_of_activities(activities, relations, limit=MAX_LINKS_PER_STEP)
         self.complete = self.complete and len(links) < MAX_LINKS_PER_STEP
+        told = is_told_later(self.snapshot, links)
         for item in sorted(links, key=_told_first):
-            key = item.link.entity_key
-            if key not in self.nodes:
-                if len(self.nodes) >= self.max_nodes:
-                    self.complete = False
-                    continue
-                self.nodes[key] = _entity_node(item.entity)
+            key, row = item.link.entity_key, item.link
+            if (row.activity_key, key) in told or not self._add(key, entity_node(item.entity)):
+                continue
             if item.entity.kind in VERSIONED_KINDS:
                 reached.add(key)
-                self.used_at.setdefault(key, (item.link.event_time_ns, item.link.event_id))
-            assert item.link.activity_key is not None
-            near, far = self.nodes[item.link.activity_key].id, self.nodes[key].id
-            source, target = (far, near) if way == Direction.UP else (near, far)
-            self.edges.append(Edge(source, target, item.link.relation, item.link.role, item.link.event_id))
+                self.read_at.setdefault(key, set()).add((row.event_time_ns, row.event_id))
+                self.made_at[key] = min(self.made_at.get(key, row.event_time_ns), row.event_time_ns)
+            assert row.activity_key is not None
+            self._connect(row.activity_key, key, way, row)
         return reached
 
-    def _through_aliases(self, entities: Collection[bytes], way: Direction) -> set[bytes]:
-        """Add what lies behind aliases: a run that used ``embedder@production`` used the version it then meant.
+    def _infer(self, entities: set[bytes], way: Direction, been: set[bytes]) -> tuple[set[bytes], set[bytes]]:
+        """Add what is inferred of these: return the runs it leads to, and the further entities to go on from."""
+        nodes = {key: node for key in entities if (node := self.nodes[key]).kind in VERSIONED_KINDS}
+        if way == Direction.UP:
+            guesses = infer_up(self.snapshot, nodes, self.read_at)
+        else:
+            guesses = infer_down(self.snapshot, nodes, limit=self.bounds.max_neighbours)
+        activities: set[bytes] = set()
+        further: set[bytes] = set()
+        for guess in guesses:
+            activities |= self._take(guess, way)
+            far = ref_key(guess.source if way == Direction.UP else guess.target)
+            if way == Direction.UP and far in self.nodes and far not in been:
+                further.add(far)
+        return activities, further
 
-        Up: from a word to that version. Down: from a version to the words that meant it. Returns the new keys.
-        """
-        models = {key: node.ref for key in entities if (node := self.nodes[key]).kind == "model" and node.ref.version}
-        if not models:
+    def _take(self, guess: Guess, way: Direction) -> set[bytes]:
+        """Add the edge that was guessed, and the runs it was guessed for; return their keys."""
+        links = [link for link in guess.links if self.bounds.allow(link)]
+        near, far = (guess.target, guess.source) if way == Direction.UP else (guess.source, guess.target)
+        if (guess.links and not links) or not self._add(ref_key(far), entity_node(far)):
             return set()
-        pairs = self._meanings_of(models) if way == Direction.UP else self._words_used_for(models.values())
-        return {self._add_alias(version, word, way) for version, word in pairs}
+        source, target = (self.nodes[ref_key(ref)].id for ref in (guess.source, guess.target))
+        self.edges.append(Edge(source, target, guess.relation, inferred=guess.why))
+        del near
+        return self._to_activities(links, way, BY_NAME if guess.relation == "name" else "")
 
-    def _meanings_of(self, models: dict[bytes, EntityRef]) -> list[tuple[EntityRef, EntityRef]]:
-        """Return (version, word) for each of these that is a word nobody made, and meant a version when used."""
-        made = {link.entity_key for link in self.snapshot.links_of_entities(models, ["output", "subject"])}
-        words = {key: ref for key, ref in models.items() if key not in made}
-        self._learn_aliases({ref.unversioned for ref in words.values()})
-        meant = (
-            (
-                self.timelines[ref.unversioned].version_called(
-                    ref.version, before=self.used_at.get(key, END_OF_TIME)
-                ),
-                ref,
-            )
-            for key, ref in words.items()
-        )
-        return [(version, word) for version, word in meant if version is not None and version != word]
+    def _add(self, key: bytes, node: Node) -> bool:
+        """Return whether the node is in the graph now; it is not where the graph is full."""
+        if key not in self.nodes:
+            if len(self.nodes) >= self.bounds.max_nodes:
+                self.complete = False
+                return False
+            self.nodes[key] = node
+            if node.kind in VERSIONED_KINDS and not node.ref.identity:
+                self.nameless.add(key)
+        return True
 
-    def _words_used_for(self, versions: Collection[EntityRef]) -> list[tuple[EntityRef, EntityRef]]:
-        """Return (version, word) for each word that some run used and that ever meant one of these versions."""
-        words = {
-            ref_key(word): (version, word)
-            for version, words in words_for(self.snapshot, versions).items()
-            for word in (replace(version, version=text) for text in words)
-        }
-        used = [words[row.entity_key] for row in self.snapshot.entities(words)] if words else []
-        self._learn_aliases({version.unversioned for version, _ in used})
-        return used
-
-    def _add_alias(self, version: EntityRef, word: EntityRef, way: Direction) -> bytes:
-        version_key, word_key = ref_key(version), ref_key(word)
-        self.nodes.setdefault(version_key, _entity_node(version))
-        self.nodes.setdefault(word_key, _entity_node(word))
-        self.meanings.setdefault(word_key, set()).add(version)
-        why = f"{word.version!r} meant {display(version)} when it was used"
-        self.edges.append(Edge(self.nodes[version_key].id, self.nodes[word_key].id, "alias", inferred=why))
-        return version_key if way == Direction.UP else word_key
-
-    def _meant(self, link: LinkRow, way: Direction) -> bool:
-        """Return whether a run that used an alias used a version this search came from."""
-        versions = self.meanings.get(link.entity_key) if way == Direction.DOWN else None
-        if not versions:
-            return True
-        word = self.nodes[link.entity_key].ref
-        before = (link.event_time_ns, link.event_id)
-        return self.timelines[word.unversioned].version_called(word.version, before=before) in versions
-
-    def _learn_aliases(self, names: Collection[EntityRef]) -> None:
-        unknown = {name for name in names if name not in self.timelines}
-        found = naming_timelines(self.snapshot, unknown) if unknown else {}
-        self.timelines |= {name: found.get(name, NOTHING_DECLARED) for name in unknown}
-
-    def _states_then(self) -> None:
-        """Give each run the state it had as of then."""
-        runs = [key for key, node in self.nodes.items() if node.kind == "run"]
-        then: dict[bytes, tuple[tuple[bool, int, bytes], str]] = {}
-        for key, kind, type_, time_ns, event_id in self.snapshot.states_of_runs(runs):
-            if kind == Kind.RUN and type_ in _STATES:
-                precedence = (type_ in TERMINAL_STATES, time_ns, event_id)
-                then[key] = max(then.get(key, (precedence, type_)), (precedence, type_))
-        for key in runs:
-            self.nodes[key] = replace(self.nodes[key], state=then[key][1] if key in then else "")
+    def _connect(self, near: bytes, far: bytes, way: Direction, link: LinkRow, inferred: str = "") -> None:
+        source, target = (far, near) if way == Direction.UP else (near, far)
+        told = (link.relation, link.role, link.event_id, inferred)
+        self.edges.append(Edge(self.nodes[source].id, self.nodes[target].id, *told))
 
 
 def _told_first(item: EntityLink) -> tuple[int, int, str]:
@@ -268,24 +318,16 @@ def _told_first(item: EntityLink) -> tuple[int, int, str]:
     return rank, item.link.event_time_ns, item.entity.name
 
 
-def _flags(ref: EntityRef, timeline: Timeline | None) -> tuple[str, ...]:
-    flags = [] if ref.identity else ["version not recorded"]
+def _flags(node: Node, timeline: Timeline | None) -> tuple[str, ...]:
+    flags = [] if node.ref.identity else ["version not recorded"]
     if timeline is not None:
-        flags += ["RETRACTED"] if timeline.retraction_of(ref) else []
-        running = [target for target, step in timeline.deployed.items() if step.subject == ref]
+        flags += ["RETRACTED"] if timeline.retraction_of(node.ref) else []
+        running = [target for target, step in timeline.deployed.items() if step.subject == node.ref]
         flags += [f"deployed {target}".strip() for target in running]
     return tuple(flags)
 
 
-def _run_node(run_id: str, state: str, job: EntityRef, time_ns: int) -> Node:
-    return Node(f"run:{run_id}", "run", run_id=run_id, state=state, job=job, time_ns=time_ns)
-
-
-def _entity_node(ref: EntityRef) -> Node:
-    return Node(f"{ref.kind}:{display(ref)}", ref.kind, ref)
-
-
 def _activity_node(link: ActivityLink) -> Node:
     if link.run_id is None:
-        return _entity_node(link.job)
-    return _run_node(link.run_id, link.state, link.job, link.first_time_ns)
+        return entity_node(link.job)
+    return run_node(link.run_id, link.state, link.job, link.first_time_ns)

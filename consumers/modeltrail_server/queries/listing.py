@@ -10,7 +10,7 @@ from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.answering import run_line
-from modeltrail_server.queries.declarations import DEPLOYING, by_name
+from modeltrail_server.queries.declarations import NOTHING_DECLARED, by_name, standing, words_of
 from modeltrail_server.queries.errors import PageTokenError
 from modeltrail_server.queries.lifecycle import Timeline
 from modeltrail_server.queries.records import RunLine, Step
@@ -21,7 +21,6 @@ MAX_PAGE_ROWS = 1_000
 MAX_RUNS_LOOKED_AT = 20_000
 RUNS_PER_STATEMENT = 1_000
 MAX_DECLARATIONS = 5_000
-NOTHING_DECLARED = Timeline((), ())
 MAX_VERSIONS_TRIED = 10
 MAX_COUNTED = 100_000
 T = TypeVar("T")
@@ -113,18 +112,20 @@ def list_runs(
 def list_models(snapshot: Snapshot, *, limit: int = PAGE_ROWS, page: str | None = None) -> Page[ModelLine]:
     """Return models by name, each with its latest version, its aliases and where versions of it are deployed."""
     rows, token = _names(snapshot, "model", limit, page)
-    timelines = _timelines(snapshot, rows, (Declaration.ALIASED, *DEPLOYING, Declaration.DESCRIBED))
+    names = [ref_of(row) for row in rows]
+    words, stands = words_of(snapshot, names), standing(snapshot, names)
+    described = _timelines(snapshot, rows, (Declaration.DESCRIBED,))
 
     def model_line(row: EntityRow) -> ModelLine:
-        ref, timeline = ref_of(row), timelines.get(ref_of(row), NOTHING_DECLARED)
-        latest = _latest(snapshot, row, lambda version: version not in timeline.names_of_versions)
+        ref, timeline = ref_of(row), stands.get(ref_of(row), NOTHING_DECLARED)
+        latest = _latest(snapshot, row, lambda version: version not in words[ref])
         return ModelLine(
             model=ref,
             latest=ref_of(latest) if latest else None,
             latest_ns=latest.first_time_ns if latest else row.first_time_ns,
             aliases=tuple(timeline.aliases.values()),
             deployed=tuple(timeline.deployed.values()),
-            owners=timeline.words_about(ref).owners,
+            owners=described.get(ref, NOTHING_DECLARED).words_about(ref).owners,
         )
 
     return Page(tuple(map(model_line, rows)), token)
@@ -172,7 +173,8 @@ def _names(snapshot: Snapshot, kind: str, limit: int, page: str | None) -> tuple
         row = snapshot.next_name(kind, name, namespace)
         if row is None:
             return rows, None
-        rows.append(row)
+        if snapshot.is_known(row):
+            rows.append(row)
         name, namespace = row.name, row.namespace
     last = rows[-2]
     return rows[:-1], _token(last.name, last.namespace)

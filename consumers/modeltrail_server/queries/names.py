@@ -6,17 +6,16 @@ An exact name comes before a prefix. Where several things fit, nothing is guesse
 import difflib
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modeltrail_schemas.identity import entity_key, job_key, ref_key, run_key
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, parse_name
 
 from modeltrail_server.projection.facts import EntityRow
-from modeltrail_server.queries.declarations import naming_timelines, version_called
+from modeltrail_server.queries.declarations import version_called, words_of
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
-from modeltrail_server.queries.lifecycle import Timeline
-from modeltrail_server.queries.snapshot import Snapshot, ref_of
+from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot, ref_of
 
 VERSIONED_KINDS = ("model", "dataset")
 NAMED_KINDS = (*VERSIONED_KINDS, "job")
@@ -27,7 +26,6 @@ MAX_SLASHES = 16
 MAX_NEAR_ROWS = 1_000
 MAX_NEAR = 3
 MIN_PREFIX_CHARACTERS = 4
-LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def latest_version(snapshot: Snapshot, subject: Subject) -> Subject:
     rows = snapshot.versions_of_name(subject.key, limit=MAX_CANDIDATES)
     row = next((row for row in rows if subject.kind == "dataset" or is_version(snapshot, row.entity_key)), None)
     if row is None and rows:
-        aliases = naming_timelines(snapshot, [subject.ref]).get(subject.ref, Timeline((), ())).names_of_versions
+        aliases = words_of(snapshot, [subject.ref])[subject.ref]
         row = next((row for row in rows if row.version not in aliases), None)
     return Subject(subject.kind, row.entity_key, ref_of(row)) if row else subject
 
@@ -192,6 +190,8 @@ def _is_hexadecimal(text: str) -> bool:
 def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundError:
     if snapshot.is_empty():
         return EmptyDatabaseError()
+    if snapshot.as_of is not None and any(_candidates(replace(snapshot, as_of=None), text, kinds)):
+        return NotFoundError(f"nothing was known of {text!r} then", remedy="ask as of a later time")
     path, at, version = text.partition("@")
     versioned = [kind for kind in kinds if kind in VERSIONED_KINDS]
     for row in _named(snapshot, path, versioned) if at else ():
@@ -199,8 +199,7 @@ def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundE
         rows = snapshot.versions_of_name(row.entity_key, limit=MAX_PREFIX_MATCHES)
         known = {version.version: f"{display(name)}@{version.version}" for version in rows}
         if name.kind == "model":
-            aliases = naming_timelines(snapshot, [name]).get(name, Timeline((), ())).names_of_versions
-            known |= {alias: f"{display(name)}@{alias}" for alias in aliases}
+            known |= {alias: f"{display(name)}@{alias}" for alias in words_of(snapshot, [name])[name]}
         near = difflib.get_close_matches(version, known, n=MAX_NEAR) or list(known)[:MAX_NEAR]
         what = f"{name.kind} {display(name)} has no version" + (" or alias" if name.kind == "model" else "")
         return NotFoundError(f"{what} {version!r}", near=[known[word] for word in near])

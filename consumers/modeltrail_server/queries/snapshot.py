@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from modeltrail_schemas.codec import decode
+from modeltrail_schemas.codec import decode, decode_routing
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
+from modeltrail_schemas.order import OrderKey
 from sqlalchemy import Connection, Executable
 
-from modeltrail_server.projection.facts import ContentRow, EntityRow, LinkRow
+from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, RunRow, run_row_of
+from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries import statements
 from modeltrail_server.queries.as_of import AsOf
@@ -21,6 +23,8 @@ from modeltrail_server.queries.as_of import AsOf
 MAX_KEYS_PER_STATEMENT = 500
 MAX_EVENTS = 10_000
 MAX_LINKS = 10_000
+LAST_CHARACTER = "\U0010ffff"
+RUNS_FOLDED_PER_STATEMENT = 100
 K = TypeVar("K")
 
 
@@ -31,6 +35,25 @@ class Stored(NamedTuple):
     partition: int
     offset: int
     recorded_ms: int
+
+
+class Recorded(NamedTuple):
+    """A message of the log that holds an event, and where and when it was recorded."""
+
+    payload: bytes
+    partition: int
+    offset: int
+    recorded_ms: int
+
+
+class Word(NamedTuple):
+    """An alias, stage or target: its kind, the model's name, the word as version; and who last gave it away.
+
+    No word: a declaration did not tell it apart (see facts.word_mention). ``event_id`` is None where nobody did yet.
+    """
+
+    ref: EntityRef
+    event_id: bytes | None
 
 
 class RunBrief(NamedTuple):
@@ -55,7 +78,7 @@ class EntityLink(NamedTuple):
 
 
 class ActivityLink(NamedTuple):
-    """A link and the run or job it leads to; ``run_id`` is None for a job. ``state`` is as of the last event."""
+    """A link and the run or job it leads to; ``run_id`` is None for a job."""
 
     link: LinkRow
     run_id: str | None
@@ -97,9 +120,19 @@ class Snapshot:
         found = self._events(statement, keys, limit, relation=relation)
         return list({stored.event.event_id: stored for stored in found}.values())
 
-    def events_naming_first(self, keys: Collection[bytes]) -> list[Stored]:
-        """Return, for each of these entities, the first event that names it."""
-        return self._events(statements.events_naming_first(self.tables, self.as_of), keys, MAX_EVENTS)
+    def events_naming_first(self, keys: Collection[bytes], *, containing: bytes = b"") -> list[Stored]:
+        """Return, for each of these entities, the first event that names it, if its message contains these bytes."""
+        rows = self._rows(statements.events_naming_first(self.tables, self.as_of), keys, MAX_EVENTS)
+        found = [Stored(self.decode_event(row[0]), row[1], row[2], row[3]) for row in rows if containing in row[0]]
+        return found if self.as_of is None else [*found, *self._first_in_bound(keys)]
+
+    def _first_in_bound(self, keys: Collection[bytes]) -> list[Stored]:
+        """Return the first event within ``as_of`` to name each of these: the first of all may lie beyond it."""
+        firsts: dict[bytes, OrderKey] = {}
+        for link in self.links_of_entities(keys, RELATIONS):
+            order = (link.event_time_ns, link.event_id)
+            firsts[link.entity_key] = min(firsts.get(link.entity_key, order), order)
+        return self.events_by_id({event_id for _, event_id in firsts.values()})
 
     def links_of_entities(
         self,
@@ -114,6 +147,10 @@ class Snapshot:
         also = {"relations": list(relations)} | ({"roles": list(roles)} if roles else {})
         return [LinkRow(*row) for row in self._rows(statement, keys, limit, **also)]
 
+    def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
+        """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""
+        return [row[0] for row in self._rows(statements.sources_of_entities(self.tables), keys, limit)]
+
     def entities_of_activities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[EntityLink]:
@@ -127,32 +164,27 @@ class Snapshot:
     ) -> list[ActivityLink]:
         """Return the runs and jobs that stand in these relations to these entities, in no order."""
         statement = statements.activities_of_entities(self.tables, self.as_of, latest_first=False)
-        return list(map(_activity_link, self._rows(statement, keys, limit, relations=list(relations))))
+        return self._links_then(map(_activity_link, self._rows(statement, keys, limit, relations=list(relations))))
 
     def last_activities(self, key: bytes, relation: str, *, limit: int) -> list[ActivityLink]:
         """Return the runs and jobs that stand in ``relation`` to one entity, the latest to say so first."""
         statement = statements.activities_of_entities(self.tables, self.as_of, latest_first=True)
-        return list(map(_activity_link, self._rows(statement, [key], limit, relations=[relation])))
+        return self._links_then(map(_activity_link, self._rows(statement, [key], limit, relations=[relation])))
 
     def count_activities(self, key: bytes, relation: str, *, limit: int = MAX_LINKS) -> int:
         """Return how many runs and jobs stand in ``relation`` to an entity, looking at ``limit`` links."""
         statement = statements.count_activities(self.tables, self.as_of)
         return sum(row[0] for row in self._rows(statement, [key], limit, relations=[relation]))
 
-    def states_of_runs(self, keys: Collection[bytes]) -> list[tuple[bytes, str, str, int, bytes]]:
-        """Return run key, kind, type, time (ns) and id of each event of these runs, oldest first."""
-        rows = self._rows(statements.states_of_runs(self.tables, self.as_of), keys, MAX_EVENTS)
-        return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
-
     def runs(self, keys: Collection[bytes]) -> list[RunBrief]:
         """Return the rows of these runs."""
-        return [run_brief(row) for row in self._rows(statements.runs_by_key(self.tables), keys, None)]
+        return self._then(run_brief(row) for row in self._rows(statements.runs_by_key(self.tables), keys, None))
 
     def last_runs_of_job(self, job_key: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs of a job, the last to begin first."""
         parameters = {"key": job_key, "row_limit": limit}
         statement = statements.last_runs_of_job(self.tables, self.as_of)
-        return [run_brief(row) for row in self._fetch(statement, parameters)]
+        return self._then(run_brief(row) for row in self._fetch(statement, parameters))
 
     def runs_page(
         self, *, job_key: bytes | None, since_ns: int | None, after: tuple[int, bytes] | None, limit: int
@@ -161,8 +193,8 @@ class Snapshot:
         narrowed = {"of_job": job_key is not None, "since": since_ns is not None, "after": after is not None}
         time_ns, key = after or (0, b"")
         bound = {"job_key": job_key, "since_ns": since_ns, "time_ns": time_ns, "key": key, "row_limit": limit}
-        statement = statements.runs_page(self.tables, **narrowed)
-        return [run_brief(row) for row in self._fetch(statement, bound)]
+        statement = statements.runs_page(self.tables, self.as_of, **narrowed)
+        return self._then(run_brief(row) for row in self._fetch(statement, bound))
 
     def next_name(self, kind: str, name: str, namespace: str) -> EntityRow | None:
         """Return the name of ``kind`` that follows this one in the order of names, if any."""
@@ -182,11 +214,69 @@ class Snapshot:
     def runs_between(self, low: bytes, high: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs with keys from ``low`` to ``high``."""
         parameters = {"low_key": low, "high_key": high, "row_limit": limit}
-        return [run_brief(row) for row in self._fetch(statements.runs_between(self.tables), parameters)]
+        return self._then(run_brief(row) for row in self._fetch(statements.runs_between(self.tables), parameters))
 
     def entities(self, keys: Collection[bytes]) -> list[EntityRow]:
         """Return the rows of these entities."""
-        return [EntityRow(*row) for row in self._rows(statements.entities_by_key(self.tables), keys, None)]
+        statement = statements.entities_by_key(self.tables, self.as_of)
+        return [EntityRow(*row) for row in self._rows(statement, keys, None)]
+
+    def is_known(self, name: EntityRow) -> bool:
+        """Return whether something within the bound tells of a name: of itself, of a version, of a run of the job."""
+        if self.as_of is None:
+            return True
+        if name.kind == "job" and self.last_runs_of_job(name.entity_key, limit=1):
+            return True
+        own = self.links_of_entities([name.entity_key], RELATIONS, limit=1)
+        return bool(own or self.versions_of_name(name.entity_key, limit=1))
+
+    def words(self, name_keys: Collection[bytes], *, limit: int = MAX_LINKS) -> list[Word]:
+        """Return the aliases, stages and targets that are versions of these, those first given first."""
+        rows = self._rows(statements.words(self.tables, self.as_of), name_keys, limit)
+        return [Word(EntityRef(*row[:4]), row[4]) for row in rows]
+
+    def last_links_before(self, key: bytes, relation: str, before: OrderKey, *, limit: int = 1) -> list[LinkRow]:
+        """Return the links of one entity in ``relation`` before ``before``, the latest first."""
+        bound = {"key": key, "relation": relation, "time_ns": before[0], "event_id": before[1], "row_limit": limit}
+        return [LinkRow(*row) for row in self._fetch(statements.last_links_before(self.tables, self.as_of), bound)]
+
+    def first_links_after(self, key: bytes, relation: str, after: OrderKey, *, limit: int = 1) -> list[LinkRow]:
+        """Return the links of one entity in ``relation`` after ``after``, the earliest first."""
+        bound = {"key": key, "relation": relation, "time_ns": after[0], "event_id": after[1], "row_limit": limit}
+        return [LinkRow(*row) for row in self._fetch(statements.first_links_after(self.tables, self.as_of), bound)]
+
+    def activities_between(
+        self, key: bytes, relation: str, low_ns: int, high_ns: int, *, limit: int
+    ) -> list[ActivityLink]:
+        """Return the runs and jobs that stood in ``relation`` to one entity in a span of time, the latest first."""
+        bound = {"key": key, "relation": relation, "low_ns": low_ns, "high_ns": high_ns, "row_limit": limit}
+        rows = self._fetch(statements.activities_between(self.tables, self.as_of), bound)
+        return self._links_then(map(_activity_link, rows))
+
+    def readers_by_name(self, keys: Collection[bytes], *, limit: int = MAX_LINKS) -> list[tuple[bytes, ActivityLink]]:
+        """Return (version's key, link of its name) of who read a name without a version while this was the latest."""
+        rows = list(self._rows(statements.readers_by_name(self.tables, self.as_of), keys, limit))
+        return list(zip((row[12] for row in rows), self._links_then(map(_activity_link, rows)), strict=True))
+
+    def versions_before(self, name_key: bytes, time_ns: int, *, limit: int) -> list[EntityRow]:
+        """Return the versions of a model or dataset that appeared up to a time, the last to appear first."""
+        bound = {"key": name_key, "time_ns": time_ns, "row_limit": limit}
+        rows = self._fetch(statements.versions_before(self.tables, self.as_of), bound)
+        return [EntityRow(*row) for row in rows]
+
+    def events_since(self, partition: int, recorded_ms: int, *, limit: int) -> list[Recorded]:
+        """Return what was recorded in a partition from a time on, in the order of record times."""
+        bound = {"partition": partition, "recorded_ms": recorded_ms, "row_limit": limit}
+        return [Recorded(*row) for row in self._fetch(statements.events_since(self.tables, self.as_of), bound)]
+
+    def partitions(self) -> list[int]:
+        """Return the partitions that were ever read."""
+        return [row[0] for row in self._fetch(statements.positions(self.tables), {})]
+
+    def entities_of_kind(self, kind: str, *, limit: int) -> list[EntityRow]:
+        """Return the first names of a kind that has no versions, in order."""
+        bound = {"kind": kind, "low": "", "high": LAST_CHARACTER, "row_limit": limit}
+        return [EntityRow(*row) for row in self._fetch(statements.entities_between(self.tables), bound)]
 
     def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
         """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""
@@ -208,7 +298,7 @@ class Snapshot:
     def versions_between(self, name: EntityRef, low: str, high: str, *, limit: int) -> list[EntityRow]:
         """Return the versions of ``name`` whose text lies from ``low`` to ``high``."""
         parameters = {"kind": name.kind, "namespace": name.namespace, "name": name.name, "low": low, "high": high}
-        statement = statements.versions_between(self.tables)
+        statement = statements.versions_between(self.tables, self.as_of)
         return [EntityRow(*row) for row in self._fetch(statement, parameters | {"row_limit": limit})]
 
     def versions_of_name(self, name_key: bytes, *, limit: int) -> list[EntityRow]:
@@ -218,13 +308,46 @@ class Snapshot:
 
     def contents(self, keys: Collection[bytes]) -> list[ContentRow]:
         """Return the content digests of these entities."""
-        rows = self._rows(statements.contents_of_entities(self.tables), keys, MAX_LINKS)
+        rows = self._rows(statements.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
         return [ContentRow(*row) for row in rows]
 
     def contents_with(self, digest: str, *, limit: int) -> list[ContentRow]:
         """Return what has content of this digest, the first to be named first."""
         bound = {"digest": digest, "row_limit": limit}
         return [ContentRow(*row) for row in self._fetch(statements.contents_with(self.tables), bound)]
+
+    def _then(self, runs: Iterable[RunBrief]) -> list[RunBrief]:
+        """Return ``runs`` as they were within the bound; those that nothing told of by then are left out."""
+        briefs = list(runs)
+        if self.as_of is None or not briefs:
+            return briefs
+        told: dict[bytes, tuple[RunRow, dict[bytes, EntityRef]]] = {}
+        statement = statements.routing_of_runs(self.tables, self.as_of)
+        for chunk in _chunks([brief.run_key for brief in briefs], RUNS_FOLDED_PER_STATEMENT):
+            for row in self._fetch(statement, {"keys": chunk, "row_limit": MAX_EVENTS}):
+                event = decode_routing(row[0])
+                own = run_row_of(event)
+                known, jobs = told.get(own.run_key, (own, {}))
+                if own.job_key is not None:
+                    jobs[own.job_key] = event.job.ref
+                told[own.run_key] = merge_runs(known, own), jobs
+        return [_brief_of(*told[brief.run_key]) for brief in briefs if brief.run_key in told]
+
+    def _links_then(self, links: Iterable[ActivityLink]) -> list[ActivityLink]:
+        """Return ``links`` with their runs as they were within the bound."""
+        given = list(links)
+        if self.as_of is None:
+            return given
+        keys = {link.link.activity_key for link in given if link.run_id is not None}
+        then = {run.run_key: run for run in self.runs({key for key in keys if key is not None})}
+        return [
+            link._replace(
+                state=run.state, first_time_ns=run.first_time_ns, last_time_ns=run.last_time_ns, job=run.job
+            )
+            if (run := then.get(link.link.activity_key or b""))
+            else link
+            for link in given
+        ]
 
     def _events(self, statement: Executable, keys: Collection[bytes], limit: int, **also: object) -> list[Stored]:
         rows = self._rows(statement, keys, limit, **also)
@@ -245,6 +368,18 @@ def run_brief(row: Sequence[Any]) -> RunBrief:
     """Return a row of ``statements.runs_*`` as a value."""
     run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, namespace, name = row
     return RunBrief(run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, _job(namespace, name))
+
+
+def _brief_of(row: RunRow, jobs: Mapping[bytes, EntityRef]) -> RunBrief:
+    job = jobs[row.job_key] if row.job_key is not None else NO_ENTITY
+    state = (row.state, row.state_terminal, row.state_time_ns)
+    return RunBrief(row.run_key, row.run_id, *state, row.parent_key, row.first_time_ns, row.last_time_ns, job)
+
+
+def _link_then(link: ActivityLink, run: RunBrief | None) -> ActivityLink:
+    if run is None:
+        return link
+    return link._replace(state=run.state, first_time_ns=run.first_time_ns, last_time_ns=run.last_time_ns, job=run.job)
 
 
 def _activity_link(row: Sequence[Any]) -> ActivityLink:

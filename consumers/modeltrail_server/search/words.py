@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.queries.listing import list_models
-from modeltrail_server.queries.names import LAST_CHARACTER, NAMED_KINDS
-from modeltrail_server.queries.snapshot import Snapshot
+from modeltrail_server.queries.names import NAMED_KINDS
+from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot
 
 MAX_NAMES_READ = 2_000
 MAX_MODELS_ASKED = 200

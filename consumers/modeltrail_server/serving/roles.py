@@ -3,7 +3,9 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from modeltrail.config import Config
@@ -15,7 +17,9 @@ from modeltrail_schemas.versions import schema_texts
 from modeltrail_server import audit
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.projection.engine import open_engine
-from modeltrail_server.projection.projector import Projector
+from modeltrail_server.projection.projector import LoggingObserver, Observer, Projector
+from modeltrail_server.serving.health import API, AUDITOR, PROJECTOR, reasons_not_ready
+from modeltrail_server.serving.watching import Watch
 
 GROUP = "modeltrail-projector"
 OPEN_RETRY_S = 2.0
@@ -27,22 +31,33 @@ _logger = logging.getLogger(__name__)
 class Role(StrEnum):
     """What a server does."""
 
-    PROJECTOR = "projector"
-    AUDITOR = "auditor"
+    PROJECTOR = PROJECTOR
+    AUDITOR = AUDITOR
+    API = API
 
 
-def serve(config: Config, roles: Sequence[Role], stop: threading.Event) -> None:
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where HTTP is spoken: the ``api`` role's address, and a port for health and metrics alone (None: none)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    health_port: int | None = None
+
+
+def serve(config: Config, roles: Sequence[Role], stop: threading.Event, addresses: Addresses | None = None) -> None:
     """Run ``roles`` until ``stop``. What is down is waited for; raises the first error that needs a person."""
     failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    server = _Server(config, roles, addresses or Addresses(), stop)
 
-    def run(role: Role) -> None:
+    def run(work: Callable[[], None]) -> None:
         try:
-            _ROLES[role](config, stop)
+            work()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             failures.put(error)
             stop.set()
 
-    threads = [threading.Thread(target=run, args=(role,), name=f"modeltrail-{role}") for role in roles]
+    threads = [threading.Thread(target=run, args=(work,), name=f"modeltrail-{name}") for name, work in server.works()]
     for thread in threads:
         thread.start()
     _logger.info("serving", extra={"roles": [str(role) for role in roles], "log": config.log})
@@ -54,27 +69,80 @@ def serve(config: Config, roles: Sequence[Role], stop: threading.Event) -> None:
         raise failures.get()
 
 
-def _project(config: Config, stop: threading.Event) -> None:
-    log = _opened_log(config, stop)
-    if log is None:
-        return
-    engine = open_engine(config.database)
-    try:
-        with log, Projector(log, engine, group=GROUP) as projector:
-            projector.run(stop)
-    finally:
-        engine.dispose()
+class _Server:
+    """The roles of one process, and what they share: the watch and the metrics, where HTTP is spoken."""
 
+    def __init__(self, config: Config, roles: Sequence[Role], addresses: Addresses, stop: threading.Event) -> None:
+        self._config, self._roles, self._addresses, self._stop = config, roles, addresses, stop
+        self._watch: Watch | None = None
+        self._observer: Observer = LoggingObserver()
 
-def _audit(config: Config, stop: threading.Event) -> None:
-    log = _opened_log(config, stop)
-    if log is None:
-        return
-    with log:
-        if not (config.audit / audit.layout.KEY).exists():
-            status = audit.init(config.audit, "modeltrail", log.identity, partitions=log.partitions())
-            _logger.info("audit log started", extra={"verifier_key": status.verifier_key})
-        audit.follow(config.audit, log, schemas=schema_texts(), stop=stop, on_publish=_signed)
+    def works(self) -> list[tuple[str, Callable[[], None]]]:
+        """Return what to run, each in a thread of its own, by name. Raises ConfigurationError on a port in use."""
+        works: list[tuple[str, Callable[[], None]]] = []
+        if Role.API in self._roles or self._addresses.health_port is not None:
+            works += self._http_works()
+        own = {Role.PROJECTOR: self._project, Role.AUDITOR: self._audit}
+        return works + [(role, own[role]) for role in self._roles if role in own]
+
+    def _http_works(self) -> list[tuple[str, Callable[[], None]]]:
+        # FastAPI takes a second to import, Prometheus' client a tenth: only who speaks HTTP pays.
+        from modeltrail_server.api.application import Vitals, make_application
+        from modeltrail_server.api.lineage import Appender
+        from modeltrail_server.api.server import listen, run_application
+        from modeltrail_server.serving.metrics import Metrics
+
+        watch = self._watch = Watch(self._config)
+        self._observer = metrics = Metrics(watch)
+        vitals = Vitals(self._reasons_not_ready, metrics.expose)
+        works: list[tuple[str, Callable[[], None]]] = [("watch", lambda: watch.run(self._stop))]
+        if (health_port := self._addresses.health_port) is not None:
+            health = listen(self._addresses.host, health_port)
+            works.append(("health", lambda: run_application(make_application(vitals), health, self._stop)))
+        if Role.API in self._roles:
+            listener = listen(self._addresses.host, self._addresses.port)
+
+            def serve_api() -> None:
+                appender = Appender(self._config.log, self._config.log_options)
+                try:
+                    run_application(make_application(vitals, appender), listener, self._stop)
+                finally:
+                    appender.close()
+
+            works.append(("api", serve_api))
+        return works
+
+    def _reasons_not_ready(self) -> dict[str, str]:
+        assert self._watch is not None
+        return reasons_not_ready(
+            self._watch.latest,
+            roles=self._roles,
+            projected=self._watch.projected_since,
+            audited=self._watch.audited_since,
+            now_s=time.monotonic(),
+        )
+
+    def _project(self) -> None:
+        log = _opened_log(self._config, self._stop)
+        if log is None:
+            return
+        engine = open_engine(self._config.database)
+        try:
+            with log, Projector(log, engine, group=GROUP, observer=self._observer) as projector:
+                projector.run(self._stop)
+        finally:
+            engine.dispose()
+
+    def _audit(self) -> None:
+        config = self._config
+        log = _opened_log(config, self._stop)
+        if log is None:
+            return
+        with log:
+            if not (config.audit / audit.layout.KEY).exists():
+                status = audit.init(config.audit, "modeltrail", log.identity, partitions=log.partitions())
+                _logger.info("audit log started", extra={"verifier_key": status.verifier_key})
+            audit.follow(config.audit, log, schemas=schema_texts(), stop=self._stop, on_publish=_signed)
 
 
 def _signed(partition: int, head: Checkpoint) -> None:
@@ -90,6 +158,3 @@ def _opened_log(config: Config, stop: threading.Event) -> Log | None:
             _logger.warning("waiting for the log", extra={"reason": str(error)})
             stop.wait(OPEN_RETRY_S)
     return None
-
-
-_ROLES: Mapping[Role, Callable[[Config, threading.Event], None]] = {Role.PROJECTOR: _project, Role.AUDITOR: _audit}

@@ -104,7 +104,7 @@ def collect(config: Config, engine: Engine | None) -> Status:
         log=log,
         read_model=_tried(lambda: _read_model_status(engine)) if engine is not None else NO_READ_MODEL,
         audit=_tried(lambda: audit.status(config.audit, end)) if (config.audit / audit.layout.KEY).exists() else None,
-        spool=_tried(lambda: _spool_totals(config)),
+        spool=_tried(lambda: spool_totals(config)),
     )
 
 
@@ -148,7 +148,8 @@ def _read_model_status(engine: Engine) -> ReadModelStatus:
         )
 
 
-def _spool_totals(config: Config) -> SpoolTotals:
+def spool_totals(config: Config) -> SpoolTotals:
+    """Return what waits in the spools of this home. Raises OSError when they cannot be read."""
     found = spool_status(spool_root(config.home))
     return SpoolTotals(
         spools=len(found),

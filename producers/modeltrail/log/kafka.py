@@ -15,7 +15,8 @@ from kafka import errors
 
 from modeltrail.errors import LogUnavailableError, RecordTooLargeError
 from modeltrail.log.appending import MAX_RECORD_BYTES, check_sizes
-from modeltrail.log.kafka_cluster import Cluster, connect, explain
+from modeltrail.log.kafka_cluster import Cluster, explain
+from modeltrail.log.kafka_connections import connect
 from modeltrail.log.kafka_reader import KafkaReader
 from modeltrail.log.protocol import LogIdentity, Outgoing, Position
 

@@ -1,7 +1,7 @@
 """One topic as its cluster describes it: its id, its partitions, its bounds; and Kafka's errors in our words."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,6 @@ from uuid import UUID
 import kafka
 from kafka import errors
 from kafka.admin import KafkaAdminClient, OffsetSpec
-from kafka.net.compat import KafkaNetClient
 from kafka.protocol.consumer import IsolationLevel
 
 from modeltrail.errors import (
@@ -19,7 +18,9 @@ from modeltrail.errors import (
     LogUnavailableError,
     ModeltrailError,
 )
+from modeltrail.log.kafka_connections import connect
 from modeltrail.log.kafka_options import client_settings
+from modeltrail.log.kafka_tls import tls_fault
 from modeltrail.log.protocol import LogIdentity, Position
 
 CONNECT_TIMEOUT_MS = 10_000
@@ -120,37 +121,27 @@ class Cluster:
         self.admin.close()
 
 
-def connect(client: Callable[..., Any], **settings: object) -> Any:
-    """Return ``client(**settings)``; when that fails, end the thread and the sockets it had started already."""
-    started: list[KafkaNetClient] = []
-
-    def start(**given: object) -> KafkaNetClient:
-        started.append(KafkaNetClient(**given))
-        return started[-1]
-
-    try:
-        return client(**settings, kafka_client=start)
-    except BaseException:
-        for each in started:
-            each.close()
-        raise
-
-
 def explain(error: Exception, name: str) -> ModeltrailError:
     """Return the error to raise for what kafka-python reported about the topic at the address ``name``."""
-    what = str(error) or type(error).__name__
+    what = str(error).rpartition("Error: ")[2] or type(error).__name__
     if isinstance(error, errors.UnknownTopicOrPartitionError):
         return LogNotFoundError(f"there is no topic at {name}", remedy="make it: modeltrail topic create")
+    if (fault := tls_fault(error)) is not None:
+        return ConfigurationError(
+            f"no trust between here and the brokers of {name}: {fault}",
+            remedy="set ca_file to the certificate of who signed the brokers' ones, reach them by a name that is in "
+            "them, and set cert_file where they want one",
+        )
     if isinstance(error, (errors.AuthorizationError, errors.SaslAuthenticationFailedError)):
         return ConfigurationError(
             f"the brokers of {name} refuse this user: {what}",
-            remedy="check the options username, password_file, sasl_mechanism, and the user's rights on the topic",
+            remedy="check username, password_file or token_file, sasl_mechanism, and the user's rights on the topic",
         )
     if isinstance(error, (errors.KafkaConfigurationError, errors.UnsupportedSaslMechanismError)):
         return ConfigurationError(f"{name} cannot be used: {what}", remedy="check the log's options")
     return LogUnavailableError(
         f"{name} cannot be reached now: {what}",
-        remedy="look whether its brokers are up and reachable from here (modeltrail doctor), then try again",
+        remedy="look whether its brokers are up, reachable from here, and want TLS or a user (modeltrail doctor)",
     )
 
 

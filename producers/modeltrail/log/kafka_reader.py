@@ -11,7 +11,8 @@ from kafka import errors
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
 from modeltrail.log.cursor import offset_out_of_range
-from modeltrail.log.kafka_cluster import REQUEST_TIMEOUT_MS, Cluster, connect
+from modeltrail.log.kafka_cluster import REQUEST_TIMEOUT_MS, Cluster
+from modeltrail.log.kafka_connections import connect
 from modeltrail.log.protocol import LogIdentity, Record
 
 POLL_SLICE_MS = 200

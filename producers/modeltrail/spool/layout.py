@@ -59,9 +59,11 @@ def unfinished_folder(root: Path, emitter_id: str) -> Path:
 def spool_folders(root: Path) -> list[Path]:
     """Return the spools there are, the oldest first (emitter ids sort by time)."""
     try:
-        return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
     except FileNotFoundError:
         return []
+    return [root / name for name in sorted(names)]
 
 
 def owner_file(folder: Path) -> Path:
@@ -69,9 +71,19 @@ def owner_file(folder: Path) -> Path:
     return folder / "owner"
 
 
+def acknowledged_file(folder: Path) -> Path:
+    """Return the file that tells the owner up to where the log has its spool."""
+    return folder / "acknowledged"
+
+
 def notes_file(folder: Path, segment: int) -> Path:
     """Return the file of notes of a segment."""
     return folder / f"{segment:06d}.notes"
+
+
+def unfinished_notes_file(folder: Path, segment: int) -> Path:
+    """Return where a segment is begun before it is seen: once it is seen, the one before is finished."""
+    return folder / f"{_NEW}{segment:06d}"
 
 
 def events_file(folder: Path, segment: int) -> Path:
@@ -86,7 +98,11 @@ def damaged_file(folder: Path) -> Path:
 
 def segments(folder: Path) -> list[int]:
     """Return the numbers of the segments there are, ascending."""
-    return sorted(int(path.stem) for path in folder.glob("*.notes") if path.stem.isdecimal())
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(int(name[:-6]) for name in names if name.endswith(".notes") and name[:-6].isdecimal())
 
 
 def used_bytes(root: Path) -> int:

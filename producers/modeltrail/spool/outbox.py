@@ -8,6 +8,7 @@ this file up to which events are in the log, ``sizes`` of [key, value] in order,
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,9 +73,13 @@ class Outbox:
         self._forget(acknowledged)
 
     def acknowledge(self, batch: Batch) -> None:
-        """Record that the log has everything up to and with ``batch``. Not synced: sending twice is harmless."""
+        """Record that the log has everything up to and with ``batch``. Not synced: sending twice is harmless.
+
+        So is a full disk: then the record is made with the next one, and sending goes on.
+        """
         state = self.state
-        self._size_bytes += self._write(_payload([], state.notes_offset, batch.end, state.closed))
+        with suppress(OSError):
+            self._size_bytes += self._write(_payload([], state.notes_offset, batch.end, state.closed))
         self._forget(batch.end)
 
     def close(self) -> None:

@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from modeltrail.spool.layout import owner_file, unfinished_folder
+from modeltrail.spool.acknowledgement import NOWHERE, encode_place
+from modeltrail.spool.layout import acknowledged_file, owner_file, unfinished_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def found(root: Path, emitter_id: str, *, host: str, log: str) -> Ownership:
     try:
         os.write(descriptor, json.dumps(asdict(owner)).encode())
         os.fsync(descriptor)
+        acknowledged_file(making).write_bytes(encode_place(NOWHERE))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         making.rename(folder)
         for changed in (folder, root):

@@ -29,18 +29,22 @@ class Reading:
     end: int = 0
 
 
-def read_notes(path: Path, start: int, end: int) -> Reading:
+def read_notes(path: Path, start: int, end: int, *, is_growing: bool = False) -> Reading:
     """Return the notes between the offsets, an unfinished one at ``end`` left out.
 
-    Raises OSError.
+    Of a file that ``is_growing``, what is no note at the end is not damaged but just being written. Raises OSError.
     """
     with path.open("rb") as file:
         file.seek(start)
         data = file.read(end - start)
     frames = decode_frames(data, offset=start)
+    damages, read_to = frames.damages, frames.end
+    if is_growing and damages and damages[-1][1] == read_to:
+        read_to = damages[-1][0]
+        damages = damages[:-1]
     pieces: list[tuple[int, bytes, bool]] = [(at, payload, True) for payload, at in frames.payloads]
-    pieces += [(to, data[at - start : to - start], False) for at, to in frames.damages]
-    reading = Reading(end=frames.end)
+    pieces += [(to, data[at - start : to - start], False) for at, to in damages]
+    reading = Reading(end=read_to)
     for _, piece, is_whole in sorted(pieces):
         _take(reading, piece, is_whole=is_whole)
     return reading

@@ -39,7 +39,7 @@ def write_spool(root: Path, metric_note: MakeNote, count: int = 8) -> Path:
 def drain(folder: Path) -> list[bytes]:
     ownership = adopt(folder)
     assert ownership is not None
-    spool = SpoolDrain(ownership)
+    spool = SpoolDrain(folder, ownership)
     sent = []
     while (batch := spool.next_batch()) is not None:
         sent += [event.value for event in batch.events]
@@ -84,7 +84,7 @@ def test_a_crash_after_any_step_neither_loses_nor_changes_an_event(tmp_path: Pat
 
     ownership = adopt(folder)
     assert ownership is not None
-    spool = SpoolDrain(ownership)
+    spool = SpoolDrain(folder, ownership)
     crash()
     while (batch := spool.next_batch()) is not None:
         crash()
@@ -101,7 +101,7 @@ def test_a_batch_torn_at_any_byte_was_never_sent_and_is_made_anew(tmp_path: Path
     folder = write_spool(tmp_path / "spool", metric_note)
     ownership = adopt(folder)
     assert ownership is not None
-    spool = SpoolDrain(ownership)
+    spool = SpoolDrain(folder, ownership)
     assert spool.next_batch() is not None
     whole = events_file(folder, 1).read_bytes()
     spool.close()
@@ -116,7 +116,7 @@ def test_events_left_without_their_notes_were_all_sent(tmp_path: Path, metric_no
     folder = write_spool(tmp_path, metric_note)
     ownership = adopt(folder)
     assert ownership is not None
-    spool = SpoolDrain(ownership)
+    spool = SpoolDrain(folder, ownership)
     while (batch := spool.next_batch()) is not None and spool.place[0] < 2:
         spool.acknowledge(batch)
     spool.close()
@@ -132,7 +132,7 @@ def test_a_crash_between_removing_notes_and_events_sends_nothing_anew(
     folder = write_spool(tmp_path, metric_note)
     ownership = adopt(folder)
     assert ownership is not None
-    spool = SpoolDrain(ownership)
+    spool = SpoolDrain(folder, ownership)
     batch = spool.next_batch()
     assert batch is not None
     sent = [event.value for event in batch.events]
@@ -215,7 +215,7 @@ def test_the_status_counts_what_waits(tmp_path: Path, metric_note: MakeNote) -> 
     assert status.owner.process_id > 0
     ownership = adopt(folder)
     assert ownership is not None
-    spool = SpoolDrain(ownership)
+    spool = SpoolDrain(folder, ownership)
     batch = spool.next_batch()
     assert batch is not None
     (status,) = spool_status(tmp_path)
@@ -235,7 +235,7 @@ def test_a_reader_of_the_living_process_follows_the_writer_over_segments(
     tmp_path: Path, metric_note: MakeNote
 ) -> None:
     writer = SpoolWriter.create(tmp_path, "e1", host="h", log="")
-    spool = SpoolDrain(writer.ownership, written=lambda: writer.place)
+    spool = SpoolDrain(tmp_path / "e1")
     sent: list[bytes] = []
 
     def pump() -> None:

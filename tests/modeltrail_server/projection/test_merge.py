@@ -62,3 +62,16 @@ def test_the_state_of_a_run_before_1970_is_kept_beside_an_event_without_a_state(
     for order in ([started, other], [other, started]):
         (run,) = fold(order).runs
         assert (run.state, run.state_time_ns) == ("START", -5)
+
+
+def test_a_terminal_state_stands_against_a_later_running_one_and_of_two_terminal_ones_the_last() -> None:
+    def told(state: str, time_ns: int) -> LineageEvent:
+        return LineageEvent(time_ns.to_bytes(16, "big"), "run", state, time_ns, "r")
+
+    started, failed, completed, late = told("START", 1), told("FAIL", 2), told("COMPLETE", 3), told("RUNNING", 4)
+    for events, state in (
+        ([started, late], "RUNNING"),
+        ([started, failed, late], "FAIL"),
+        ([completed, failed, late], "COMPLETE"),
+    ):
+        assert [run.state for run in fold(events).runs] == [state]

@@ -14,8 +14,10 @@ from modeltrail.log.memory import MemoryLog
 from modeltrail.log.protocol import Position
 from modeltrail_schemas.codec import decode_routing, encode
 from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.names import EntityRef, JobName
 from modeltrail_server.projection.digest import compute_digest
 from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.merge import Rows, fold
 from modeltrail_server.projection.projector import Projector
@@ -112,3 +114,34 @@ def test_a_digest_tells_its_position_and_differs_with_one_more_event(new_engine:
     assert digests[0].hex != digests[1].hex
     assert digests[1].position == Position((3,))
     assert digests[1].counts == {"run": 3, "entity": 0, "link": 0, "content": 0, "event": 3}
+
+
+def test_what_only_a_losing_payload_said_is_gone_and_what_others_say_too_stays(engine: Engine) -> None:
+    tx, odd = (
+        EntityRef("dataset", "risk", "tx", "1", "sha256:aa"),
+        EntityRef("dataset", "risk", "odd", "1", "sha256:bb"),
+    )
+
+    def event(number: int, run_id: str, inputs: tuple[EntityRef, ...], job: str, word: str = "") -> bytes:
+        return encode(
+            LineageEvent(
+                number.to_bytes(16, "big"), "run", "START", number, run_id, job=JobName("risk", job), inputs=inputs,
+                tags={"word": word},
+            )
+        )  # fmt: skip
+
+    def rank(message: bytes) -> bytes:
+        return hashlib.sha256(message).digest()
+
+    others = [event(1, "r1", (), "train", str(number)) for number in range(20)]
+    winner = min(others, key=rank)
+    words = (event(1, "r1", (tx, odd), "odd", str(number)) for number in range(1_000))
+    rivals = [next(message for message in words if rank(message) > rank(winner)), *others]
+    messages = [rivals[0], event(2, "r2", (tx,), "train"), winner]
+    _project(engine, messages, batch_records=1)
+    stored, events, losers = _stored_rows(engine)
+    expected, expected_events, expected_losers = _expected_rows(messages)
+    assert (_comparable(stored), events, losers) == (_comparable(expected), expected_events, expected_losers)
+    assert sorted((row.kind, row.name, row.version) for row in map(EntityRow._make, stored.entities)) == [
+        ("dataset", "tx", ""), ("dataset", "tx", "1"), ("job", "train", ""),
+    ]  # fmt: skip

@@ -119,3 +119,33 @@ def test_a_reader_sees_one_generation_throughout_while_another_is_swapped_in(
         assert tables.generation == 2
     rebuild(log, engine)
     assert _generations_with_tables(engine) == {"g3"}
+
+
+def test_a_new_generation_is_swapped_in_only_when_it_has_all_that_the_old_one_has(engine: Engine) -> None:
+    """The log grows, and is projected, while the new generation is built: it follows before it serves."""
+    log = _filled_log(2)
+    catch_up(log, engine)
+
+    class Growing(LoggingObserver):
+        """After the first batch of the new generation the old one gets ahead again, once."""
+
+        rounds = 0
+
+        def batch_written(self, stats: BatchStats) -> None:
+            self.rounds += 1
+            if self.rounds == 1:
+                log.append(outgoing(history(3, seed=8)))
+                catch_up(log, engine)
+
+    positions: list[Position] = []
+    original = rebuilding.drop_unused
+
+    def seen(database: Engine) -> None:
+        positions.append(compute_digest(database).position)
+        original(database)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rebuilding, "drop_unused", seen)
+        rebuild(log, engine, observer=Growing())
+    # Before anything was built, and right after the swap.
+    assert positions == [Position((4,)), Position((10,))]

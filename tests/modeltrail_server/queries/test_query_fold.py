@@ -131,3 +131,44 @@ def test_ranks_on_different_commits_are_both_kept():
     )
 
     assert [code.commit for code in run.codes] == ["a" * 40, "b" * 40]
+
+
+def test_data_named_before_its_digest_was_known_is_the_version_named_later_in_the_same_role():
+    early, late = (
+        EntityRef("dataset", "x", "tx", role="train"),
+        EntityRef("dataset", "x", "tx", "", "sha256:1", "train"),
+    )
+    other = EntityRef("dataset", "x", "tx", role="test")
+
+    run = fold_run(
+        "run-1",
+        [
+            event(1, "START", inputs=(early, other), outputs=(EntityRef("dataset", "x", "scores"),)),
+            event(2, metrics=(Metric("auc", 0.9, dataset=early),)),
+            event(3, inputs=(late,), outputs=(EntityRef("dataset", "x", "scores", "", "sha256:2"),)),
+        ],
+    )
+
+    assert [(use.entity.version, use.roles) for use in run.inputs] == [("sha256:1", ("train",)), ("", ("test",))]
+    assert [use.entity.version for use in run.outputs] == ["sha256:2"]
+    assert run.metrics[0].dataset == late.target
+
+
+def test_a_correction_tells_the_version_whatever_the_role_and_takes_the_role_over():
+    run = fold_run(
+        "run-1",
+        [
+            event(1, "START", inputs=(EntityRef("dataset", "x", "tx", role="train"),)),
+            event(2, "CORRECTED", inputs=(EntityRef("dataset", "x", "tx", "v7"),)),
+        ],
+    )
+
+    assert [(use.entity.version, use.roles) for use in run.inputs] == [("v7", ("train",))]
+
+
+def test_two_versions_of_one_name_and_role_are_both_kept_and_the_mention_without_version_goes():
+    names = [EntityRef("dataset", "x", "tx", version, role="train") for version in ("", "1", "2")]
+
+    run = fold_run("run-1", [event(1, "START", inputs=(names[0],)), event(2, inputs=tuple(names[1:]))])
+
+    assert [use.entity.version for use in run.inputs] == ["1", "2"]

@@ -1,10 +1,12 @@
 """Lineage: which nodes and edges are reached, in which direction, and what is said of them."""
 
+import pytest
 from modeltrail.log.protocol import Position
 from modeltrail_schemas.names import JobName
 from modeltrail_server.queries.as_of import AsOf
+from modeltrail_server.queries.errors import NotFoundError
 from modeltrail_server.queries.graph import Direction, tree, walk
-from modeltrail_server.queries.lineage import lineage
+from modeltrail_server.queries.lineage import Bounds, lineage
 from modeltrail_server.queries.names import resolve
 from sqlalchemy import event
 from told_history import dataset, model
@@ -12,7 +14,7 @@ from told_history import dataset, model
 
 def trace(history, text, direction=Direction.UP, as_of=None, **bounds):
     with history.asked(as_of) as snapshot:
-        return lineage(snapshot, resolve(snapshot, text), direction, **bounds)
+        return lineage(snapshot, resolve(snapshot, text), direction, bounds=Bounds(**bounds))
 
 
 def names(graph):
@@ -169,8 +171,9 @@ def test_as_of_an_earlier_position_only_what_was_recorded_by_then_counts_states_
     assert "dataset:risk/raw@9f1" in names(then)
 
 
-def test_as_of_a_time_before_everything_there_is_nothing(fraud):
-    assert names(trace(fraud, "fraud@1.2", as_of=AsOf(recorded_ms=1))) == {"model:risk/fraud@1.2"}
+def test_as_of_a_time_before_everything_nothing_was_known(fraud):
+    with pytest.raises(NotFoundError, match="nothing was known of 'fraud@1\\.2' then"):
+        trace(fraud, "fraud@1.2", as_of=AsOf(recorded_ms=1))
 
 
 def test_a_version_that_very_many_runs_used_is_cut_to_the_latest_and_marked(history):

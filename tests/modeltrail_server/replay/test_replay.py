@@ -4,8 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import EngineFactory
-from event_cases import history
+from event_cases import EngineFactory, history
 from modeltrail.errors import LogIdentityError
 from modeltrail.log.embedded import EmbeddedLog
 from modeltrail.log.memory import MemoryLog

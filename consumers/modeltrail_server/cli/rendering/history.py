@@ -29,6 +29,7 @@ def render_history(found: NameHistory | RunHistory, *, width: int, everything: b
     lines = [line((f"{printable(name(found.name))}", "bold"))]
     lines += [line(("there are earlier versions: --limit shows more", "yellow"))] if found.earlier else []
     told = [(entry.first_ns, 0, _version_lines(entry, width, everything)) for entry in found.versions]
+    told += [(note.time_ns, 1, _note_lines(entry, note, width)) for entry in found.versions for note in entry.notes]
     told += [(step.time_ns, 1, _step_lines(step)) for step in found.steps if step.type != "DESCRIBED"]
     for _, _, own in sorted(told, key=lambda item: item[:2]):
         lines += own
@@ -72,6 +73,17 @@ def _step_lines(step: Step) -> list[Text]:
     parts += [printable(word) for word in (step.text, step.why) if word]
     heading = [part if isinstance(part, Text) else Text.assemble(part) for part in parts]
     return [Text("  ").join(heading)]
+
+
+def _note_lines(entry: VersionEntry, note: Step, width: int) -> list[Text]:
+    """Return what was said later about the run that made a version."""
+    version = name(entry.version).rpartition("@")[2]
+    words = note.type.lower() if note.type in ("CORRECTED", "ANNOTATED") else "withdrawn"
+    said = [word for word in (note.text, f"by {note.by}" if note.by else "", note.why) if word]
+    heading = line(f"{when(note.time_ns)}  ", (version, "bold"), "  ", (f"its run {words}", "yellow"))
+    parts: list[Part] = [printable(word) for word in said]
+    one_line = Text("  ").join([heading, *map(Text, map(str, parts))])
+    return [one_line] if one_line.cell_len <= width else [heading, *labelled("", parts, width=width)]
 
 
 def _event_cells(entry: EventEntry) -> list[Part]:

@@ -14,8 +14,9 @@ from modeltrail_server.cli.rendering.style import (
     short_run,
     state,
     when,
+    wrapped,
 )
-from modeltrail_server.queries.graph import Branch, Direction, Graph, Node, tree
+from modeltrail_server.queries.graph import Branch, Direction, Edge, Graph, Node, tree
 
 FLAG_STYLES = {"RETRACTED": "bold red", "version not recorded": "red"}
 ARROWS = {Direction.UP: "←", Direction.DOWN: "→"}
@@ -25,41 +26,70 @@ def render_lineage(graph: Graph, *, width: int) -> list[Text]:
     """Return the graph as one tree, or as two (what it came from, what came of it) where both were asked for."""
     ways = [way for way in (Direction.UP, Direction.DOWN) if graph.direction in (way, Direction.BOTH)]
     lines: list[Text] = []
+    reasons = _Reasons()
     for way in ways:
         if len(ways) > 1:
             lines.append(line(("came from" if way == Direction.UP else "went into", "dim")))
         root = tree(graph, way)
-        lines.append(_node(root.node, bold=True))
-        lines += _branches(root, way, "", width)
+        lines.append(node_text(root.node, flags=True, bold=True))
+        lines += _branches(root, way, "", width, reasons)
         if not root.branches:
             lines.append(line((f"└ nothing is recorded that {_NOTHING[way]}", "dim")))
-    if not graph.complete:
-        lines.append(line(("there is more beyond: raise --depth or --nodes", "yellow")))
-    return lines
+    return [*lines, *reasons.lines(width), *render_incomplete(graph)]
+
+
+class _Reasons:
+    """The reasons of what is inferred, numbered in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, edge: Edge | None) -> Text:
+        """Return the mark that an edge's branch ends with: empty where it was recorded."""
+        if edge is None or not edge.inferred:
+            return Text()
+        number = self._numbers.setdefault(edge.inferred, len(self._numbers) + 1)
+        return Text(f" inferred[{number}]", style="italic yellow")
+
+    def lines(self, width: int) -> list[Text]:
+        """Return the reasons under their numbers."""
+        found: list[Text] = []
+        for reason, number in self._numbers.items():
+            first, *rest = wrapped(printable(reason), width=width, indent=4)
+            found += [
+                Text(f"{f'[{number}]':<4}{first.strip()}", style="italic"),
+                *(Text(more, style="italic") for more in rest),
+            ]
+        return found
+
+
+def render_incomplete(graph: Graph) -> list[Text]:
+    """Return the remark that a bound ended the search, if one did."""
+    return [] if graph.complete else [line(("there is more beyond: raise --depth or --nodes", "yellow"))]
 
 
 _NOTHING = {Direction.UP: "it came from", Direction.DOWN: "came of it"}
 
 
-def _branches(parent: Branch, way: Direction, prefix: str, width: int) -> list[Text]:
+def _branches(parent: Branch, way: Direction, prefix: str, width: int, reasons: _Reasons) -> list[Text]:
     lines: list[Text] = []
     for index, branch in enumerate(parent.branches):
         last = index == len(parent.branches) - 1 and not parent.node.cut
         start = Text(prefix + ("└ " if last else "├ "), style="dim")
-        single = _in_one_line(branch, way)
+        single = _in_one_line(branch, way, reasons)
         if single is not None and start.cell_len + single.cell_len <= width:
             lines.append(Text.assemble(start, single))
         else:
-            lines.append(Text.assemble(start, _entry(branch)))
-            lines += _branches(branch, way, prefix + ("  " if last else "│ "), width)
+            lines.append(Text.assemble(start, _entry(branch, reasons)))
+            lines += _branches(branch, way, prefix + ("  " if last else "│ "), width, reasons)
     if parent.node.cut:
         lines.append(Text(prefix + "└ … and more", style="dim"))
     return lines
 
 
-def _in_one_line(branch: Branch, way: Direction) -> Text | None:
+def _in_one_line(branch: Branch, way: Direction, reasons: _Reasons) -> Text | None:
     """Return a branch that never forks in one line; None for any other, or one that ends where it begins."""
-    text = _entry(branch)
+    text = _entry(branch, reasons)
     current = branch
     if current.node.kind not in ("dataset", "model"):
         return None
@@ -71,34 +101,53 @@ def _in_one_line(branch: Branch, way: Direction) -> Text | None:
             return text
         current = following[0]
         text.append(f" {ARROWS[way]} ", style="dim")
-        text.append_text(_short(current))
+        text.append_text(_short(current, reasons))
 
 
-def _entry(branch: Branch) -> Text:
-    text = _node(branch.node)
+def _entry(branch: Branch, reasons: _Reasons) -> Text:
+    text = node_text(branch.node, flags=True)
     edge = branch.edge
     if edge is not None and edge.role:
         read_as = " reads it as" if branch.node.kind == "run" else " as"
         text.append(f"{read_as} {printable(edge.role)}", style="dim")
-    if edge is not None and edge.inferred:
-        text.append(f" (inferred: {printable(edge.inferred)})", style="italic")
+    if edge is not None and _only_uses(branch, edge):
+        text.append(" (an evaluation or prediction)", style="dim")
+    if edge is not None and edge.via:
+        text.append(f" (via {_via(edge)})", style="dim")
+    text.append_text(reasons.mark(edge))
     if branch.seen and branch.node.kind != "commit":
         text.append(" (drawn elsewhere)", style="dim")
     return text
 
 
-def _short(branch: Branch) -> Text:
+def _only_uses(branch: Branch, edge: Edge) -> bool:
+    """Return whether a run read a model, for no purpose it told, and made none of it."""
+    reads = branch.node.kind == "run" and edge.relation == "input" and edge.source.startswith("model:")
+    makes = branch.seen or any(made.node.kind == "model" for made in branch.branches)
+    return reads and not edge.role and not makes
+
+
+def _via(edge: Edge) -> str:
+    """Return what an edge leaves out, as the number of runs where there are several."""
+    runs = [identity for identity in edge.via if identity.startswith("run:")]
+    if len(runs) == 1:
+        return f"run {short_run(runs[0].removeprefix('run:'))}"
+    return f"{len(runs)} runs" if runs else printable(edge.via[0])
+
+
+def _short(branch: Branch, reasons: _Reasons) -> Text:
     """Return a node within a line: of a run, its job, and its state only where it did not complete."""
     node = branch.node
     if node.kind != "run" or not node.job.name:
-        return _entry(branch)
+        return _entry(branch, reasons)
     text = Text(f"job {name(node.job)}")
     if node.state != "COMPLETE":
         text.append(" ").append_text(state(node.state))
     return text.append(" (drawn elsewhere)", style="dim") if branch.seen else text
 
 
-def _node(node: Node, *, bold: bool = False) -> Text:
+def node_text(node: Node, *, flags: bool, bold: bool = False) -> Text:
+    """Return a node in one line, with what is to be minded about it if ``flags``."""
     if node.kind == "run":
         text = line("run ", short_run(node.run_id), "  ", (when(node.time_ns)[:10], "dim"), "  ", state(node.state))
         if node.job.name:
@@ -107,9 +156,11 @@ def _node(node: Node, *, bold: bool = False) -> Text:
         text = Text(f"code {printable(node.ref.name[:SHORT_COMMIT_CHARACTERS])}")
     elif node.kind == "job":
         text = Text(f"job {name(node.ref)}")
+    elif node.kind == "environment":
+        text = Text(f"environment {printable(node.ref.name)}")
     else:
         text = Text(name(node.ref), style="bold" if bold else "")
-    for flag in node.flags:
+    for flag in node.flags if flags else ():
         shown = flag if flag.isupper() else f"({printable(flag)})"
         text.append(" ").append(shown, style=FLAG_STYLES.get(flag, "green"))
     return text

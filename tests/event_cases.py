@@ -1,4 +1,4 @@
-"""Events, records and histories for the tests of what is projected."""
+"""Events, records and histories for the tests of what is projected, and the type of a fixture."""
 
 import uuid
 from collections.abc import Callable, Sequence

@@ -1,0 +1,1 @@
+"""The HTTP service: health, metrics, and OpenLineage in. FastAPI is imported by this package only."""

@@ -1,0 +1,52 @@
+"""The HTTP server: an application on an address, until it is told to stop."""
+
+import socket
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+from modeltrail.errors import ConfigurationError
+
+BACKLOG = 128
+KEEP_ALIVE_S = 5
+STOP_TIMEOUT_S = 10
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there. Raises ConfigurationError when the port is taken, the host not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"nothing can listen on {host}:{port}: {error.strerror or error}",
+            remedy="choose another with --host and --port",
+        ) from error
+
+
+def run_application(application: FastAPI, listener: socket.socket, stop: threading.Event) -> None:
+    """Serve until ``stop``; requests under way are finished. Runs in any thread; signals are the caller's."""
+    settings = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_TIMEOUT_S,
+    )
+    server = uvicorn.Server(settings)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set() and not stop.wait(0.2):
+            pass
+        server.should_exit = True
+
+    watcher = threading.Thread(target=watch, name="modeltrail-api-stop")
+    watcher.start()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        ended.set()
+        watcher.join()
+        listener.close()

@@ -1,0 +1,68 @@
+"""What benchmarks share: the report, printed at the end and written to build/bench/, and logs made once."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks.measuring import machine_facts, run_worker, yardstick
+from benchmarks.reporting import Report
+from benchmarks.sizes import Sizes, sizes_of
+from benchmarks.workloads import embedded_history
+
+_reports = pytest.StashKey[list[Report]]()
+
+
+@pytest.fixture(scope="session")
+def sizes() -> Sizes:
+    """Return how much to do."""
+    return sizes_of(os.environ)
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest, sizes: Sizes) -> Iterator[Report]:
+    """Return the report, made with the yardstick measured first; written when the run ends."""
+    made = Report(yardstick(), machine_facts(), vars(sizes) | {"started": time.strftime("%FT%TZ", time.gmtime())})
+    request.config.stash.setdefault(_reports, []).append(made)
+    print(f"\n  D = {made.decodes_per_s:,.0f} whole decodes/s", flush=True)
+    yield made
+    made.sizes["services"] = dict(_services(request.config))
+    made.write(result_path(request.config.rootpath))
+
+
+@pytest.fixture(scope="session")
+def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for logs that are made once."""
+    return tmp_path_factory.mktemp("histories")
+
+
+@pytest.fixture(scope="session")
+def history(histories: Path, sizes: Sizes) -> Path:
+    """Return the embedded log with the history of ``sizes.runs`` runs."""
+    return embedded_history(histories, sizes.runs)
+
+
+@pytest.fixture(scope="session")
+def audited(history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
+    """Return the audit log of that history, and how its making went."""
+    folder = tmp_path_factory.mktemp("audit") / "audit"
+    return folder, run_worker("worker_auditing", str(history), str(folder))
+
+
+def result_path(root: Path) -> Path:
+    """Return where the machine-readable result goes: BENCH_RESULT, or build/bench/result.json."""
+    return Path(os.environ.get("BENCH_RESULT") or root / "build" / "bench" / "result.json")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table."""
+    for report in config.stash.get(_reports, []):
+        terminalreporter.section("benchmarks")
+        terminalreporter.write_line(report.render())
+        terminalreporter.write_line(f"written to {result_path(config.rootpath)}")
+
+
+def _services(config: pytest.Config) -> dict[str, str]:
+    plugin = config.pluginmanager.get_plugin("services.fixtures")
+    return config.stash.get(plugin._ways, {}) if plugin else {}

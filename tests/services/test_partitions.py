@@ -1,0 +1,119 @@
+"""Several partitions, projectors that come and go: the state is that of one partition, and one order to read in."""
+
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from benchmarks.histories import generate
+from modeltrail.log.memory import MemoryLog
+from modeltrail.log.opening import open_log
+from modeltrail.log.protocol import Log, Outgoing, Position
+from modeltrail.log.reading import merged
+from modeltrail_schemas.codec import encode
+from modeltrail_schemas.identity import partition_key
+from modeltrail_server import audit
+from modeltrail_server.projection.digest import Digest, compute_digest
+from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.projector import catch_up
+from modeltrail_server.replay.replaying import replay
+from modeltrail_server.replay.sources import KeptRecords
+from services.serving import Serving
+from sqlalchemy import Engine
+
+pytestmark = [pytest.mark.service, pytest.mark.fault]
+
+PARTITIONS = 3
+DEADLINE_S = 180
+
+
+def events(runs: int) -> list[Outgoing]:
+    return [Outgoing(encode(event), partition_key(event)) for event in generate(7, runs)]
+
+
+def of_one_partition(records: list[Outgoing], folder: Path) -> Digest:
+    engine = open_engine(f"sqlite:///{folder / f'{uuid.uuid4().hex}.db'}")
+    try:
+        with MemoryLog() as log:
+            log.append(records)
+            catch_up(log, engine)
+        return compute_digest(engine)
+    finally:
+        engine.dispose()
+
+
+def wait_until(happened: Callable[[], bool], *servers: Serving) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not happened():
+        assert time.monotonic() < deadline, "\n".join(server.said[-2_000:] for server in servers)
+        time.sleep(0.2)
+
+
+def projected(engine: Engine, log: Log) -> bool:
+    return compute_digest(engine).position.covers(log.end())
+
+
+def audited(folder: Path, log: Log) -> bool:
+    return sum(one.head.size for one in audit.status(folder).partitions) == sum(log.end().offsets)
+
+
+def test_projectors_that_join_leave_and_die_give_the_state_of_one_partition(
+    kafka_bootstrap: str, new_topic: Callable[..., str], new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    address, database = f"kafka://{kafka_bootstrap}/{new_topic(partitions=PARTITIONS)}", new_database()
+    settings = {"log": address, "database": database}
+    records = events(500)
+    third = len(records) // 3
+    with ExitStack() as stack:
+        log = stack.enter_context(open_log(address))
+        engine = open_engine(database)
+        stack.callback(engine.dispose)
+
+        def start(name: str, role: str = "projector") -> Serving:
+            return stack.enter_context(Serving(tmp_path, name, [role], settings, "--log-level", "DEBUG"))
+
+        auditor, first, second = start("auditor", "auditor"), start("first"), start("second")
+        log.append(records[:third])
+        wait_until(lambda: "projected partition" in first.said + second.said, first, second)
+        joins = start("joins")
+        wait_until(lambda: '"serving"' in joins.said, joins)
+        log.append(records[third : 2 * third])
+        first.kill()
+        log.append(records[2 * third :])
+        assert second.stop() == 0
+        wait_until(lambda: projected(engine, log), joins, second)
+        wait_until(lambda: audited(tmp_path / "auditor" / "audit", log), auditor)
+        digest = compute_digest(engine)
+        assert digest.position == log.end()
+        assert all(log.end()[partition] for partition in range(PARTITIONS))
+        assert digest.hex == of_one_partition(records, tmp_path).hex
+        assert auditor.stop() == 0
+        assert joins.stop() == 0
+        check_audit(tmp_path / "auditor" / "audit", log, digest, tmp_path)
+        check_merged(log)
+
+
+def check_audit(folder: Path, log: Log, digest: Digest, scratch: Path) -> None:
+    """Check that every partition verifies, and that what was audited alone gives the digest again."""
+    report = audit.verify(folder)
+    assert report.ok, report
+    assert len(report.partitions) == PARTITIONS
+    kept = KeptRecords(
+        log.identity, lambda partition, start: audit.read_records(folder, partition, start=start), log.end()
+    )
+    engine = open_engine(f"sqlite:///{scratch / 'replayed.db'}")
+    try:
+        assert replay(kept, engine).digest == digest
+    finally:
+        engine.dispose()
+
+
+def check_merged(log: Log) -> None:
+    """Check that the merged order holds each record once, ascends, and is the same again."""
+    orders = [[(each.partition, each.offset) for each in merged(log, Position(), log.end())] for _ in range(2)]
+    assert orders[0] == orders[1]
+    assert len(set(orders[0])) == len(orders[0]) == sum(log.end().offsets)
+    for partition in range(PARTITIONS):
+        assert [offset for each, offset in orders[0] if each == partition] == list(range(log.end()[partition]))
