@@ -84,11 +84,13 @@ def inventory(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead.")] = False,
     limit: Limit = PAGE_ROWS,
     page: PageToken = None,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
     as_json: AsJson = False,
 ) -> None:
     """List models: owner, purpose, risk class, where versions are deployed, and whether their records pass."""
     command = command_context(context)
-    with command.snapshot() as snapshot:
+    with command.snapshot(parse_bounds(as_of, at)) as snapshot:
         found = take_inventory(snapshot, _policy(policy, None, None, None), limit=limit, page=page)
     if as_csv:
         with quiet_pipe():
@@ -103,6 +105,8 @@ def inventory(
 def whatis(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(exists=True, help="A file or folder.")],
+    as_of: AsOfTime = None,
+    at: AtTime = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell which recorded version a file or folder is, by its content. Exit 1 when it is none."""
@@ -112,7 +116,7 @@ def whatis(
     if not command.anything_there:
         raise EmptyDatabaseError(str(command.config.home))
     identity = identify_path(file, DigestCache(command.config.home / "cache"), now_ns=time.time_ns())
-    with command.snapshot() as snapshot:
+    with command.snapshot(parse_bounds(as_of, at)) as snapshot:
         found = identify(snapshot, identity.digest, path=str(file), size_bytes=identity.bytes)
     command.print_answer(found, render_identified(found, width=command.width), as_json=as_json)
     if not found.known:
