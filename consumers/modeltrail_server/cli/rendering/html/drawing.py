@@ -1,7 +1,8 @@
 """A lineage graph as SVG: data flows from left to right, each thing in a column by its distance. Pure."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 from modeltrail_server.cli.rendering.html.page import text
 from modeltrail_server.cli.rendering.style import SHORT_COMMIT_CHARACTERS, STATE_WORDS, name, short_run
@@ -39,12 +40,32 @@ def draw(graph: Graph) -> str:
 
 
 def _columns(graph: Graph) -> Mapping[str, int]:
-    """Return the column of each node: the start is 0, what it came from is left of it. Each is reached once."""
+    """Return the column of each node: the start is 0, and every edge goes to the right.
+
+    What the start came from lies as far left, and what came of it as far right, as the longest way between them is
+    long; in a graph with a cycle the shortest way counts, and some edges go back.
+    """
     before: dict[str, list[str]] = {}
     after: dict[str, list[str]] = {}
     for edge in graph.edges:
         before.setdefault(edge.target, []).append(edge.source)
         after.setdefault(edge.source, []).append(edge.target)
+    columns = _shortest(graph, before, after)
+    try:
+        order = list(TopologicalSorter(before).static_order())
+    except CycleError:
+        return columns
+    for neighbours, way, walk in ((before, -1, reversed(order)), (after, 1, order)):
+        for identity in walk:
+            for other in neighbours.get(identity, ()):
+                if identity in columns and columns.get(other, 0) * way > 0 and columns[identity] * way >= 0:
+                    columns[other] = way * max(columns[other] * way, columns[identity] * way + 1)
+    return columns
+
+
+def _shortest(
+    graph: Graph, before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]
+) -> dict[str, int]:
     columns = {graph.start: 0}
     for neighbours, way in ((before, -1), (after, 1)):
         queue = deque([graph.start])
