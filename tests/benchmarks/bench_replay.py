@@ -28,12 +28,14 @@ def test_into_sqlite(
     report: Report, history: Path, limits: dict[str, float], audited: tuple[Path, dict[str, float]], tmp_path: Path
 ) -> None:
     database = f"sqlite:///{tmp_path / 'replayed.db'}"
-    add_replay(report, "log → SQLite", run_worker("worker_replaying", "replay", str(history), database), limits)
+    from_log = run_worker("worker_replaying", "replay", str(history), database)
+    add_replay(report, "log → SQLite", from_log, limits)
     add_replay(report, "rebuild on SQLite", run_worker("worker_replaying", "rebuild", str(history), database), limits)
     from_audit = run_worker(
         "worker_replaying", "replay", str(history), f"sqlite:///{tmp_path / 'audit.db'}", str(audited[0])
     )
     add_replay(report, "audit log → SQLite, proofs checked", from_audit, limits)
+    assert from_audit["digest"] == from_log["digest"]
 
 
 @pytest.mark.service
