@@ -11,9 +11,10 @@ INDENT = 4
 
 def render_recipe(recipe: Recipe, steps: tuple[Step, ...], *, width: int) -> list[Text]:
     """Return the steps to take, then what stands in the way or may make a difference."""
-    lines = []
-    for count, step in enumerate(steps, 1):
+    lines, count = [], 0
+    for step in steps:
         if step.why:
+            count += 1
             lines.append(line((f"# {count}. {printable(step.why)}", "dim")))
         if step.command:
             lines.append(Text(f"  {printable(step.line)}"))
