@@ -3,6 +3,8 @@
 # make test     the same with the tests on real services and those that break things, and coverage
 # make bench    the benchmarks: figures, ratios to the raw limits, build/bench/result.json (docs/benchmarks.md)
 #               make bench-quick the same, small; make bench-peers others on the same work
+# make soak     kill everything 1,000 times, then count (SOAK_KILLS, SOAK_SEED, SOAK_SECONDS)
+# make mutants  take each guarding line out and see its test fail (GUARDS=words)
 # make lock     choose versions anew
 # Needs Python >= 3.11 and git; everything else goes into .venv. Another Python: make test PYTHON=python3.13
 
@@ -14,19 +16,23 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo check test all-tests bench bench-quick bench-peers lint lock clean
+.PHONY: demo check test local-tests service-tests bench bench-quick bench-peers soak mutants lint lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
 
 check: lint
-	$(BIN)/python -m pytest -m "not service and not fault and not slow"
+	$(BIN)/python -m pytest -n auto -m "not service and not fault and not slow"
 
-test: lint all-tests
+test: lint local-tests service-tests
 
-all-tests: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest --cov --cov-report=term
+local-tests: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n auto -m "not service and not fault" --cov --cov-report=
+
+# One after the other: they share the broker and the database, and stop them. The coverage shown is that of all tests.
+service-tests: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m "service or fault" --cov --cov-append --cov-report=term
 
 BENCH := $(BIN)/python -m pytest -p no:randomly --override-ini=python_files='bench_*.py' -q -s
 
@@ -38,6 +44,12 @@ bench-quick: $(VENV)/dev.stamp
 
 bench-peers: $(VENV)/dev.stamp
 	BENCH_PEERS=1 BENCH_RESULT=build/bench/peers.json $(BENCH) tests/benchmarks/bench_peers.py
+
+soak: $(VENV)/dev.stamp
+	cd tests && "$(CURDIR)/$(BIN)/python" -m faults.soak
+
+mutants: $(VENV)/dev.stamp
+	cd tests && "$(CURDIR)/$(BIN)/python" -m mutants.run $(GUARDS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

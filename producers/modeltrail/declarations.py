@@ -24,7 +24,7 @@ def declaration(declared: Declaration, subject: EntityRef, *, by: str, why: str 
     An alias, stage or target in ``more`` is the subject's role too.
     """
     statement, redactions = _clean({"by": by, "why": why, "assurance": "claimed", **more})
-    # What the declaration gives, said in the leading fields too, is found without decoding the rest (decision 0060).
+    # What the declaration gives, said in the leading fields too, is found without decoding the rest (decision 9).
     word = next((statement[name] for name in WORDS if name in statement), "")
     about = EntityRef(subject.kind, subject.namespace, subject.name, subject.version, subject.digest, word)
     note = {"kind": subject.kind, "type": declared.value, "subjects": [about.format()], "statement": statement}

@@ -15,10 +15,10 @@ import psutil
 ANSWER_TIMEOUT_S = 120
 _IMPORTED_BEFORE = (
     "kafka",
-    "modeltrail.flushing",
     "modeltrail.log.embedded",
     "modeltrail.log.kafka",
     "modeltrail.run",
+    "modeltrail.sending.flushing",
     "modeltrail_server.audit",
     "modeltrail_server.projection.rebuilding",
     "psycopg",
@@ -64,6 +64,14 @@ class Worker:
                 count -= 1
                 if not count:
                     return message
+
+    def drain(self) -> None:
+        """Hear what was said so far: a process whose words nobody hears stands still when the pipe is full."""
+        while self._receiver.poll():
+            try:
+                self.heard.append(self._receiver.recv())
+            except EOFError:
+                return
 
     def kill(self) -> None:
         """End it at once, as a crash would; returns when it is gone. May be called twice."""

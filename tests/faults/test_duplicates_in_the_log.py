@@ -39,9 +39,10 @@ def test_events_of_killed_trainings_and_killed_flushes_are_each_projected_once(
     assert last.wait_for("done")[2]
     with open_log(address) as log, opened(database) as engine:
         messages = [record.value for record in read(log, log.start(), log.end())]
+        catch_up(log, engine)
         # Each is sent with the same bytes again; and once more by somebody who copied the log.
         log.append(outgoing(messages))
-        catch_up(log, engine)
+        assert catch_up(log, engine).records_behind == 0
         events = {decode(message).event_id: decode(message) for message in messages}
         assert len(set(messages)) == len(events)
         digest = compute_digest(engine)

@@ -11,6 +11,7 @@ from faults.conftest import StartWorker
 from faults.states import assert_covers_once, opened, undisturbed, wait_until_projected
 from faults.work import project
 from modeltrail.log.opening import open_log
+from modeltrail.log.protocol import Outgoing
 from services.fixtures import DatabaseFactory, TopicFactory
 
 pytestmark = pytest.mark.fault
@@ -55,10 +56,17 @@ def test_killed_at_each_point_of_a_transaction(
 def test_projectors_that_share_a_topic_and_lose_one_of_them(
     kafka_bootstrap: str, new_topic: TopicFactory, new_database: DatabaseFactory, start: StartWorker
 ) -> None:
-    address, database, messages = f"kafka://{kafka_bootstrap}/{new_topic(partitions=4)}", new_database(), history(200)
+    address, database, messages = f"kafka://{kafka_bootstrap}/{new_topic(partitions=4)}", new_database(), history(400)
+    records = [Outgoing(message, partition=number % 4) for number, message in enumerate(messages)]
     with open_log(address) as log, opened(database) as engine:
-        log.append(outgoing(messages))
         workers = [start(project, address, database, group=database[-8:]) for _ in range(3)]
-        workers[0].wait_for("batch")
+        sent = 0
+        while not any(message[0] == "batch" for message in workers[0].heard):
+            assert sent < len(records)
+            log.append(records[sent : sent + 8])
+            sent += 8
+            time.sleep(0.2)
+            workers[0].drain()
         workers[0].kill()
+        log.append(records[sent:])
         assert wait_until_projected(engine, log.end()).hex == undisturbed(messages).hex

@@ -9,6 +9,7 @@ from faults.states import assert_covers_once, opened, undisturbed, wait_until_pr
 from faults.work import project
 from modeltrail.log.memory import MemoryLog
 from modeltrail.log.opening import open_log
+from modeltrail.log.protocol import Position
 from modeltrail_server.errors import DatabaseUnavailableError
 from modeltrail_server.projection import engine as databases
 from modeltrail_server.projection.engine import writing
@@ -59,8 +60,15 @@ def test_a_transaction_that_stands_still_does_not_hold_the_position_for_ever(
         catch_up(log, engine)
         log.append(outgoing(history(2, seed=2)))
         position = tables_of(1).position
-        with pytest.raises(DatabaseUnavailableError), writing(engine) as frozen:
-            frozen.execute(update(position).values(next_offset=0))
-            with opened(lock_timeout_url) as heir:
-                assert catch_up(log, heir).position == log.end()
-            frozen.execute(select(position))
+        heirs: list[Position] = []
+
+        def stand_still() -> None:
+            with writing(engine) as frozen:
+                frozen.execute(update(position).values(next_offset=0))
+                with opened(lock_timeout_url) as heir:
+                    heirs.append(catch_up(log, heir).position)
+                frozen.execute(select(position))
+
+        with pytest.raises(DatabaseUnavailableError):
+            stand_still()
+        assert heirs == [log.end()]

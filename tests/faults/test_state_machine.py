@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from event_cases import lineage_events, outgoing
 from faults.states import undisturbed
 from hypothesis import HealthCheck, settings
@@ -21,10 +22,10 @@ from modeltrail_schemas.codec import decode_routing, encode
 from modeltrail_schemas.event import NO_ID, LineageEvent
 from modeltrail_server import audit
 from modeltrail_server.audit.keys import read_key
+from modeltrail_server.projection import rebuilding
 from modeltrail_server.projection.digest import Digest, compute_digest
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.projector import Projector, catch_up
-from modeltrail_server.projection.rebuilding import rebuild
 
 PROJECTORS = 3
 _points = st.sampled_from(("read", "written", "committed"))
@@ -57,7 +58,7 @@ class MortalProjector(Projector):
 
 
 class System(RuleBasedStateMachine):
-    """A log and all that follows it. A projector that was not stepped for long is a zombie: it believes old things."""
+    """A log and all that follows it. A projector that waits for long is a zombie: it believes old things."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +118,7 @@ class System(RuleBasedStateMachine):
 
     @rule()
     def rebuild(self) -> None:
-        rebuild(self.log, self.engine)
+        rebuilding.rebuild(self.log, self.engine)
 
     @rule(point=_points)
     def rebuild_and_die(self, point: str) -> None:
@@ -125,14 +126,9 @@ class System(RuleBasedStateMachine):
             pass
 
         Builder.point = point
-        import modeltrail_server.projection.rebuilding as rebuilding
-
-        before, rebuilding.Projector = rebuilding.Projector, Builder  # type: ignore[misc]
-        try:
-            with suppress(Died):
-                rebuild(self.log, self.engine)
-        finally:
-            rebuilding.Projector = before  # type: ignore[misc]
+        with pytest.MonkeyPatch.context() as patch, suppress(Died):
+            patch.setattr(rebuilding, "Projector", Builder)
+            rebuilding.rebuild(self.log, self.engine)
 
     @rule(published=st.booleans(), count=st.integers(1, 6))
     def audit(self, published: bool, count: int) -> None:

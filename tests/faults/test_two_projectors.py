@@ -1,4 +1,4 @@
-"""Promise 3, each event counts once: two projectors of one identity, and embedded commands, race over one database."""
+"""Promise 3, each event counts once: two projectors of one identity, and embedded commands, race."""
 
 import time
 from pathlib import Path

@@ -162,7 +162,7 @@ def audit_log(
 
 def flush(report: Report, home: str, address: str) -> None:
     """Do what ``modeltrail spool flush`` does."""
-    from modeltrail.flushing import flush_spools
+    from modeltrail.sending.flushing import flush_spools
 
     report("ready")
     done = flush_spools(Config(Path(home), address, "", Path(home) / "audit"), timeout_ms=60_000)

@@ -391,7 +391,10 @@ print([name for name in sys.modules if name.split(".")[0] in ("kafka", "fastavro
     assert done.stdout == "[]\n"
 
 
-def test_emitting_loads_no_client_and_no_codec_and_starts_no_thread(config: Config, metric_note: MakeNote) -> None:
+def test_emitting_loads_no_client_and_no_codec_and_starts_no_thread(
+    config: Config, metric_note: MakeNote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # measuring coverage loads sqlite3
     body = f"""
 import threading
 emitter.emit({metric_note(0)!r})

@@ -50,8 +50,20 @@ GUARDS = (
     ),
     Guard(
         1, "the sync of the notes' folder", f"{SDK}/spool/writing.py",
-        "            sync_folder(self.ownership.folder)\n            self._synced_segment = segment", "            pass",
+        "            sync_folder(self.ownership.folder)\n            self._synced_segment = self._segment",
+        "            pass",
         (f"{POWER_TESTS}::test_a_sync_reaches_the_notes_and_the_name_of_their_file",),
+    ),
+    Guard(
+        1, "a sender syncs what others wrote", f"{SDK}/sending/syncing.py",
+        "            _sync_data(descriptor)\n", "            pass\n",
+        ("tests/modeltrail/sending/test_syncing.py::test_what_another_process_synced_survives_a_power_cut",),
+    ),
+    Guard(
+        1, "a home and log have one sender (flock)", f"{SDK}/sending/place.py",
+        "                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n            except",
+        "                pass\n            except",
+        ("tests/modeltrail/sending/test_place.py::test_a_place_has_one_sender_at_a_time",),
     ),
     Guard(
         1, "events are on the disk before they are sent", f"{SDK}/spool/outbox.py",
@@ -59,14 +71,11 @@ GUARDS = (
         (f"{POWER_TESTS}::test_events_are_on_the_disk_before_they_are_given_to_be_sent",),
     ),
     Guard(
-        1, "a torn batch is cut off", f"{SDK}/spool/outbox.py",
-        "os.ftruncate(self._descriptor, frames.end)  # a torn tail was never sent", "pass",
-        (f"{SPOOL_TESTS}/test_draining.py::test_a_batch_torn_at_any_byte_was_never_sent_and_is_made_anew",),
-    ),
-    Guard(
         1, "notes are removed before their events", f"{SDK}/spool/draining.py",
-        "        notes_file(folder, self._segment).unlink()\n        events_file(folder, self._segment).unlink()",
-        "        events_file(folder, self._segment).unlink()\n        notes_file(folder, self._segment).unlink()",
+        "        notes_file(self.folder, self._segment).unlink()\n"
+        "        events_file(self.folder, self._segment).unlink()",
+        "        events_file(self.folder, self._segment).unlink()\n"
+        "        notes_file(self.folder, self._segment).unlink()",
         (f"{SPOOL_TESTS}/test_draining.py::test_a_crash_between_removing_notes_and_events_sends_nothing_anew",),
     ),
     Guard(
@@ -82,8 +91,8 @@ GUARDS = (
     ),
     Guard(
         1, "a gap for dropped notes", f"{SDK}/emitter.py",
-        "        if self._losses:\n            self._write_losses(session)\n        self._append(session, body, rank)",
-        "        self._losses.clear()\n        self._append(session, body, rank)",
+        "            self._write_losses(session)\n        self._append(session, body, rank)",
+        "            self._losses.clear()\n        self._append(session, body, rank)",
         ("tests/modeltrail/test_emitter.py::test_a_note_with_a_value_of_no_plain_form_is_counted_and_becomes_a_gap",),
     ),
     Guard(
@@ -93,8 +102,8 @@ GUARDS = (
     ),
     Guard(
         1, "time of an emitter strictly increases", f"{SDK}/emitter.py",
-        "        self._last_ns = max(time.time_ns(), self._last_ns + TIME_STEP_NS)\n        stamp",
-        "        self._last_ns = time.time_ns()\n        stamp",
+        "        self._last_ns = max(time.time_ns(), self._last_ns + TIME_STEP_NS)\n        payload",
+        "        self._last_ns = time.time_ns()\n        payload",
         (f"{POWER_TESTS}::test_a_clock_that_steps_back_does_not_turn_the_order_of_an_emitter",),
     ),
     Guard(
@@ -213,8 +222,14 @@ GUARDS = (
         ("tests/faults/test_projector_killed.py::test_killed_at_each_point_of_a_transaction[sqlite-written]",),
     ),
     Guard(
-        3, "an event that is there is not inserted again", f"{PROJECTION}/upserts.py",
-        'return f"ON CONFLICT ({key}) DO NOTHING"', 'return ""', (FOLD_TEST,),
+        3, "an event that is there is not inserted again (SQLite)", f"{PROJECTION}/sqlite.py",
+        'INSERT_NEW = "ON CONFLICT DO NOTHING"', 'INSERT_NEW = ""', (FOLD_TEST,),
+    ),
+    Guard(
+        3, "an event that is there is not inserted again (PostgreSQL)", f"{PROJECTION}/postgresql.py",
+        "[event for event in events if event.event_id not in there] if there else events", "events",
+        ("tests/faults/test_duplicates_in_the_log.py::"
+         "test_events_of_killed_trainings_and_killed_flushes_are_each_projected_once[postgresql]",), True,
     ),
     Guard(
         3, "duplicates within a batch are one event", f"{PROJECTION}/batches.py",

@@ -66,7 +66,7 @@ def run_tests(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Return pytest's exit code and output; a test that does not end has failed."""
     paths = os.pathsep.join(str(copy / source) for source in SOURCES)
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-profile=mutants"]
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *tests],

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from modeltrail.log import LogIdentity
+from modeltrail.log.protocol import LogIdentity
 
 from modeltrail_server.audit.errors import NoteError
 from modeltrail_server.audit.note import SignerKey, VerifierKey, decode_base64, encode_base64, sign_note, verify_note

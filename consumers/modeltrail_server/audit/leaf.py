@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from hashlib import sha256
 
-from modeltrail.log import Headers, Record
+from modeltrail.log.protocol import Headers, Record
 
 from modeltrail_server.audit.errors import AuditError
 

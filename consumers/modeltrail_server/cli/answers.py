@@ -1,25 +1,29 @@
-"""The commands that answer: lists, show, compare, check. Each asks, renders, sets the exit code."""
+"""The commands that answer: lists, show, compare. Each asks, renders, sets the exit code."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
-from modeltrail_server.cli.options import EXIT_NO, AsJson, AsOfTime, AtTime
-from modeltrail_server.cli.rendering.check import render_report
+from modeltrail_server.cli.options import AsJson, AsOfTime, AtTime
+from modeltrail_server.cli.printing import say
 from modeltrail_server.cli.rendering.comparison import render_comparison
+from modeltrail_server.cli.rendering.html.pages import compare_page, show_page
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.show import render_answer
 from modeltrail_server.cli.times import parse_bounds, parse_time_ns
 from modeltrail_server.queries.answering import answer
 from modeltrail_server.queries.as_of import AsOf
+from modeltrail_server.queries.checking import check_subject
 from modeltrail_server.queries.comparison import MAX_SUBJECTS
 from modeltrail_server.queries.comparison import compare as side_by_side
-from modeltrail_server.queries.completeness import check_view
+from modeltrail_server.queries.graph import Direction
+from modeltrail_server.queries.lineage import lineage as trace
 from modeltrail_server.queries.listing import (
     PAGE_ROWS,
     Page,
@@ -28,10 +32,11 @@ from modeltrail_server.queries.listing import (
     list_models,
     list_runs,
 )
-from modeltrail_server.queries.names import resolve
-from modeltrail_server.queries.records import ModelVersionView, RunView
+from modeltrail_server.queries.names import latest_version, resolve
+from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
 
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML page, to be shared.")]
 T = TypeVar("T")
 app = typer.Typer()
 
@@ -116,29 +121,23 @@ def show(
     everything: Annotated[bool, typer.Option("--all", help="Show every parameter and metric.")] = False,
     as_of: AsOfTime = None,
     at: AtTime = None,
+    html: HtmlFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what is recorded of a model version, run, dataset, job or commit."""
     command = command_context(context)
     with command.snapshot(parse_bounds(as_of, at)) as snapshot:
-        view = answer(snapshot, resolve(snapshot, name))
-    lines = render_answer(view, check_view(view), width=command.width, everything=everything)
+        subject = latest_version(snapshot, resolve(snapshot, name))
+        view = answer(snapshot, subject)
+        report = check_subject(snapshot, subject, view=view)
+        graph = (
+            trace(snapshot, subject, Direction.BOTH if subject.kind != "model" else Direction.UP) if html else None
+        )
+    lines = render_answer(view, report, width=command.width, everything=everything)
+    if html and graph:
+        _write_page(html, show_page(view, report, graph, lines))
+        return
     command.print_answer(view, lines, as_json=as_json)
-
-
-@app.command()
-def check(
-    context: typer.Context, name: Name, as_of: AsOfTime = None, at: AtTime = None, as_json: AsJson = False
-) -> None:
-    """Say what is missing or weak in the record of a model version or run. Exit 1 when something is missing."""
-    command = command_context(context)
-    with command.snapshot(parse_bounds(as_of, at)) as snapshot:
-        view = answer(snapshot, resolve(snapshot, name, kinds=("model", "run")))
-    report = check_view(view)
-    assert report is not None
-    command.print_answer(report, render_report(report, width=command.width), as_json=as_json)
-    if not report.complete:
-        raise typer.Exit(EXIT_NO)
 
 
 @app.command()
@@ -148,6 +147,7 @@ def compare(
     everything: Annotated[bool, typer.Option("--all", help="Show what is equal too.")] = False,
     as_of: AsOfTime = None,
     at: AtTime = None,
+    html: HtmlFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Set runs or model versions side by side: metrics, parameters, data, code, environment."""
@@ -155,12 +155,35 @@ def compare(
         raise typer.BadParameter(f"name two to {MAX_SUBJECTS} runs or model versions")
     command = command_context(context)
     with command.snapshot(parse_bounds(as_of, at)) as snapshot:
-        views = [answer(snapshot, resolve(snapshot, name, kinds=("model", "run"))) for name in names]
+        subjects = [latest_version(snapshot, resolve(snapshot, name, kinds=("model", "run"))) for name in names]
+        views = [answer(snapshot, subject) for subject in subjects]
+        graphs = [trace(snapshot, subject) for subject in subjects] if html else []
     comparison = side_by_side([view for view in views if isinstance(view, RunView | ModelVersionView)])
+    if html:
+        _write_page(html, compare_page(comparison, graphs, [_about(view) for view in views]))
+        return
     shown = comparison if everything else replace(comparison, rows=comparison.differences)
     command.print_answer(
         shown, render_comparison(comparison, width=command.width, everything=everything), as_json=as_json
     )
+
+
+def _about(view: Answer) -> str:
+    """Return owners and description of a version or run, in a line."""
+    if isinstance(view, RunView):
+        owners, described = view.owners, view.description
+    elif isinstance(view, ModelVersionView):
+        owners, described = view.words.owners, view.words.text
+    else:
+        return ""
+    return ". ".join(
+        part for part in (f"owner {', '.join(owners)}" if owners else "", " ".join(described.split())) if part
+    )
+
+
+def _write_page(file: Path, markup: str) -> None:
+    file.write_text(markup, encoding="utf-8")
+    say(f"written: {file}")
 
 
 def _print_list(

@@ -40,7 +40,11 @@ HEADINGS: Mapping[str, Mapping[str, Listed]] = MappingProxyType(
             "impact": Listed("graphs", "find every model that stands on a bad thing, and what to do"),
             "path": Listed("graphs", "tell how two things are connected"),
             "compare": Listed("answers", "set runs or model versions side by side"),
-            "check": Listed("answers", "say what is missing or weak in a record"),
+            "search": Listed("searching", "find runs by metrics, params, tags; find things by a word"),
+            "check": Listed("checking", "say what is missing or weak in a record, or in all of them"),
+            "inventory": Listed("checking", "list models with owner, purpose, risk, deployments, check"),
+            "reproduce": Listed("reproducing", "tell how to make a model again; with --run, do it and compare"),
+            "whatis": Listed("checking", "tell which version a file at hand is, by its content"),
         },
         "Declare": {
             "model": Listed("declarations", "register, alias, stage, approve, deploy, retire a version"),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from modeltrail_schemas.event import Environment, LineageEvent
-from modeltrail_schemas.identity import canonical_run_id, ref_key
+from modeltrail_schemas.identity import canonical_run_id, ref_key, run_key
 from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.queries.declarations import Usage, meanings, timelines_about
@@ -16,6 +16,7 @@ from modeltrail_server.queries.fold import fold_details, fold_run, merge_uses
 from modeltrail_server.queries.lifecycle import Timeline
 from modeltrail_server.queries.names import Subject, latest_version
 from modeltrail_server.queries.records import (
+    REPRODUCES_TAG,
     Answer,
     CommitView,
     DatasetVersionView,
@@ -72,19 +73,31 @@ def view_model(snapshot: Snapshot, subject: Subject) -> ModelVersionView:
     rows = snapshot.entities([subject.key])
     timeline = timelines_about(snapshot, [subject.ref]).get(subject.ref.unversioned, NOTHING_DECLARED)
     makers = snapshot.links_of_entities([subject.key], ["output"], limit=MAX_MAKERS)
-    runs = view_runs(snapshot, dict.fromkeys(link.activity_key for link in makers if link.activity_key))
+    everyone = view_runs(snapshot, dict.fromkeys(link.activity_key for link in makers if link.activity_key))
+    runs, again = origins_of(everyone)
     told = [use for run in runs for use in run.outputs if use.entity == subject.ref]
     detail = _merged([*fold_details(timeline.events).values(), *told], subject.ref)
+    digests = _digests(snapshot, [subject.key], told_by_none_of=again).get(subject.key, [])
     return ModelVersionView(
         model=subject.ref,
         first_ns=rows[0].first_time_ns if rows else 0,
-        detail=_with_digests(snapshot, [detail])[0],
+        detail=replace(detail, digests=tuple(digests)),
         made_by=tuple(runs),
         lifecycle=timeline.lifecycle_of(subject.ref),
         words=timeline.words_about(subject.ref),
         used_by=snapshot.count_activities(subject.key, "input", limit=MAX_USERS_COUNTED),
         asked_as=subject.asked_as,
+        reproduced_by=tuple(
+            RunLine(run.run_id, run.state, run.job, run.started_ns, run.ended_ns or run.started_ns) for run in again
+        ),
     )
+
+
+def origins_of(runs: Sequence[RunView]) -> tuple[list[RunView], list[RunView]]:
+    """Return the runs that made a version, and those that only repeat one of them, by their own word."""
+    makers = {run.run_id for run in runs}
+    again = [run for run in runs if run.tags.get(REPRODUCES_TAG) in makers - {run.run_id}]
+    return [run for run in runs if run not in again], again
 
 
 def view_dataset(snapshot: Snapshot, subject: Subject) -> DatasetVersionView:
@@ -200,9 +213,16 @@ def _with_digests(snapshot: Snapshot, uses: Sequence[Use]) -> list[Use]:
     ]
 
 
-def _digests(snapshot: Snapshot, keys: Collection[bytes]) -> dict[bytes, list[str]]:
+def _digests(
+    snapshot: Snapshot, keys: Collection[bytes], *, told_by_none_of: Sequence[RunView] = ()
+) -> dict[bytes, list[str]]:
+    """Return the digests of the contents of these entities, but for what only these runs tell."""
+    leaving_out = [run_key(run.run_id) for run in told_by_none_of]
+    ids = {stored.event.event_id for stored in snapshot.events_of_runs(leaving_out)} if leaving_out else set()
     digests: dict[bytes, list[str]] = {}
     for row in snapshot.contents(keys):
+        if row.first_event_id in ids:
+            continue
         digests.setdefault(row.entity_key, []).append(row.digest)
     return digests
 

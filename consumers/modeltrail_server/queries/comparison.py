@@ -77,6 +77,8 @@ def _rows(section: str, columns: Sequence[Mapping[str, str]]) -> Iterator[Row]:
 
 
 def _delta(values: Sequence[str | None]) -> float | None:
+    if values[0] == values[-1]:
+        return None  # most are: not worth reading as numbers
     first, last = (_number(value) for value in (values[0], values[-1]))
     return None if first is None or last is None or first == last else last - first
 

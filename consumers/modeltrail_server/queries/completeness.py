@@ -1,17 +1,19 @@
 """Is everything recorded that it takes to tell, and repeat, how a model was made? Pure.
 
 Each needed piece is OK, WEAK (recorded, but not so that it proves much), MISSING, CONTRADICTING (several values are
-claimed) or RETRACTED. The answer is yes when no piece is missing, contradicting or retracted.
+claimed) or RETRACTED. The answer is yes when no piece is missing, contradicting or retracted, or as a policy says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from modeltrail_schemas.event import Strength
+from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.queries.display import display
-from modeltrail_server.queries.records import Answer, Code, ModelVersionView, RunView, Use
+from modeltrail_server.queries.policy import ALWAYS_COUNTED, DEFAULT_POLICY, MAX_POINTS, POINTS, Policy
+from modeltrail_server.queries.records import Answer, Code, ModelVersionView, RunView, Step, Use
 
 MAX_RANKS_SHOWN = 4
 
@@ -34,7 +36,8 @@ _WORST_FIRST = {level: rank for rank, level in enumerate(Level)}
 class Finding:
     """One piece: how well it is recorded, why that matters, and the line of SDK code that would have recorded it.
 
-    ``mend`` is the line that says it now, for what can still be said.
+    ``mend`` is the line that says it now, for what can still be said. ``absent``: nothing at all is recorded, though
+    not every record needs it.
     """
 
     level: Level
@@ -43,6 +46,21 @@ class Finding:
     why: str = ""
     remedy: str = ""
     mend: str = ""
+    absent: bool = False
+
+    @property
+    def worth(self) -> float:
+        """Return what part of its piece's points this earns."""
+        return 1.0 if self.level == Level.OK else 0.5 if self.level == Level.WEAK and not self.absent else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PieceScore:
+    """The points of one piece: the mean of what its findings earn."""
+
+    piece: str
+    points: float
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,7 @@ class Report:
 
     subject: str
     findings: tuple[Finding, ...]
+    policy: Policy = DEFAULT_POLICY
 
     @property
     def complete(self) -> bool:
@@ -60,6 +79,69 @@ class Report:
     def count(self, level: Level) -> int:
         """Return how many findings are of ``level``."""
         return sum(finding.level == level for finding in self.findings)
+
+    def with_findings(self, more: Iterable[Finding]) -> "Report":
+        """Return the report with ``more`` findings in their places."""
+        return Report(self.subject, sort_findings((*self.findings, *more)), self.policy)
+
+    @property
+    def scores(self) -> tuple[PieceScore, ...]:
+        """Return the points of each piece that counts."""
+        earned: dict[str, list[float]] = {piece: [] for piece in ALWAYS_COUNTED}
+        for finding in self.findings:
+            earned.setdefault(finding.piece, []).append(finding.worth)
+        means = {piece: sum(worths) / len(worths) if worths else 0.0 for piece, worths in earned.items()}
+        return tuple(PieceScore(piece, means[piece] * of, of) for piece, of in POINTS.items() if piece in means)
+
+    @property
+    def score(self) -> int:
+        """Return the points of 100, rounded down: 100 is all there and sure."""
+        scores = self.scores
+        return int(MAX_POINTS * sum(score.points for score in scores) / sum(score.of for score in scores))
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Return why the policy says no; empty when it says yes."""
+        policy = self.policy
+        deciding = set(policy.require) or set(POINTS)
+        found = {finding.piece for finding in self.findings}
+        said = {piece: f"{piece} is not recorded" for piece in policy.require if _is_untold(piece, found)}
+        for finding in self.findings:
+            if finding.piece in deciding and finding.level in FAILING:
+                said.setdefault(finding.piece, f"{finding.piece} is {finding.level.lower()}")
+            elif finding.piece in policy.require and finding.absent:
+                said.setdefault(finding.piece, f"{finding.piece} is not recorded")
+            elif finding.piece in policy.strict and finding.level != Level.OK:
+                said.setdefault(finding.piece, f"{finding.piece} is {finding.level.lower()}")
+        few = [f"{self.score} points are under {policy.fail_under}"] if self.score < policy.fail_under else []
+        return (*said.values(), *few)
+
+    @property
+    def passed(self) -> bool:
+        """Return the answer by the policy; without one, whether it is complete."""
+        return not self.refusals
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryLine:
+    """A model version as an inventory lists it: ``purpose`` is its description; ``deployed`` is where it runs.
+
+    ``risk``: the line ``risk: WORD`` of the description, else the tag ``risk`` of the run that made it. ``report`` is
+    None for a model that has no version.
+    """
+
+    model: EntityRef
+    owners: tuple[str, ...] = ()
+    purpose: str = ""
+    risk: str = ""
+    deployed: tuple[Step, ...] = ()
+    latest: bool = False
+    report: Report | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the version's record passes."""
+        return self.report is not None and self.report.passed
 
 
 def check_view(view: Answer) -> Report | None:
@@ -74,17 +156,21 @@ def check_model(view: ModelVersionView) -> Report:
     findings = [*_check_identity(view)]
     for run in view.made_by:
         findings.extend(_check_run(run))
-    return _report(f"model:{display(view.model)}", findings)
+    return Report(f"model:{display(view.model)}", sort_findings(findings))
 
 
 def check_run(run: RunView) -> Report:
     """Return the report on a run."""
-    return _report(f"run:{run.run_id}", list(_check_run(run)))
+    return Report(f"run:{run.run_id}", sort_findings(_check_run(run)))
 
 
-def _report(subject: str, findings: list[Finding]) -> Report:
-    distinct = dict.fromkeys(findings)
-    return Report(subject, tuple(sorted(distinct, key=lambda finding: _WORST_FIRST[finding.level])))
+def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return each finding once, worst first."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: _WORST_FIRST[finding.level]))
+
+
+def _is_untold(piece: str, found: Collection[str]) -> bool:
+    return piece in ALWAYS_COUNTED and piece not in found
 
 
 def _check_identity(view: ModelVersionView) -> Iterator[Finding]:
@@ -235,7 +321,7 @@ def _check_metrics(run: RunView) -> Iterator[Finding]:
 def _check_environment(run: RunView) -> Iterator[Finding]:
     if run.environment is None:
         why = "another version of a library may give another model"
-        yield Finding(Level.WEAK, "env", "no environment is recorded", why, "start_run(…) records it")
+        yield Finding(Level.WEAK, "env", "no environment is recorded", why, "start_run(…) records it", absent=True)
     elif run.other_environments:
         what = f"{1 + len(run.other_environments)} different environments"
         yield Finding(Level.CONTRADICTING, "env", what, "ranks ran with different packages")
@@ -254,7 +340,7 @@ def _check_repetition(run: RunView) -> Iterator[Finding]:
     ]
     if not run.seeds:
         why = "chance cannot be repeated"
-        yield Finding(Level.WEAK, "seed", "no seed is recorded", why, 'run.log_seed("numpy", 42)')
+        yield Finding(Level.WEAK, "seed", "no seed is recorded", why, 'run.log_seed("numpy", 42)', absent=True)
     elif differing:
         yield Finding(
             Level.CONTRADICTING, "seed", f"{differing[0].name} was set to several values", "which one counted?"
@@ -264,4 +350,5 @@ def _check_repetition(run: RunView) -> Iterator[Finding]:
     if run.command:
         yield Finding(Level.OK, "command", " ".join(run.command))
     else:
-        yield Finding(Level.WEAK, "command", "no command line is recorded", "nobody knows how it was started")
+        what, why = "no command line is recorded", "nobody knows how it was started"
+        yield Finding(Level.WEAK, "command", what, why, "start_run(…) records it", absent=True)

@@ -137,16 +137,21 @@ def meanings(snapshot: Snapshot, usages: Collection[Usage]) -> dict[Usage, Entit
 
 
 def tenures_of(snapshot: Snapshot, versions: Collection[EntityRef]) -> list[Tenure]:
-    """Return when which of these model versions had which alias or stage."""
+    """Return when which of these model versions had which alias or stage, of those that some run used a model by."""
     keys = {ref_key(version) for version in versions}
     links = snapshot.links_of_entities(keys, ["subject"], roles=NAMING, limit=MAX_DECLARATIONS)
     ids = {link.event_id for link in links}
-    stored = snapshot.events_by_id(ids) if ids else []
+    steps = [step for stored in snapshot.events_by_id(ids) for step in steps_of(stored.event)] if ids else []
+    words = {
+        step: replace(step.subject, version=step.value) for step in steps if step.subject in versions and step.value
+    }
+    there = (
+        {row.entity_key for row in snapshot.entities({ref_key(word) for word in words.values()})} if words else set()
+    )
     return [
-        Tenure(step.subject, replace(step.subject, version=step.value), begin, _end_of(snapshot, step, begin))
-        for item in stored
-        for step in steps_of(item.event)
-        if step.subject in versions and step.value
+        Tenure(step.subject, word, begin, _end_of(snapshot, step, begin))
+        for step, word in words.items()
+        if ref_key(word) in there
         for begin in [(step.time_ns, step.event_id)]
     ]
 

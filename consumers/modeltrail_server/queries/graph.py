@@ -119,12 +119,11 @@ def tree(graph: Graph, direction: Direction) -> Branch:
     return built[graph.start]
 
 
-def distances(graph: Graph, direction: Direction, start: str = "") -> dict[str, tuple[int, Edge | None]]:
+def distances(graph: Graph, direction: Direction) -> dict[str, tuple[int, Edge | None]]:
     """Return how many edges away each node lies, up or down of the start, and the edge of a shortest way there."""
-    begin = start or graph.start
     neighbours = _neighbours(graph, direction)
-    found: dict[str, tuple[int, Edge | None]] = {begin: (0, None)}
-    order = [begin]
+    found: dict[str, tuple[int, Edge | None]] = {graph.start: (0, None)}
+    order = [graph.start]
     for identity in order:
         for via, other in neighbours.get(identity, ()):
             if other not in found:
@@ -133,12 +132,11 @@ def distances(graph: Graph, direction: Direction, start: str = "") -> dict[str, 
     return found
 
 
-def way_to(graph: Graph, direction: Direction, end: str, start: str = "") -> tuple[Edge, ...]:
-    """Return the edges of a shortest way from ``end`` to the start (up: as data went; down: against it)."""
-    found = distances(graph, direction, start)
+def way_to(near: Mapping[str, tuple[int, Edge | None]], direction: Direction, end: str) -> tuple[Edge, ...]:
+    """Return the edges of a shortest way from ``end`` to where ``distances`` began (down: against the data)."""
     edges: list[Edge] = []
     current = end
-    while (edge := found[current][1]) is not None:
+    while (edge := near[current][1]) is not None:
         edges.append(edge)
         current = edge.target if direction == Direction.UP else edge.source
     return tuple(edges)

@@ -1,6 +1,6 @@
 """What stands on a thing that turned out bad: every model version, where it runs, whose it is, and what to do."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modeltrail_schemas.event import Declaration
@@ -112,12 +112,10 @@ def _rooted(graph: Graph, text: str, subjects: Sequence[Subject]) -> Graph:
     if len(subjects) == 1 and graph.start == subjects[0].text:
         return graph
     root = Node(f"all {text}", "all")
-    edges = [Edge(root.id, identity, "package") for identity, node in graph.nodes.items() if _is_one(node, subjects)]
+    begun = {(subject.kind, subject.ref) for subject in subjects}
+    roots = [identity for identity, node in graph.nodes.items() if (node.kind, node.ref) in begun]
+    edges = [Edge(root.id, identity, "package") for identity in roots]
     return replace(graph, start=root.id, nodes={**graph.nodes, root.id: root}, edges=(*graph.edges, *edges))
-
-
-def _is_one(node: Node, subjects: Iterable[Subject]) -> bool:
-    return any(node.ref == subject.ref and node.kind == subject.kind for subject in subjects)
 
 
 def _weigh(snapshot: Snapshot, graph: Graph, text: str, own: Collection[EntityRef]) -> Impact:
@@ -133,7 +131,7 @@ def _weigh(snapshot: Snapshot, graph: Graph, text: str, own: Collection[EntityRe
         about = described.get(node.ref.unversioned, NOTHING_DECLARED).words_about(node.ref)
         affected.append(
             replace(
-                _affected(graph, node),
+                _affected(graph, near, node),
                 aliases=tuple(step for step in timeline.aliases.values() if step.subject == node.ref),
                 deployed=tuple(step for step in timeline.deployed.values() if step.subject == node.ref),
                 owners=about.owners,
@@ -152,8 +150,8 @@ def _weigh(snapshot: Snapshot, graph: Graph, text: str, own: Collection[EntityRe
     return replace(found, advice=tuple(_advice(found, own)[:MAX_ADVICE]))
 
 
-def _affected(graph: Graph, node: Node) -> Affected:
-    edges = way_to(graph, Direction.DOWN, node.id)
+def _affected(graph: Graph, near: Mapping[str, tuple[int, Edge | None]], node: Node) -> Affected:
+    edges = way_to(near, Direction.DOWN, node.id)
     between = [edge.source for edge in reversed(edges)][1:]
     maker = graph.nodes[edges[0].source]
     why = "; ".join(dict.fromkeys(edge.inferred for edge in reversed(edges) if edge.inferred))

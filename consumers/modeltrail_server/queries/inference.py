@@ -150,13 +150,10 @@ def _read_by_name(snapshot: Snapshot, versions: Mapping[bytes, EntityRef]) -> It
 
 
 def _used_by_word(snapshot: Snapshot, models: Collection[EntityRef], limit: int) -> Iterator[Guess]:
-    tenures = tenures_of(snapshot, models)
-    words = {ref_key(tenure.word): tenure.word for tenure in tenures}
-    used = {row.entity_key for row in snapshot.entities(words)} if words else set()
-    for tenure in tenures:
-        key = ref_key(tenure.word)
-        if key in used and tenure.word != tenure.version:
-            links = snapshot.activities_between(key, "input", tenure.begin[0], tenure.end[0], limit=limit)
+    for tenure in tenures_of(snapshot, models):
+        if tenure.word != tenure.version:
+            key, begin_ns, end_ns = ref_key(tenure.word), tenure.begin[0], tenure.end[0]
+            links = snapshot.activities_between(key, "input", begin_ns, end_ns, limit=limit)
             left = tuple(link for link in links if _covers(tenure, link))
             if left:
                 yield Guess(tenure.version, tenure.word, "alias", _why(tenure.word, tenure.version), left)

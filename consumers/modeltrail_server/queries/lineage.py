@@ -26,8 +26,9 @@ MAX_LINKS_PER_STEP = 5_000
 MAX_NEIGHBOURS = 100
 MAX_RUNS_OF_JOB = 20
 LINKS_OF_A_NEIGHBOUR = 3
+STEPS_WORTH_LOOKING_AHEAD = 3
 # A run's commit and environment lead on only where the question is about them.
-_ASKED_FOR = ("commit", "environment")
+_ASKED_FOR = frozenset({"commit", "environment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,48 @@ def lineage(
     return Graph(start, direction, search.named_nodes(), join(search.edges), complete=search.complete)
 
 
+class _Ahead:
+    """The links upward of a search, fetched for many steps at once: a long chain costs no more than a short one.
+
+    It only ever saves statements: what was not fetched is asked for step by step.
+    """
+
+    def __init__(self) -> None:
+        self._makers: dict[bytes, list[ActivityLink]] = {}
+        self._uses: dict[bytes, list[EntityLink]] = {}
+
+    def look(self, snapshot: Snapshot, entities: Collection[bytes], limit: int) -> None:
+        """Fetch what lies up of these, as far as ``limit`` entities, unless it was fetched before."""
+        if not entities or self.makers(entities) is not None:
+            return
+        keys = snapshot.sources_of_entities(entities, limit=limit)
+        makers = snapshot.activities_of_entities(keys, ["output"], limit=MAX_LINKS_PER_STEP)
+        activities = {link.link.activity_key for link in makers} - {None}
+        uses = snapshot.entities_of_activities(
+            {key for key in activities if key}, ["input", "commit"], limit=MAX_LINKS_PER_STEP
+        )
+        if max(len(makers), len(uses)) >= MAX_LINKS_PER_STEP:
+            return
+        self._makers |= {key: [] for key in keys}
+        self._uses |= {key: [] for key in activities if key}
+        for link in makers:
+            self._makers[link.link.entity_key].append(link)
+        for use in uses:
+            self._uses[use.link.activity_key or b""].append(use)
+
+    def makers(self, entities: Collection[bytes]) -> list[ActivityLink] | None:
+        """Return the links of these to what made them; None where some were not fetched."""
+        if not all(key in self._makers for key in entities):
+            return None
+        return [link for key in entities for link in self._makers[key]]
+
+    def uses(self, activities: Collection[bytes]) -> list[EntityLink] | None:
+        """Return the links of these runs and jobs to what they used; None where some were not fetched."""
+        if not all(key in self._uses for key in activities):
+            return None
+        return [use for key in activities for use in self._uses[key]]
+
+
 class _Search:
     """The state of one search: nodes by key, edges by id, and where it began."""
 
@@ -81,6 +124,8 @@ class _Search:
         self.complete = True
         self.read_at: dict[bytes, set[OrderKey]] = {}
         self.made_at: dict[bytes, int] = {}
+        self.nameless: set[bytes] = set()
+        self.ahead = _Ahead()
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
 
@@ -92,7 +137,7 @@ class _Search:
             self.nodes[subject.key] = run_node(subject.run_id, *known)
             self.first_activities.add(subject.key)
         else:
-            self.nodes[subject.key] = entity_node(subject.ref)
+            self._add(subject.key, entity_node(subject.ref))
             self.first_entities.add(subject.key)
         if subject.kind == "job":
             self.first_activities.add(subject.key)
@@ -109,7 +154,10 @@ class _Search:
         entities, activities = set(self.first_entities), set(self.first_activities)
         been = set(entities)
         for step in range(self.bounds.steps):
-            relations = [making, *_ASKED_FOR] if step == 0 and way == Direction.DOWN else [making]
+            if way == Direction.UP and self.bounds.steps - step >= STEPS_WORTH_LOOKING_AHEAD:
+                self.ahead.look(self.snapshot, entities, self.bounds.max_nodes)
+            kinds = {self.nodes[key].kind for key in entities} & _ASKED_FOR if way == Direction.DOWN else ()
+            relations = [making, *sorted(kinds)]
             to_go = entities
             while to_go:  # what is inferred may lead on from where it leads
                 links = self._links_to_activities(to_go, relations, way)
@@ -162,8 +210,10 @@ class _Search:
         """Return the links of each entity to runs, the latest; an entity that has more of them is marked cut."""
         most = self.bounds.max_neighbours
         limit = max(MAX_LINKS_PER_STEP, most)
-        links = self.snapshot.activities_of_entities(entities, relations, limit=limit)
-        if len(links) >= limit:
+        links = self.ahead.makers(entities) if relations == ["output"] else None
+        if links is None and len(entities) > 1:
+            links = self.snapshot.activities_of_entities(entities, relations, limit=limit)
+        if links is None or len(links) >= limit:
             pairs = [(key, relation) for key in entities for relation in relations]
             fetch, of_one = self.snapshot.last_activities, most * LINKS_OF_A_NEIGHBOUR
             links = [link for key, relation in pairs for link in fetch(key, relation, limit=of_one)]
@@ -181,14 +231,13 @@ class _Search:
 
     def _in_their_time(self, links: list[ActivityLink], way: Direction) -> list[ActivityLink]:
         """Return ``links`` without those by name that cannot be meant: a version was told, or the time is wrong."""
-        nameless = {key for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS and not node.ref.identity}
-        by_name = [link for link in links if link.link.entity_key in nameless]
+        by_name = [link for link in links if link.link.entity_key in self.nameless]
         if not by_name:
             return links
         told = is_told_later(self.snapshot, by_name)
 
         def possible(link: LinkRow) -> bool:
-            if link.entity_key not in nameless:
+            if link.entity_key not in self.nameless:
                 return True
             if way == Direction.UP:
                 last_read = max(self.read_at.get(link.entity_key, ()), default=END_OF_TIME)
@@ -202,7 +251,9 @@ class _Search:
     def _to_entities(self, activities: Collection[bytes], relations: list[str], way: Direction) -> set[bytes]:
         """Add what these runs and jobs used (up) or made (down); return the keys of versions, not of commits."""
         reached: set[bytes] = set()
-        links = self.snapshot.entities_of_activities(activities, relations, limit=MAX_LINKS_PER_STEP)
+        links = self.ahead.uses(activities) if way == Direction.UP else None
+        if links is None:
+            links = self.snapshot.entities_of_activities(activities, relations, limit=MAX_LINKS_PER_STEP)
         self.complete = self.complete and len(links) < MAX_LINKS_PER_STEP
         told = is_told_later(self.snapshot, links)
         for item in sorted(links, key=_told_first):
@@ -251,6 +302,8 @@ class _Search:
                 self.complete = False
                 return False
             self.nodes[key] = node
+            if node.kind in VERSIONED_KINDS and not node.ref.identity:
+                self.nameless.add(key)
         return True
 
     def _connect(self, near: bytes, far: bytes, way: Direction, link: LinkRow, inferred: str = "") -> None:

@@ -1,6 +1,6 @@
 """Which version a mention without one meant. Pure.
 
-A run may name data before its digest is known, and again with it (decision 0010); a correction may tell later which
+A run may name data before its digest is known, and again with it (decision 6); a correction may tell later which
 version it was. Both times the mention without a version stands for the one of the same name (and role).
 """
 

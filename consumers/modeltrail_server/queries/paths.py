@@ -71,7 +71,7 @@ def _is_meant(node: Node, subject: Subject) -> bool:
 
 
 def _flow(graph: Graph, source: str, target: str) -> Path:
-    edges = way_to(graph, Direction.UP, source)
+    edges = way_to(distances(graph, Direction.UP), Direction.UP, source)
     return Path(source, target, Connection.FLOWS, edges, nodes=_along(graph, source, edges), complete=graph.complete)
 
 
@@ -93,6 +93,6 @@ def _shared(one: Graph, other: Graph) -> Path:
         return nodes[identity].kind == "commit", near_one[identity][0] + near_other[identity][0], identity
 
     origin = min(both, key=rank)
-    edges = way_to(one, Direction.UP, origin) + way_to(other, Direction.UP, origin)
+    edges = way_to(near_one, Direction.UP, origin) + way_to(near_other, Direction.UP, origin)
     along = _along(graph, origin, edges)
     return Path(one.start, other.start, Connection.SHARED, edges, origin, along, complete)

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from modeltrail_schemas.event import Environment, RunError
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 
+REPRODUCES_TAG = "reproduces"
+"""The tag by which a run says which run it repeats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -214,7 +217,10 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersionView:
-    """A version of a model and how it came to be. ``asked_as`` is the alias or stage it was asked for by."""
+    """A version of a model and how it came to be. ``asked_as`` is the alias or stage it was asked for by.
+
+    ``reproduced_by``: runs that made it again, and say which run they repeat; they are none of its origins.
+    """
 
     model: EntityRef
     first_ns: int = 0
@@ -224,6 +230,7 @@ class ModelVersionView:
     words: Words = Words()
     used_by: int = 0
     asked_as: str = ""
+    reproduced_by: tuple[RunLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,10 @@ class Snapshot:
         also = {"relations": list(relations)} | ({"roles": list(roles)} if roles else {})
         return [LinkRow(*row) for row in self._rows(statement, keys, limit, **also)]
 
+    def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
+        """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""
+        return [row[0] for row in self._rows(statements.sources_of_entities(self.tables), keys, limit)]
+
     def entities_of_activities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[EntityLink]:
@@ -306,6 +310,11 @@ class Snapshot:
         """Return the content digests of these entities."""
         rows = self._rows(statements.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
         return [ContentRow(*row) for row in rows]
+
+    def contents_with(self, digest: str, *, limit: int) -> list[ContentRow]:
+        """Return what has content of this digest, the first to be named first."""
+        bound = {"digest": digest, "row_limit": limit}
+        return [ContentRow(*row) for row in self._fetch(statements.contents_with(self.tables), bound)]
 
     def _then(self, runs: Iterable[RunBrief]) -> list[RunBrief]:
         """Return ``runs`` as they were within the bound; those that nothing told of by then are left out."""

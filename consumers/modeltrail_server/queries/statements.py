@@ -97,6 +97,23 @@ def activities_of_entities(tables: Tables, as_of: AsOf | None, *, latest_first: 
 
 
 @_remembered
+def sources_of_entities(tables: Tables) -> Select[Any]:
+    """Select the keys of all that entities :keys came from, nearest first, no more than :row_limit of them.
+
+    Events that an answer may not rest on are not left out: what is selected is only where to look.
+    """
+    made, read = tables.link.alias("made"), tables.link.alias("read")
+    first = select(tables.entity.c.entity_key).where(_among(tables.entity.c.entity_key, "keys"))
+    sources = first.cte("sources", recursive=True)
+    onward = select(read.c.entity_key).select_from(
+        sources.join(made, and_(made.c.entity_key == sources.c.entity_key, made.c.relation == "output")).join(
+            read, and_(read.c.activity_key == made.c.activity_key, read.c.relation == "input")
+        )
+    )
+    return select(sources.union(onward).c.entity_key).limit(_row_limit())
+
+
+@_remembered
 def count_activities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     """Count the runs and jobs of entities :keys in relations :relations, no further than :row_limit links."""
     link = tables.link
@@ -277,6 +294,14 @@ def contents_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     statement = select(*content.c).where(_among(content.c.entity_key, "keys"))
     if as_of:
         statement = statement.join(event, event.c.event_id == content.c.first_event_id).where(as_of.condition(event))
+    return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(_row_limit())
+
+
+@_remembered
+def contents_with(tables: Tables) -> Select[Any]:
+    """Select the contents of digest :digest, the first to be named first."""
+    content = tables.content
+    statement = select(*content.c).where(content.c.digest == bindparam("digest"))
     return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(_row_limit())
 
 

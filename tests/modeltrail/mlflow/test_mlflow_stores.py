@@ -61,6 +61,8 @@ client.delete_registered_model_alias("plain", "champion")
 print(outer.info.run_id)
 """
 
+pytestmark = pytest.mark.slow  # MLflow takes seconds to start
+
 
 def _environ(folder: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MODELTRAIL_", "MLFLOW_"))}
@@ -112,7 +114,6 @@ def autologged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
     return folder, json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
 def test_autologging_under_the_plugin_answers_which_data_code_and_parameters_made_the_model(
     autologged: tuple[Path, dict[str, str]],
 ) -> None:
@@ -133,7 +134,6 @@ def test_autologging_under_the_plugin_answers_which_data_code_and_parameters_mad
     assert levels == {"WEAK", "OK"}, checked
 
 
-@pytest.mark.slow
 def test_what_the_plugin_recorded_and_the_import_read_is_one_run_without_contradiction(
     autologged: tuple[Path, dict[str, str]],
 ) -> None:

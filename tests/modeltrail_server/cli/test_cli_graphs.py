@@ -36,7 +36,7 @@ def test_reasons_of_what_is_inferred_stand_under_the_tree(told, modeltrail):
 
     _, out, _ = modeltrail("lineage", "risk/scores@1", "--depth", "1")
 
-    assert "└ risk/fraud@1.2 (deployed eu-west) inferred[1]" in out
+    assert "risk/fraud@1.2 (deployed eu-west) inferred[1]" in out
     assert "[1] 'production' meant risk/fraud@1.2 when it was used" in out
 
 

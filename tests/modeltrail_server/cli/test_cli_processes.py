@@ -142,6 +142,7 @@ def test_serve_beside_an_auditor_ends_and_says_why(many, start, modeltrail):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_serve_waits_for_a_broker_that_is_down_and_stops_all_the_same(home, start):
     process = start("--log", "kafka://127.0.0.1:1/x", "serve")
     assert "serving" in process.stderr.readline()

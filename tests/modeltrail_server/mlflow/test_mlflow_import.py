@@ -115,7 +115,7 @@ def _events(home: Path) -> list[LineageEvent]:
 
 
 # MLflow and its libraries, in this process here, warn of what is theirs and close their databases when they like.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module", autouse=True)

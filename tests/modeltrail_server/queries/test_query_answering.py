@@ -160,3 +160,20 @@ def test_a_run_is_folded_from_what_was_recorded_by_then(fraud):
     assert then.state == "START"
     assert then.metrics == ()
     assert then.ended_ns is None
+
+
+def test_a_run_that_repeats_another_is_no_second_origin_of_the_version(fraud):
+    again = model("risk/fraud@1.2", digest="sha256:" + "77" * 32)
+    fraud.run("run-again", "COMPLETE", tags={"reproduces": "run-train"}, outputs=(again,))
+
+    view = ask(fraud, "fraud@1.2")
+
+    assert [run.run_id for run in view.made_by] == ["run-train"]
+    assert [run.run_id for run in view.reproduced_by] == ["run-again"]
+    assert view.detail.digests == ("sha256:" + "3f9c" * 16,)
+
+
+def test_the_only_maker_of_a_version_is_its_origin_whatever_it_says(history):
+    history.run("run-1", "COMPLETE", tags={"reproduces": "run-0"}, outputs=(model("m@1"),))
+
+    assert [run.run_id for run in ask(history, "m@1").made_by] == ["run-1"]

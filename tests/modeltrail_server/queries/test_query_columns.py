@@ -45,14 +45,15 @@ def tell(history, *documents):
 
 
 def chain(history):
+    features = {
+        "log_amount": {"inputFields": [field("clean", "amount")]},
+        "day": {"inputFields": [field("clean", "date")]},
+    }
     tell(
         history,
         document(1, ("raw", "1"), ("clean", "1"), {"amount": {"inputFields": [field("raw", "cents")]}}),
-        document(
-            2, ("clean", "1"), ("features", "1"),
-            {"log_amount": {"inputFields": [field("clean", "amount")]}, "day": {"inputFields": [field("clean", "date")]}},
-        ),
-    )  # fmt: skip
+        document(2, ("clean", "1"), ("features", "1"), features),
+    )
 
 
 def trace(history, text, direction=Direction.UP, column=""):

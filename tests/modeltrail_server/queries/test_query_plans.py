@@ -20,6 +20,7 @@ BOUND = {
     "relations": ["input", "output"],
     "roles": ["ALIASED", "STAGED"],
     "relation": "input",
+    "digest": "sha256:0",
     "kind": "model",
     "row_limit": 10,
     "since_ns": 1,

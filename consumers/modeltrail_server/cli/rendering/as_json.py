@@ -16,11 +16,17 @@ from typing import Any
 from modeltrail_schemas.names import EntityRef, JobName
 
 from modeltrail_server.queries import comparison, completeness, records
+from modeltrail_server.reproduction import recipe, verdict
+from modeltrail_server.search import results
 
 DERIVED: Mapping[type, tuple[str, ...]] = {
     records.Claimed: ("value", "contradicting"),
     records.RunView: ("duration_seconds",),
-    completeness.Report: ("complete",),
+    completeness.Report: ("complete", "score", "scores", "refusals", "passed"),
+    completeness.InventoryLine: ("passed",),
+    results.Found: ("folded",),
+    verdict.Verdict: ("reproduced",),
+    recipe.Recipe: ("requirements",),
     comparison.Row: ("differs",),
 }
 

@@ -56,8 +56,7 @@ def _said_cells(said: Said) -> tuple[Part, ...]:
     return (
         ("  " + when(step.time_ns), "dim"),
         (about, "bold"),
-        (printable(words), style),
-        printable(_who(step)),
+        Text.assemble((printable(words), style), "  ", printable(_who(step))),
     )
 
 

@@ -3,8 +3,9 @@
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.show import LEVEL_STYLES
-from modeltrail_server.cli.rendering.style import line, printable, wrapped
+from modeltrail_server.cli.rendering.style import Part, labelled, line, printable, wrapped
 from modeltrail_server.queries.completeness import Level, Report
+from modeltrail_server.queries.policy import DEFAULT_POLICY
 
 INDENT = 8
 
@@ -28,7 +29,23 @@ def render_report(report: Report, *, width: int) -> list[Text]:
     fine = dict.fromkeys(finding.piece for finding in report.findings if finding.level == Level.OK)
     if fine:
         lines.append(line(("OK".ljust(INDENT), LEVEL_STYLES[Level.OK]), ", ".join(fine)))
-    return [*lines, _verdict(report)]
+    lines += labelled("score", [f"{report.score} of 100", *_lost_points(report)], width=width)
+    return [*lines, _verdict(report), *_policy_lines(report)]
+
+
+def _lost_points(report: Report) -> list[Part]:
+    """Return the pieces that did not earn all their points."""
+    return [
+        (f"{score.piece} {score.points:.3g}/{score.of}", "dim") for score in report.scores if score.points < score.of
+    ]
+
+
+def _policy_lines(report: Report) -> list[Text]:
+    if report.policy == DEFAULT_POLICY:
+        return []
+    if report.passed:
+        return [line(("passes the policy", "bold green"))]
+    return [line(("fails the policy", "bold red"), f": {'; '.join(report.refusals)}")]
 
 
 def _verdict(report: Report) -> Text:

@@ -151,6 +151,8 @@ def _model(view: ModelVersionView, width: int, limit: int) -> list[Text]:
         lines += labelled("steps" if index == 0 else "", told, width=width)
     for note in view.words.notes:
         lines += labelled("note", _step_parts(note), width=width)
+    for index, again in enumerate(view.reproduced_by):
+        lines += labelled("again" if index == 0 else "", ["made again by", *_run_line_parts(again)], width=width)
     if view.used_by:
         lines += labelled("used by", [f"{view.used_by} run{'s' if view.used_by > 1 else ''}"], width=width)
     return lines

@@ -1,0 +1,136 @@
+"""A lineage graph as SVG: data flows from left to right, each thing in a column by its distance. Pure."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from modeltrail_server.cli.rendering.html.page import text
+from modeltrail_server.cli.rendering.style import SHORT_COMMIT_CHARACTERS, STATE_WORDS, name, short_run
+from modeltrail_server.queries.graph import Graph, Node
+
+MAX_DRAWN = 150
+BOX_WIDTH = 172
+BOX_HEIGHT = 46
+COLUMN_GAP = 36
+ROW_GAP = 14
+MARGIN = 14
+MAX_LABEL_CHARACTERS = 22
+MAX_ABOUT_CHARACTERS = 24
+
+
+def draw(graph: Graph) -> str:
+    """Return the graph as one SVG element in a frame that scrolls; what lies furthest is left out past 150 things."""
+    columns = _columns(graph)
+    drawn = sorted(columns, key=lambda identity: (abs(columns[identity]), identity))[:MAX_DRAWN]
+    places = _places({identity: columns[identity] for identity in drawn})
+    width = max(x for x, _ in places.values()) + BOX_WIDTH + MARGIN
+    height = max(y for _, y in places.values()) + BOX_HEIGHT + MARGIN
+    edges = "".join(
+        _edge(places[edge.source], places[edge.target], inferred=bool(edge.inferred))
+        for edge in graph.edges
+        if edge.source in places and edge.target in places and edge.relation != "job"
+    )
+    boxes = "".join(_box(graph.nodes[identity], places[identity], graph.start) for identity in drawn)
+    left_out = len(columns) - len(drawn)
+    more = f'<p class="soft">{left_out} more are not drawn.</p>' if left_out else ""
+    incomplete = "" if graph.complete else '<p class="weak">There is more than was looked at.</p>'
+    frame = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="Lineage"'
+    drawing = f'<svg xmlns="http://www.w3.org/2000/svg" {frame}>{edges}{boxes}</svg>'
+    return f'<div class="scroll">{drawing}</div>{more}{incomplete}'
+
+
+def _columns(graph: Graph) -> Mapping[str, int]:
+    """Return the column of each node: the start is 0, and every edge goes to the right.
+
+    What the start came from lies as far left, and what came of it as far right, as the longest way between them is
+    long; in a graph with a cycle the shortest way counts, and some edges go back.
+    """
+    before: dict[str, list[str]] = {}
+    after: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        before.setdefault(edge.target, []).append(edge.source)
+        after.setdefault(edge.source, []).append(edge.target)
+    columns = _shortest(graph, before, after)
+    try:
+        order = list(TopologicalSorter(before).static_order())
+    except CycleError:
+        return columns
+    for neighbours, way, walk in ((before, -1, reversed(order)), (after, 1, order)):
+        for identity in walk:
+            for other in neighbours.get(identity, ()):
+                if identity in columns and columns.get(other, 0) * way > 0 and columns[identity] * way >= 0:
+                    columns[other] = way * max(columns[other] * way, columns[identity] * way + 1)
+    return columns
+
+
+def _shortest(
+    graph: Graph, before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]
+) -> dict[str, int]:
+    columns = {graph.start: 0}
+    for neighbours, way in ((before, -1), (after, 1)):
+        queue = deque([graph.start])
+        while queue:
+            identity = queue.popleft()
+            for other in neighbours.get(identity, ()):
+                if other not in columns and other in graph.nodes:
+                    columns[other] = columns[identity] + way
+                    queue.append(other)
+    return columns
+
+
+def _places(columns: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Return the upper left corner of each box; columns are centred on the tallest."""
+    members: dict[int, list[str]] = {}
+    for identity, column in columns.items():
+        members.setdefault(column, []).append(identity)
+    first, tallest = min(members), max(map(len, members.values()))
+    step = BOX_HEIGHT + ROW_GAP
+    places = {}
+    for column, identities in members.items():
+        top = MARGIN + (tallest - len(identities)) * step // 2
+        for row, identity in enumerate(identities):
+            places[identity] = (MARGIN + (column - first) * (BOX_WIDTH + COLUMN_GAP), top + row * step)
+    return places
+
+
+def _edge(source: tuple[int, int], target: tuple[int, int], *, inferred: bool) -> str:
+    x1, y1 = source[0] + BOX_WIDTH, source[1] + BOX_HEIGHT // 2
+    x2, y2 = target[0], target[1] + BOX_HEIGHT // 2
+    bend = max(COLUMN_GAP // 2, abs(x2 - x1) // 2)
+    style = ' class="inferred"' if inferred else ""
+    return f'<path{style} d="M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"/>'
+
+
+def _box(node: Node, place: tuple[int, int], start: str) -> str:
+    x, y = place
+    styles = [node.kind if node.kind in ("dataset", "model") else "other"]
+    styles += ["start"] if node.id == start else []
+    styles += ["warn"] if "RETRACTED" in node.flags else []
+    about = f'<tspan class="k">{text(_about(node))}</tspan>'
+    room = MAX_ABOUT_CHARACTERS - len(_about(node))
+    alarming = any(not flag.startswith("deployed") for flag in node.flags)
+    shown = text(_short(", ".join(node.flags), room))
+    flags = f' <tspan class="{"f" if alarming else "d"}">{shown}</tspan>' if node.flags else ""
+    return (
+        f'<g class="{" ".join(styles)}"><title>{text(node.id)}</title>'
+        f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6"/>'
+        f'<text x="{x + 10}" y="{y + 19}">{text(_short(_label(node)))}</text>'
+        f'<text x="{x + 10}" y="{y + 36}">{about}{flags}</text></g>'
+    )
+
+
+def _label(node: Node) -> str:
+    if node.kind == "run":
+        return name(node.job) if node.job.name else short_run(node.run_id)
+    return node.ref.name[:SHORT_COMMIT_CHARACTERS] if node.kind == "commit" else name(node.ref)
+
+
+def _about(node: Node) -> str:
+    if node.kind != "run":
+        return node.kind
+    state = STATE_WORDS.get(node.state, node.state)
+    return f"run {short_run(node.run_id)[:8]} {state}".rstrip()
+
+
+def _short(label: str, limit: int = MAX_LABEL_CHARACTERS) -> str:
+    return label if len(label) <= limit else label[: limit - 1] + "…"

@@ -1,0 +1,113 @@
+"""The report on a model version or a run with its whole lineage; and on all models at once, an inventory of them.
+
+Fetches, and judges by completeness.py. Bounded: no lineage is followed past the bounds of lineage.py.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from modeltrail_schemas.event import Declaration
+from modeltrail_schemas.identity import ref_key
+from modeltrail_schemas.names import EntityRef
+
+from modeltrail_server.queries.answering import answer
+from modeltrail_server.queries.completeness import Finding, InventoryLine, Level, Report, check_view
+from modeltrail_server.queries.declarations import timelines_about
+from modeltrail_server.queries.display import display
+from modeltrail_server.queries.graph import Graph
+from modeltrail_server.queries.lifecycle import Timeline
+from modeltrail_server.queries.lineage import lineage
+from modeltrail_server.queries.listing import PAGE_ROWS, ModelLine, Page, list_models
+from modeltrail_server.queries.names import VERSIONED_KINDS, Subject
+from modeltrail_server.queries.policy import DEFAULT_POLICY, Policy
+from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
+from modeltrail_server.queries.snapshot import Snapshot
+
+RISK_TAG = "risk"
+_RISK_LINE = re.compile(r"^\s*risk(?:\s+class)?\s*:\s*(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
+
+
+def check_subject(
+    snapshot: Snapshot, subject: Subject, policy: Policy = DEFAULT_POLICY, *, view: Answer | None = None
+) -> Report | None:
+    """Return the report on a model version or run, by ``policy``; None for anything else.
+
+    What was retracted anywhere up its lineage counts as if the run itself had used it. ``view``, if at hand, is what
+    is recorded of ``subject``.
+    """
+    view = answer(snapshot, subject) if view is None else view
+    report = check_view(view)
+    if report is None:
+        return None
+    direct = {use.entity for run in _runs_of(view) for use in run.inputs}
+    return replace(report.with_findings(_further_up(snapshot, subject, direct)), policy=policy)
+
+
+def inventory(
+    snapshot: Snapshot, policy: Policy = DEFAULT_POLICY, *, limit: int = PAGE_ROWS, page: str | None = None
+) -> Page[InventoryLine]:
+    """Return, of each model by name, its latest version and every version deployed, each with its report.
+
+    ``limit`` counts models.
+    """
+    listed = list_models(snapshot, limit=limit, page=page)
+    lines = (line for model in listed.items for line in _versions_of(snapshot, model, policy))
+    return Page(tuple(lines), listed.next)
+
+
+def risk_of(description: str) -> str:
+    """Return the risk class that a description states in a line of its own, ``risk: high``."""
+    found = _RISK_LINE.search(description)
+    return found[1] if found else ""
+
+
+def _versions_of(snapshot: Snapshot, line: ModelLine, policy: Policy) -> Iterator[InventoryLine]:
+    versions = dict.fromkeys(step.subject for step in line.deployed)
+    if line.latest is not None:
+        versions.setdefault(line.latest)
+    if not versions:
+        yield InventoryLine(line.model, line.owners)
+    for version in versions:
+        subject = Subject("model", ref_key(version), version)
+        view = answer(snapshot, subject)
+        assert isinstance(view, ModelVersionView)
+        tags = (run.tags.get(RISK_TAG, "") for run in reversed(view.made_by))
+        yield InventoryLine(
+            model=version,
+            owners=view.words.owners,
+            purpose=_RISK_LINE.sub("", view.words.text).strip(),
+            risk=risk_of(view.words.text) or next(filter(None, tags), ""),
+            deployed=tuple(step for step in line.deployed if step.subject == version),
+            latest=version == line.latest,
+            report=check_subject(snapshot, subject, policy, view=view),
+        )
+
+
+def _runs_of(view: Answer) -> tuple[RunView, ...]:
+    if isinstance(view, RunView):
+        return (view,)
+    return view.made_by if isinstance(view, ModelVersionView) else ()
+
+
+def _further_up(snapshot: Snapshot, subject: Subject, direct: set[EntityRef]) -> Iterator[Finding]:
+    """Yield what is retracted up the lineage, but for what is ``direct``: that is found already."""
+    graph = lineage(snapshot, subject)
+    flagged = [
+        node.ref for node in graph.nodes.values() if "RETRACTED" in node.flags and node.kind in VERSIONED_KINDS
+    ]
+    refs = [ref for ref in flagged if ref not in direct and graph.start != f"{ref.kind}:{display(ref)}"]
+    timelines = timelines_about(snapshot, refs, only=(Declaration.RETRACTED,)) if refs else {}
+    for ref in refs:
+        step = timelines.get(ref.unversioned, Timeline((), ())).retraction_of(ref)
+        by = f" by {step.by}" if step and step.by else ""
+        piece = "model" if ref.kind == "model" else "data"
+        what = f"{display(ref)}, further up the lineage, was retracted{by}"
+        yield Finding(Level.RETRACTED, piece, what, (step.why if step else "") or "no reason is given")
+    yield from _unseen(graph)
+
+
+def _unseen(graph: Graph) -> Iterator[Finding]:
+    if not graph.complete:
+        what = f"the lineage is larger than the {len(graph.nodes)} things looked at"
+        yield Finding(Level.WEAK, "data", what, "a retracted input may lie beyond")

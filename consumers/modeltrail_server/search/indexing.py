@@ -1,0 +1,180 @@
+"""The search index follows the read model: which runs the log tells of since, folded anew from their events.
+
+A run's rows are a function of the set of its events, so order, batches and repetitions make no difference. The index
+has its own position, moved by a compare-and-set in the transaction that writes: whoever loses begins again.
+"""
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+
+from modeltrail.log.protocol import Position, Record
+from modeltrail_schemas.codec import decode_routing
+from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
+from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.identity import canonical_run_id
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, inspect, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from modeltrail_server.projection.engine import explained, is_missing_table, writing
+from modeltrail_server.projection.facts import run_identity
+from modeltrail_server.projection.generations import Generation, as_position, current_generation, positions_of
+from modeltrail_server.projection.projector import Source
+from modeltrail_server.queries.fold import fold_run
+from modeltrail_server.queries.snapshot import MAX_EVENTS, Snapshot
+from modeltrail_server.search.rows import SearchRows, rows_of
+from modeltrail_server.search.tables import SearchTables, search_tables_of
+
+MAX_BATCH_RECORDS = 4_000
+RUNS_A_FETCH = 50
+POLL_WAIT_MS = 500
+MAX_ATTEMPTS = 100
+
+
+class _MovedError(Exception):
+    """Somebody else moved the index, or the pointer, since it was read."""
+
+
+def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None) -> int:
+    """Index what the read model holds now of ``log``; return how many records that were.
+
+    The read model must have been caught up before as far as is wanted: the index never goes past it.
+    Raises what the projector raises.
+    """
+    done, attempts = 0, 0
+    while attempts < MAX_ATTEMPTS and not (stop and stop.is_set()):
+        try:
+            with explained(engine), engine.connect() as connection:
+                generation = current_generation(connection)
+            if generation is None:
+                return done
+            return done + _follow(log, engine, generation, stop)
+        except (_MovedError, IntegrityError):
+            attempts += 1
+    return done
+
+
+def index_position(connection: Connection, tables: SearchTables) -> Position:
+    """Return how far the index is; nowhere where it was never begun."""
+    try:
+        rows = connection.execute(select(tables.position.c.partition, tables.position.c.next_offset)).fetchall()
+    except DBAPIError as error:
+        if is_missing_table(error):
+            return Position()
+        raise
+    return as_position({row[0]: row[1] for row in rows})
+
+
+def _follow(log: Source, engine: Engine, generation: Generation, stop: threading.Event | None) -> int:
+    tables = search_tables_of(generation.number)
+    _make_tables(engine, tables)
+    end = positions_of(engine, generation)
+    if end is None:
+        raise _MovedError
+    with explained(engine), engine.connect() as connection:
+        begun = {row[0]: row[1] for row in connection.execute(select(*tables.position.c))}
+    behind = {partition for partition, offset in end.items() if begun.get(partition, 0) < offset}
+    if not behind:
+        return 0
+    done, start, reader = 0, log.start(), log.reader()
+    try:
+        at = {partition: begun.get(partition, start[partition]) for partition in end}
+        for partition in end:
+            reader.seek(partition, at[partition])
+        for partition in reader.unpositioned():
+            reader.seek(partition, log.end()[partition])  # nothing of it is in the read model yet
+        while any(at[partition] < end[partition] for partition in behind) and not (stop and stop.is_set()):
+            polled = reader.poll(max_records=MAX_BATCH_RECORDS, wait_ms=POLL_WAIT_MS)
+            if not polled:
+                break
+            for partition, records in polled.items():
+                within = [record for record in records if record.offset < end.get(partition, 0)]
+                if within:
+                    _write(engine, generation, within, begun.get(partition))
+                    begun[partition] = at[partition] = within[-1].offset + 1
+                    done += len(within)
+            at |= {part: end[part] for part in polled if part in end and polled[part][-1].offset + 1 >= end[part]}
+    finally:
+        reader.close()
+    return done
+
+
+def _make_tables(engine: Engine, tables: SearchTables) -> None:
+    with explained(engine):
+        if inspect(engine).has_table(tables.position.name):
+            return
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7308324466)")
+        tables.metadata.create_all(connection)
+
+
+def _write(engine: Engine, generation: Generation, records: Sequence[Record], expected: int | None) -> None:
+    """Index the runs that ``records``, of one partition, tell of, and move the position past them."""
+    tables = search_tables_of(generation.number)
+    keys = sorted(set(_runs_told_of(records)))
+    with writing(engine) as connection:
+        if current_generation(connection, lock=True) != generation:
+            raise _MovedError
+        _move(connection, tables, records[0].partition, expected, records[-1].offset + 1)
+        snapshot = Snapshot(connection, generation.tables)
+        for table in (tables.parameter, tables.metric, tables.tag):
+            if keys:
+                gone = delete(table).where(table.c.run_key == bindparam("old_key"))
+                connection.execute(gone, [{"old_key": key} for key in keys])
+        for chunk in _chunks(keys, RUNS_A_FETCH):
+            _insert(connection, tables, _rows_of_runs(snapshot, chunk))
+
+
+def _move(connection: Connection, tables: SearchTables, partition: int, expected: int | None, to: int) -> None:
+    position = tables.position
+    if expected is None:
+        connection.execute(insert(position).values(partition=partition, next_offset=to))
+        return
+    is_expected = (position.c.partition == partition) & (position.c.next_offset == expected)
+    if connection.execute(update(position).values(next_offset=to).where(is_expected)).rowcount != 1:
+        raise _MovedError
+
+
+def _runs_told_of(records: Iterable[Record]) -> Iterator[bytes]:
+    for record in records:
+        try:
+            event = decode_routing(record.value)
+        except (InvalidEventError, UnknownSchemaError):
+            continue  # the projector keeps it as a dead letter, or would not have come this far
+        if event.run_id:
+            yield run_identity(event.run_id)[0]
+
+
+def _rows_of_runs(snapshot: Snapshot, keys: Collection[bytes]) -> SearchRows:
+    stored = snapshot.events_of_runs(keys)
+    if len(stored) >= MAX_EVENTS and len(keys) > 1:
+        parts = [_rows_of_runs(snapshot, [key]) for key in keys]
+        return SearchRows(
+            [row for part in parts for row in part.parameters],
+            [row for part in parts for row in part.metrics],
+            [row for part in parts for row in part.tags],
+        )
+    by_run: dict[str, list[LineageEvent]] = {}
+    for item in stored:
+        by_run.setdefault(canonical_run_id(item.event.run_id), []).append(item.event)
+    rows = SearchRows([], [], [])
+    for run_id, events in by_run.items():
+        own = rows_of(run_identity(run_id)[0], fold_run(run_id, events))
+        rows.parameters.extend(own.parameters)
+        rows.metrics.extend(own.metrics)
+        rows.tags.extend(own.tags)
+    return rows
+
+
+def _insert(connection: Connection, tables: SearchTables, rows: SearchRows) -> None:
+    of_kind = ((tables.parameter, rows.parameters), (tables.metric, rows.metrics), (tables.tag, rows.tags))
+    for table, told in of_kind:
+        if told:
+            connection.execute(insert(table), [row._asdict() for row in told])
+
+
+def _chunks(keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
+    iterator = iter(keys)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

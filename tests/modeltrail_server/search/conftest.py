@@ -1,0 +1,3 @@
+"""The history that is searched."""
+
+from told_history import fraud, history  # noqa: F401

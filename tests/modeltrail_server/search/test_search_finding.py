@@ -1,0 +1,251 @@
+"""Search finds what satisfies the expression, and no more, whatever the order of events, on both databases."""
+
+import random
+from contextlib import contextmanager
+
+import pytest
+from modeltrail.log.memory import MemoryLog
+from modeltrail.log.protocol import Outgoing
+from modeltrail_schemas.codec import encode
+from modeltrail_schemas.event import Kind, Metric, Retraction
+from modeltrail_server.projection import projector
+from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.generations import reading
+from modeltrail_server.projection.rebuilding import rebuild
+from modeltrail_server.queries.snapshot import Snapshot
+from modeltrail_server.search import finding
+from modeltrail_server.search.finding import Ordering, find
+from modeltrail_server.search.indexing import catch_up
+from modeltrail_server.search.results import Sweep
+from modeltrail_server.search.statements import Catalogue
+from modeltrail_server.search.tables import search_tables_of
+from modeltrail_server.search.words import find_word
+from sqlalchemy import event as engine_event
+from sqlalchemy import select
+from told_history import MARCH_2026_NS, SECOND_NS, dataset, model
+
+RUNS = 30
+
+
+@contextmanager
+def searched(log, database):
+    """Give the read model and the index of all that ``log`` holds."""
+    engine = open_engine(database)
+    try:
+        projector.catch_up(log, engine)
+        catch_up(log, engine)
+        with reading(engine) as (connection, tables):
+            yield Snapshot(connection, tables)
+    finally:
+        engine.dispose()
+
+
+def tell_sweep(history):
+    """Tell of thirty runs of one sweep: lr and auc rise with their number, every third failed."""
+    history.run("parent", job="risk/sweep")
+    for number in range(RUNS):
+        history.run(
+            f"run-{number:02}",
+            job="risk/train",
+            parent_run_id="parent",
+            parameters={"lr": f"{number / 10}", "optimizer": '"adam"' if number % 2 else '"sgd 50%"'},
+            metrics=(
+                Metric("auc", number / RUNS, 1, 0),
+                Metric("loss", float("nan") if number == 3 else -number, 1, 0),
+            ),
+            tags={"team": "risk" if number < 10 else "Ads"},
+            commit=("a" if number < 5 else "b") * 40,
+            inputs=(dataset("tx@v1" if number < 15 else "tx@v2"),),
+        )
+        history.run(f"run-{number:02}", "COMPLETE" if number % 3 else "FAIL", job="risk/train")
+    return history
+
+
+def numbers(found):
+    """Return the numbers of the runs found."""
+    return [int(hit.run.run_id.removeprefix("run-")) for hit in found.hits]
+
+
+CASES = [
+    ("metrics.auc > 0.9", lambda n: n / RUNS > 0.9),
+    ("metrics.auc > 0.5 and params.lr = '2.0'", lambda n: n == 20),
+    ("params.lr = 2", lambda n: n == 20),
+    ("params.lr >= 2.5", lambda n: n >= 25),
+    ("params.lr in ('0.1', 0.2)", lambda n: n in (1, 2)),
+    ("params.optimizer = 'adam' and state = 'FAIL'", lambda n: n % 2 and n % 3 == 0),
+    ("params.optimizer like 'sgd%'", lambda n: n % 2 == 0),
+    ("params.optimizer like 'SGD%'", lambda n: False),
+    ("params.optimizer ilike 'SGD _0_'", lambda n: n % 2 == 0),
+    ("params.optimizer like '%dam'", lambda n: n % 2),
+    ("tags.team = 'risk' or metrics.auc >= 0.9", lambda n: n < 10 or n >= 27),
+    ("not tags.team = 'risk' and metrics.auc < 0.5", lambda n: 10 <= n < 15),
+    ("tags.team != 'risk'", lambda n: n >= 10),
+    ("metrics.loss < 0 or metrics.loss >= 0", lambda n: n != 3),
+    ("job = 'risk/train' and not state in ('FAIL', 'ABORT')", lambda n: n % 3),
+    ("job != 'risk/train' and metrics.auc > 0", lambda n: False),
+    ("commit = 'aaaa'", lambda n: n < 5),
+    ("commit = '" + "b" * 40 + "' and params.lr < 1", lambda n: 5 <= n < 10),
+    ("dataset = 'tx@v2'", lambda n: n >= 15),
+    ("dataset = 'tx'", lambda n: True),
+    ("run = 'run-07'", lambda n: n == 7),
+    ("tags.nothing = 'x'", lambda n: False),
+    ("started >= '2026-03-03T00:00:00Z' and started < '2027-01-01' and tags.team ilike 'ADS'", lambda n: n >= 10),
+]
+
+
+@pytest.mark.parametrize("few", [1_000, 0], ids=["by the rarest", "in order"])
+def test_what_satisfies_an_expression_is_found(history, monkeypatch, few):
+    monkeypatch.setattr(finding, "FEW_RUNS", few)
+    tell_sweep(history)
+
+    with searched(history.log, history.database) as snapshot:
+        for expression, satisfies in CASES:
+            wanted = {number for number in range(RUNS) if satisfies(number)}
+            assert set(numbers(find(snapshot, expression))) == wanted, expression
+
+
+@pytest.mark.service
+def test_both_databases_find_the_same_in_the_same_order(history, new_database):
+    tell_sweep(history)
+
+    with searched(history.log, history.database) as one, searched(history.log, new_database()) as other:
+        for expression, _ in CASES:
+            assert find(one, expression) == find(other, expression), expression
+
+
+@pytest.mark.parametrize("few", [1_000, 0])
+def test_the_best_comes_first_and_a_limit_leaves_the_rest(history, monkeypatch, few):
+    monkeypatch.setattr(finding, "FEW_RUNS", few)
+    tell_sweep(history)
+    with searched(history.log, history.database) as snapshot:
+        best = find(snapshot, "metrics.auc > 0.5", limit=3)
+        least = find(snapshot, "metrics.auc < 0.5", limit=2)
+        latest = find(snapshot, "tags.team = 'risk'", limit=2)
+        ordered = find(snapshot, "tags.team = 'risk'", ordering=Ordering("loss", descending=True), limit=2)
+
+    assert (numbers(best), best.complete) == ([29, 28, 27], False)
+    assert numbers(least) == [0, 1]
+    assert numbers(latest) == [9, 8]
+    assert numbers(ordered) == [0, 1]
+    assert best.hits[0].values == {"metrics.auc": 29 / RUNS}
+
+
+def test_runs_of_one_parent_are_one_sweep_with_its_best_first(history):
+    tell_sweep(history)
+    history.run("run-99", parameters={}, metrics=(Metric("auc", 0.95, 1, 0),))
+    with searched(history.log, history.database) as snapshot:
+        found = find(snapshot, "metrics.auc > 0.9")
+
+    sweep, alone = found.folded
+    assert isinstance(sweep, Sweep)
+    assert (sweep.parent_run_id, sweep.hits[0].run.run_id, len(sweep.hits)) == ("parent", "run-29", 2)
+    assert alone.run.run_id == "run-99"
+
+
+def index_rows(log, database):
+    """Return all that the index holds."""
+    with searched(log, database) as snapshot:
+        index = search_tables_of(snapshot.tables.generation)
+        return [
+            sorted(tuple(row) for row in snapshot.connection.execute(select(table)))
+            for table in (index.parameter, index.metric, index.tag)
+        ]
+
+
+def test_the_index_depends_on_the_set_of_events_and_not_on_their_order_or_batches(history, tmp_path):
+    tell_sweep(history)
+    wrong = history.run("run-00", "RUNNING", job="risk/train", parameters={"lr": "9.9"}, tags={"team": "wrong"})
+    history.tell(Kind.RETRACTION, "RETRACTED", run_id="run-00", retraction=Retraction(wrong.event_id, "mistaken"))
+    history.run("run-01", "CORRECTED", job="", parameters={"lr": "0.15"})
+    history.run("run-02", "RUNNING", metrics=(Metric("auc", 0.99, 0, 0),))  # an earlier step, told late
+    told = [encode(event) for event in history.events]
+    expected = index_rows(history.log, history.database)
+
+    for seed in range(3):
+        shuffled = told + told[:20]
+        random.Random(seed).shuffle(shuffled)
+        database = f"sqlite:///{tmp_path / f'{seed}.db'}"
+        with MemoryLog() as log:
+            for begin in range(0, len(shuffled), 17):
+                log.append([Outgoing(value) for value in shuffled[begin : begin + 17]])
+                with searched(log, database):
+                    pass
+            assert index_rows(log, database) == expected
+    assert (b"\0", "lr", "9.9") not in [(b"\0", row[1], row[2]) for row in expected[0]]
+
+
+def test_a_new_generation_gets_an_index_of_its_own(history):
+    tell_sweep(history)
+    with searched(history.log, history.database):
+        pass
+    engine = open_engine(history.database)
+    rebuild(history.log, engine)
+    engine.dispose()
+
+    with searched(history.log, history.database) as snapshot:
+        assert snapshot.tables.generation == 2
+        assert numbers(find(snapshot, "params.lr = '2.0'")) == [20]
+
+
+def test_nothing_is_read_twice(history):
+    tell_sweep(history)
+    engine = open_engine(history.database)
+    projector.catch_up(history.log, engine)
+
+    assert catch_up(history.log, engine) == len(history.events)
+    assert catch_up(history.log, engine) == 0
+    engine.dispose()
+
+
+def test_long_texts_and_hostile_ones_are_indexed_by_their_beginning(history):
+    history.run("run-01", parameters={"x" * 400: '"' + "y" * 5_000 + '"', "nul\0": '"\\u0000\\ud800"'})
+    with searched(history.log, history.database) as snapshot:
+        assert numbers(find(snapshot, f"params.{'x' * 300} = '{'y' * 300}'")) == [1]
+
+
+def test_a_word_finds_names_owners_and_commits(fraud):
+    fraud.run("run-x", "COMPLETE", outputs=(model("risk/other@1"),))
+    with fraud.asked() as snapshot:
+        assert {found.entity.name for found in find_word(snapshot, "FRAUD")} == {"fraud", "fraud-train"}
+        assert [found.by for found in find_word(snapshot, "a1b2")] == ["commit"]
+        assert find_word(snapshot, "nobody") == ()
+
+
+def test_every_statement_of_a_search_seeks_an_index(history):
+    tell_sweep(history)
+    told = []
+
+    def remember(*arguments):
+        told.append(arguments[2:4])
+
+    with searched(history.log, history.database) as snapshot:
+        engine_event.listen(snapshot.connection, "before_cursor_execute", remember)
+        for few in (1_000, 0):
+            finding.FEW_RUNS = few
+            for expression, _ in CASES:
+                find(snapshot, expression)
+        finding.FEW_RUNS = 1_000
+        engine_event.remove(snapshot.connection, "before_cursor_execute", remember)
+        scans = []
+        for sql, values in told:
+            plan = [row[3] for row in snapshot.connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, values)]
+            by_time = "ORDER BY" in sql and "first_time_ns DESC" in sql  # reads newest first, up to its limit
+            if "EXISTS" in sql:  # runs are tested by their own rows, however many others have the value
+                scans += [
+                    (sql, step) for step in plan if "_by_value" in step or "_by_text" in step or "_by_num" in step
+                ]
+            scans += [(sql, step) for step in plan if step.startswith("SCAN g") and not by_time]
+    assert len(told) > len(CASES)
+    assert not scans
+
+
+def test_the_catalogue_has_no_range_for_what_no_index_orders(history):
+    tell_sweep(history)
+    with searched(history.log, history.database) as snapshot:
+        catalogue = Catalogue(snapshot.tables, search_tables_of(1), "sqlite")
+        from modeltrail_server.search.expression import parse_expression
+
+        assert catalogue.keys_of(parse_expression("metrics.auc != 1")) is None
+        assert catalogue.keys_of(parse_expression("params.x like '%a'")) is None
+        assert catalogue.keys_of(parse_expression("params.x like 'a%'")) is not None
+    assert MARCH_2026_NS % SECOND_NS == 0
