@@ -65,7 +65,7 @@ def test_what_the_sdk_emits_is_projected_through_one_set_of_options(
     options["password_file"] = str(tmp_path / "password")
     config = configured(token_options(secure_kafka, tmp_path) if mechanism == "OAUTHBEARER" else options)
     emitter = Emitter(config)
-    emitter.emit({"kind": "run", "type": "START", "run_id": "r1", "job": "a/b"})
+    emitter.emit({"kind": "run", "type": "COMPLETE", "run_id": "r1", "job": "a/b"})
     assert emitter.flush(60_000)
     emitter.close()
     engine = open_engine(config.database)

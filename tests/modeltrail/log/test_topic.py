@@ -60,7 +60,8 @@ def test_a_topic_made_by_us_passes_our_check_on_a_real_broker(kafka_place):
 def test_a_topic_with_kafkas_defaults_does_not(kafka_bootstrap, new_topic):
     from modeltrail.log.topic import check
 
-    findings = check([kafka_bootstrap], new_topic(), options={})
+    topic = new_topic(message_timestamp_type="CreateTime", retention_ms="604800000")
+    findings = check([kafka_bootstrap], topic, options={})
     assert {finding.what.split(" ")[0] for finding in findings} >= {"message.timestamp.type", "retention.ms"}
 
 
