@@ -376,12 +376,6 @@ def _brief_of(row: RunRow, jobs: Mapping[bytes, EntityRef]) -> RunBrief:
     return RunBrief(row.run_key, row.run_id, *state, row.parent_key, row.first_time_ns, row.last_time_ns, job)
 
 
-def _link_then(link: ActivityLink, run: RunBrief | None) -> ActivityLink:
-    if run is None:
-        return link
-    return link._replace(state=run.state, first_time_ns=run.first_time_ns, last_time_ns=run.last_time_ns, job=run.job)
-
-
 def _activity_link(row: Sequence[Any]) -> ActivityLink:
     run_id, state, first_ns, last_ns, namespace, name = row[6:12]
     return ActivityLink(LinkRow(*row[:6]), run_id, state or "", first_ns or 0, last_ns or 0, _job(namespace, name))

@@ -8,17 +8,17 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from modeltrail.log.protocol import Position, Record
+from modeltrail.log.protocol import Record
 from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.identity import canonical_run_id
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, inspect, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
-from modeltrail_server.projection.engine import explained, is_missing_table, writing
+from modeltrail_server.projection.engine import explained, writing
 from modeltrail_server.projection.facts import run_identity
-from modeltrail_server.projection.generations import Generation, as_position, current_generation, positions_of
+from modeltrail_server.projection.generations import Generation, current_generation, positions_of
 from modeltrail_server.projection.projector import Source
 from modeltrail_server.queries.fold import fold_run
 from modeltrail_server.queries.snapshot import MAX_EVENTS, Snapshot
@@ -52,17 +52,6 @@ def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None
         except (_MovedError, IntegrityError):
             attempts += 1
     return done
-
-
-def index_position(connection: Connection, tables: SearchTables) -> Position:
-    """Return how far the index is; nowhere where it was never begun."""
-    try:
-        rows = connection.execute(select(tables.position.c.partition, tables.position.c.next_offset)).fetchall()
-    except DBAPIError as error:
-        if is_missing_table(error):
-            return Position()
-        raise
-    return as_position({row[0]: row[1] for row in rows})
 
 
 def _follow(log: Source, engine: Engine, generation: Generation, stop: threading.Event | None) -> int:
