@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -75,8 +76,9 @@ class Worker:
 
     def kill(self) -> None:
         """End it at once, as a crash would; returns when it is gone. May be called twice."""
-        if self._process.is_alive():
-            os.kill(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            if self._process.is_alive():
+                os.kill(self.pid, signal.SIGKILL)
         self.join()
 
     def terminate(self) -> None:

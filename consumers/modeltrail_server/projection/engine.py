@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from modeltrail.log.sqlite_file import begin_immediate, use_write_ahead_log
 from modeltrail.secret import without_password
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -38,10 +39,8 @@ POOL_SIZE = 5
 POOL_WAIT_S = 30
 
 _SQLITE_PRAGMAS = (
-    "journal_mode = WAL",
     # A power cut may take the last commits, never consistency; positions go with them, so the log gives them again.
     "synchronous = NORMAL",
-    f"busy_timeout = {BUSY_TIMEOUT_MS}",
     f"cache_size = -{SQLITE_CACHE_KIB}",
     f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
     "temp_store = MEMORY",
@@ -149,13 +148,19 @@ def _open_postgresql(address: URL) -> Engine:
 
 
 def _set_pragmas(driver_connection: Any, _record: Any) -> None:
+    """Set up a new connection. The busy handler is not always asked for the switch to WAL, hence that one's loop."""
+    driver_connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    use_write_ahead_log(driver_connection)
     for pragma in _SQLITE_PRAGMAS:
         driver_connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("writes", False):
+        driver_connection: Any = connection.connection.driver_connection
+        begin_immediate(driver_connection, BUSY_TIMEOUT_MS)
+    else:
+        connection.exec_driver_sql("BEGIN")
 
 
 def _translate(error: Exception, engine: Engine) -> ModeltrailError:

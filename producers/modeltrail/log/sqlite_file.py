@@ -153,7 +153,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> Non
     if _is_empty(connection):
         if not create:
             raise LogNotFoundError(f"the log {path} is empty, not even made", remedy=_MISSING_REMEDY)
-        _use_write_ahead_log(connection)
+        use_write_ahead_log(connection)
         begin_immediate(connection, OPEN_TIMEOUT_MS)
         try:
             if _is_empty(connection):
@@ -180,7 +180,7 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+def use_write_ahead_log(connection: sqlite3.Connection) -> None:
     """Switch to WAL, which the file then remembers; another process doing the same can make this busy at once."""
     deadline = time.monotonic() + OPEN_TIMEOUT_MS / 1000
     while True:
