@@ -24,7 +24,7 @@ OnPublish = Callable[[int, Checkpoint], None]
 class Pace:
     """How much a round takes and how long it may wait. A round ends at the first bound that is met.
 
-    ``max_idle_polls`` ends a run ``once`` whose end never comes: the log's last offsets may hold no record.
+    ``max_idle_polls`` ends a run ``once`` whose end never comes.
     """
 
     max_records: int = 16_384
@@ -32,7 +32,7 @@ class Pace:
     publish_interval_ms: int = 1_000
     wait_ms: int = 200
     retry_ms: int = 1_000
-    max_idle_polls: int = 50
+    max_idle_polls: int = 150
 
 
 def write_schemas(folder: Path, schemas: Mapping[str, bytes], *, files: Files | None = None) -> None:
@@ -108,7 +108,11 @@ class _Following:
                 if idle_polls or self._round_is_full():
                     self._publish()
                 if end is not None:
-                    reached = all(auditor.next_offset >= end[number] for number, auditor in self.auditors.items())
+                    # The last offsets may hold no record: only the reader knows that, and it has read the others.
+                    reached = all(
+                        max(auditor.next_offset, reader.position(number)) >= end[number]
+                        for number, auditor in self.auditors.items()
+                    )
                     if reached or idle_polls >= self._pace.max_idle_polls:
                         break
             self._publish()
