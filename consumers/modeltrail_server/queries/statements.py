@@ -154,6 +154,13 @@ def last_runs_of_job(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 
 @_remembered
+def parts_of_runs(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the runs whose parent is one of :keys, the last to begin first."""
+    statement = _heard_of(_runs(tables).where(_among(tables.run.c.parent_key, "keys")), tables, as_of)
+    return statement.order_by(tables.run.c.first_time_ns.desc()).limit(_row_limit())
+
+
+@_remembered
 def entities_by_key(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     """Select the entities :keys."""
     statement = select(*tables.entity.c).where(_among(tables.entity.c.entity_key, "keys"))
