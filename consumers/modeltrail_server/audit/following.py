@@ -138,9 +138,8 @@ class _Following:
                 stop.wait(self._pace.retry_ms / 1000)
             if idle_polls or self._round_is_full():
                 self._publish()
-            if end is not None:
-                if self._has_reached(end) or idle_polls >= self._pace.max_idle_polls:
-                    break
+            if end is not None and (self._has_reached(end) or idle_polls >= self._pace.max_idle_polls):
+                break
         self._publish()
 
     def _has_reached(self, end: Position) -> bool:
