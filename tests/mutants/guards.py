@@ -306,7 +306,7 @@ GUARDS = (
         (f"{AUDITOR_TESTS}::test_nothing_is_signed_that_does_not_read_back[tile/0/000]",),
     ),
     Guard(
-        4, "one auditor works (flock)", f"{AUDIT}/locking.py",
+        4, "a tree has one writer (flock)", f"{AUDIT}/locking.py",
         "        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        pass",
         (f"{AUDITOR_TESTS}::test_a_second_auditor_is_told_who_the_first_is",),
     ),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from modeltrail.config import Config
 from modeltrail.errors import LogUnavailableError
@@ -139,10 +140,22 @@ class _Server:
         if log is None:
             return
         with log:
-            if not (config.audit / audit.layout.KEY).exists():
-                status = audit.init(config.audit, "modeltrail", log.identity, partitions=log.partitions())
-                _logger.info("audit log started", extra={"verifier_key": status.verifier_key})
-            audit.follow(config.audit, log, schemas=schema_texts(), stop=self._stop, on_publish=_signed)
+            _begin_audit(config.audit)
+            audit.follow(config.audit, log, share=True, schemas=schema_texts(), stop=self._stop, on_publish=_signed)
+
+
+def _begin_audit(folder: Path) -> None:
+    """Make the key where there is none, unless another auditor of the folder does so at the same moment."""
+    key = folder / audit.layout.KEY
+    if key.exists():
+        return
+    try:
+        status = audit.init(folder, "modeltrail")
+    except audit.KeyFileError:
+        if not key.exists():
+            raise
+    else:
+        _logger.info("audit log started", extra={"verifier_key": status.verifier_key})
 
 
 def _signed(partition: int, head: Checkpoint) -> None:

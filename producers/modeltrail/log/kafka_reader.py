@@ -19,6 +19,8 @@ POLL_SLICE_MS = 200
 SESSION_TIMEOUT_MS = 15_000
 HEARTBEAT_INTERVAL_MS = 2_000
 MAX_POLL_INTERVAL_MS = 300_000
+# How long a partition that was added to the topic may wait until a group shares it out.
+METADATA_MAX_AGE_MS = 10_000
 MAX_FETCH_BYTES = 32 * 1024 * 1024
 MAX_PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 CLOSE_TIMEOUT_MS = 5_000
@@ -164,6 +166,7 @@ def _connect_consumer(cluster: Cluster, group: str | None) -> kafka.KafkaConsume
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
         max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
         fetch_max_bytes=MAX_FETCH_BYTES,
         max_partition_fetch_bytes=MAX_PARTITION_FETCH_BYTES,
         metrics_enabled=False,
