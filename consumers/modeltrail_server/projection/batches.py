@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from modeltrail.log.protocol import Record
-from modeltrail_schemas.codec import decode_routing
+from modeltrail_schemas.codec import decode, decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import NO_ID, Routing
+from modeltrail_schemas.openlineage.documents import canonical_form, parse
 
 from modeltrail_server.projection.facts import run_identity
 
@@ -98,7 +99,8 @@ def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
                 duplicates += 1
                 if known.row.payload != decoded.row.payload:
                     events[decoded.row.event_id], loser = decide(known, decoded)
-                    conflicts.append(conflict_of(loser.row))
+                    if not say_the_same(known, decoded):
+                        conflicts.append(conflict_of(loser.row))
         count += 1
         next_offset, recorded_ms = record.offset + 1, max(recorded_ms, record.timestamp_ms)
     return Batch(
@@ -129,6 +131,17 @@ def decode_record(record: Record) -> Decoded:
 def decide(one: Decoded, other: Decoded) -> tuple[Decoded, Decoded]:
     """Return (winner, loser) of two payloads of one event id: the smallest SHA-256 stands."""
     return (one, other) if payload_sha256(one.row) < payload_sha256(other.row) else (other, one)
+
+
+def say_the_same(one: Decoded, other: Decoded) -> bool:
+    """Return whether two payloads hold one OpenLineage document, laid out differently: no contradiction."""
+    if one.event != other.event:
+        return False
+    try:
+        documents = [decode(each.row.payload).document for each in (one, other)]
+        return None not in documents and len({canonical_form(parse(each or b"")) for each in documents}) == 1
+    except InvalidEventError:
+        return False
 
 
 def payload_sha256(row: EventRow) -> bytes:
