@@ -1,7 +1,9 @@
 """What every test shares: the real services, and hypothesis without a clock."""
 
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -9,6 +11,10 @@ import pytest
 from hypothesis import Phase, settings
 
 pytest_plugins = ["services.fixtures"]
+
+# A shell starts what runs in its background with SIGINT ignored, and the programs that tests interrupt inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A deadline is a timed assertion, and machines differ.
 settings.register_profile("modeltrail", deadline=None)
@@ -24,7 +30,8 @@ def no_sender_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if folder is not None and (found := senders_of(folder)):
         for process in found:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it ended by itself since it was found
+                process.kill()
         while any(_is_running(process) for process in found):
             time.sleep(0.005)
 

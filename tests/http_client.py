@@ -6,6 +6,7 @@ import urllib.request
 from typing import Any, NamedTuple
 
 TIMEOUT_S = 60
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # who is asked runs here, whatever the proxy
 
 
 class Answer(NamedTuple):
@@ -33,7 +34,7 @@ def post(url: str, body: bytes, **headers: str) -> Answer:
 
 def _ask(request: urllib.request.Request) -> Answer:
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        with _OPENER.open(request, timeout=TIMEOUT_S) as response:
             return Answer(response.status, response.read().decode(), dict(response.headers))
     except urllib.error.HTTPError as error:
         with error:

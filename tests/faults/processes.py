@@ -58,7 +58,7 @@ class Worker:
             assert self._receiver.poll(ANSWER_TIMEOUT_S), f"process {self.pid} says nothing: {self.heard[-5:]}"
             try:
                 message = self._receiver.recv()
-            except EOFError:
+            except (EOFError, OSError):  # between two messages, or in one
                 raise AssertionError(f"process {self.pid} ended before {kind!r}: {self.heard[-5:]}") from None
             self.heard.append(message)
             if message[0] == kind:
@@ -71,7 +71,7 @@ class Worker:
         while self._receiver.poll():
             try:
                 self.heard.append(self._receiver.recv())
-            except EOFError:
+            except (EOFError, OSError):
                 return
 
     def kill(self) -> None:
@@ -82,8 +82,9 @@ class Worker:
         self.join()
 
     def terminate(self) -> None:
-        """Ask it to end (SIGTERM), and do not wait."""
-        os.kill(self.pid, signal.SIGTERM)
+        """Ask it to end (SIGTERM), and do not wait; one that ended by itself needs no asking."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
 
     def join(self) -> int:
         """Wait for its end and hear what it said; return its exit code."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from modeltrail.errors import LogIdentityError, LogUnavailableError, OffsetOutOfRangeError
-from modeltrail.log import Log, Reader, Record
+from modeltrail.log import Log, Position, Reader, Record
 
 from modeltrail_server.audit import layout, leaf
 from modeltrail_server.audit.auditor import Auditor
@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 class Pace:
     """How much a round takes and how long it may wait. A round ends at the first bound that is met.
 
-    ``max_idle_polls`` ends a run ``once`` whose end never comes: the log's last offsets may hold no record.
+    ``max_idle_polls`` ends a run ``once`` whose end never comes.
     ``lock_retry_ms`` is how often a partition that another auditor still holds is asked for, and
     ``partitions_check_ms`` how often the log is asked whether it has got more of them.
     """
@@ -43,7 +43,7 @@ class Pace:
     publish_interval_ms: int = 1_000
     wait_ms: int = 200
     retry_ms: int = 1_000
-    max_idle_polls: int = 50
+    max_idle_polls: int = 150
     lock_retry_ms: int = 1_000
     partitions_check_ms: int = 10_000
 
@@ -138,11 +138,17 @@ class _Following:
                 stop.wait(self._pace.retry_ms / 1000)
             if idle_polls or self._round_is_full():
                 self._publish()
-            if end is not None:
-                reached = all(auditor.next_offset >= end[number] for number, auditor in self.auditors.items())
-                if reached or idle_polls >= self._pace.max_idle_polls:
-                    break
+            if end is not None and (self._has_reached(end) or idle_polls >= self._pace.max_idle_polls):
+                break
         self._publish()
+
+    def _has_reached(self, end: Position) -> bool:
+        """Return whether all is read. The last offsets may hold no record: only the reader knows of those."""
+        reader = self._opened_reader()
+        return all(
+            max(auditor.next_offset, reader.position(number)) >= end[number]
+            for number, auditor in self.auditors.items()
+        )
 
     def close(self) -> None:
         """Free every lock, then leave the group."""

@@ -9,6 +9,7 @@ from modeltrail.log.protocol import Record
 from modeltrail_schemas.codec import decode, decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import NO_ID, Routing
+from modeltrail_schemas.identity import hashed_id
 from modeltrail_schemas.openlineage.documents import canonical_form, parse
 
 from modeltrail_server.projection.facts import run_identity
@@ -99,8 +100,7 @@ def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
                 duplicates += 1
                 if known.row.payload != decoded.row.payload:
                     events[decoded.row.event_id], loser = decide(known, decoded)
-                    if not say_the_same(known, decoded):
-                        conflicts.append(conflict_of(loser.row))
+                    conflicts += [] if tell_the_same(known, decoded) else [conflict_of(loser.row)]
         count += 1
         next_offset, recorded_ms = record.offset + 1, max(recorded_ms, record.timestamp_ms)
     return Batch(
@@ -133,13 +133,16 @@ def decide(one: Decoded, other: Decoded) -> tuple[Decoded, Decoded]:
     return (one, other) if payload_sha256(one.row) < payload_sha256(other.row) else (other, one)
 
 
-def say_the_same(one: Decoded, other: Decoded) -> bool:
-    """Return whether two payloads hold one OpenLineage document, laid out differently: no contradiction."""
-    if one.event != other.event:
-        return False
+def tell_the_same(one: Decoded, other: Decoded) -> bool:
+    """Return whether two payloads are one OpenLineage document in two layouts, which is no contradiction."""
+    return _is_its_hash(one) and _is_its_hash(other)
+
+
+def _is_its_hash(decoded: Decoded) -> bool:
+    """Return whether the event's id is that of the document in its payload."""
     try:
-        documents = [decode(each.row.payload).document for each in (one, other)]
-        return None not in documents and len({canonical_form(parse(each or b"")) for each in documents}) == 1
+        document = decode(decoded.row.payload).document
+        return document is not None and hashed_id(canonical_form(parse(document))) == decoded.row.event_id
     except InvalidEventError:
         return False
 

@@ -18,7 +18,7 @@ from modeltrail_server.projection.batches import (
     EventRow,
     conflict_of,
     decide,
-    say_the_same,
+    tell_the_same,
 )
 from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, job_mention, run_row_of
 from modeltrail_server.projection.merge import Rows, facts_of, merge_runs
@@ -58,16 +58,11 @@ def resolve(connection: Connection, tables: Tables, batch: Batch, ids_there: Seq
             continue
         theirs = Decoded(there, decode_routing(there.payload))
         winner, loser = decide(mine, theirs)
+        conflicts += [] if tell_the_same(mine, theirs) else [conflict_of(loser.row)]
         if winner is mine:
             connection.execute(
                 update(tables.event).values(mine.row._asdict()).where(tables.event.c.event_id == there.event_id)
             )
-        if say_the_same(mine, theirs):
-            duplicates += 1
-            del events[there.event_id]
-            continue
-        conflicts.append(conflict_of(loser.row))
-        if winner is mine:
             replaced.append(facts_of(theirs.event))
             _delete_links(connection, tables, replaced[-1].links)
         else:

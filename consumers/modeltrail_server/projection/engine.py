@@ -86,11 +86,12 @@ def explained(engine: Engine) -> Iterator[None]:
         raise
 
 
-def is_missing_table(error: DBAPIError) -> bool:
-    """Return whether the statement failed because a table of it is not there."""
-    if isinstance(error.orig, sqlite3.Error):
-        return "no such table" in str(error.orig)
-    return getattr(error.orig, "sqlstate", "") == "42P01"
+def is_missing_table(error: Exception) -> bool:
+    """Return whether the statement failed, in the driver, because a table of it is not there."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return "no such table" in str(cause)
+    return getattr(cause, "sqlstate", "") == "42P01"
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:

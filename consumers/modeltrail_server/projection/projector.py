@@ -17,6 +17,7 @@ from typing import Protocol
 
 from modeltrail.errors import LogUnavailableError
 from modeltrail.log.protocol import LogIdentity, Position, Reader, Record
+from modeltrail.log.reading import Silence
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine
 
@@ -35,7 +36,6 @@ from modeltrail_server.projection.writing import Written, move_position, write_b
 
 MAX_BATCH_RECORDS = 4_000
 IDLE_WAIT_MS = 100
-END_WAIT_MS = 2_000
 FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 15.0
 
@@ -208,15 +208,19 @@ class Projector:
         self.close()
 
     def catch_up(self, end: Position, stop: threading.Event) -> int:
-        """Project up to ``end``, or until ``stop``; return how many records that were. Raises as ``step`` does."""
-        records, idle_since = 0, time.monotonic()
+        """Project up to ``end``, or until ``stop``; return how many records that were.
+
+        Raises as ``step`` does, and LogUnavailableError where nothing comes for MAX_SILENCE_S that is due.
+        """
+        records, silence = 0, Silence(self._log.identity.name, end)
         while not stop.is_set():
             count = self.step(wait_ms=IDLE_WAIT_MS, end=end)
             records += count
-            if count:
-                idle_since = time.monotonic()
-            if self._reached(end) or (time.monotonic() - idle_since) * 1000 > END_WAIT_MS:
+            if self._reached(end):
                 break
+            if count:
+                silence.broken()
+            silence.check()
         return records
 
     def step(self, *, wait_ms: int, end: Position | None = None) -> int:
@@ -309,7 +313,15 @@ class Projector:
         return self._reader
 
     def _reached(self, end: Position) -> bool:
-        return all((self._expected.get(partition) or 0) >= offset for partition, offset in enumerate(end.offsets))
+        """Return whether all up to ``end`` is written; of offsets that hold no record only the reader knows."""
+        if self._reader is None:
+            return False
+        for partition, offset in enumerate(end.offsets):
+            if offset and partition not in self._expected:
+                return False
+            if max(self._expected.get(partition) or 0, self._reader.position(partition)) < offset:
+                return False
+        return True
 
     def _forget_positions(self) -> None:
         """Believe nothing: the next step reads the pointer and the positions again."""

@@ -27,19 +27,19 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 PROJECTION_VERSION = 2
 
-_ESCAPE = "\ufffe"
+ESCAPE = "\ufffe"
 _REFUSED = re.compile("[\x00\ud800-\udfff\ufffe]")
-_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
+_ESCAPED = re.compile(ESCAPE + "([0-9a-f]{4})")
 
 
 def escape_text(text: str) -> str:
     """Return ``text`` with what databases refuse (U+0000, lone surrogates) as U+FFFE and four hex digits."""
-    return _REFUSED.sub(lambda match: f"{_ESCAPE}{ord(match[0]):04x}", text)
+    return _REFUSED.sub(lambda match: f"{ESCAPE}{ord(match[0]):04x}", text)
 
 
 def unescape_text(text: str) -> str:
     """Return what ``escape_text`` was given."""
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if _ESCAPE in text else text
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if ESCAPE in text else text
 
 
 class AnyText(TypeDecorator[str]):

@@ -100,6 +100,7 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
     """Return what ``text`` names exactly, and what it is the beginning of."""
     exact: list[Subject] = []
     loose: list[Subject] = []
+    snapshot.look_up(_keys_named(text, kinds))
     for row in _named(snapshot, text, [kind for kind in kinds if kind in NAMED_KINDS]):
         _, at, version = text.partition("@")
         if not at or row.kind == "job":
@@ -135,6 +136,15 @@ def _named(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[EntityRo
     whole = parse_name(f"{DEFAULT_NAMESPACE}/{text.replace('@', '%40')}", kind="")
     names = dict.fromkeys((parsed.name, whole.name) if "job" in kinds else (parsed.name,))
     return [row for name in names for row in snapshot.names_of(kinds, name, limit=MAX_CANDIDATES + 1)]
+
+
+def _keys_named(text: str, kinds: Sequence[str]) -> list[bytes]:
+    """Return the keys of whatever ``text`` may be written from: the names, and their versions where it tells one."""
+    name, at, version = text.partition("@")
+    refs = [ref for kind in kinds if kind in NAMED_KINDS and name for ref in _readings(text, kind)]
+    told = parse_name(f"x/y@{version}", kind="").version if at else ""
+    versions = [replace(ref, version=told) for ref in refs if ref.kind in VERSIONED_KINDS and told]
+    return [key_of(ref) for ref in (*refs, *versions)]
 
 
 def _readings(text: str, kind: str) -> list[EntityRef]:

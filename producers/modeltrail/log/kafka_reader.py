@@ -65,6 +65,13 @@ class KafkaReader:
             self._consumer.resume(held)
             self._unpositioned.discard(partition)
 
+    def position(self, partition: int) -> int:
+        """Return the offset that is read next; the client moves it past transaction markers by itself."""
+        if partition not in self.assignment() - self._unpositioned:
+            return 0
+        held = kafka.TopicPartition(self._cluster.topic, partition)
+        return int(self._consumer._subscription.assignment[held].position.offset)
+
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         """Return up to ``max_records`` records; empty after ``wait_ms``, or as soon as the assignment changed.
 
