@@ -27,9 +27,9 @@ def get(url: str) -> Answer:
     return _ask(urllib.request.Request(url))
 
 
-def post(url: str, body: bytes) -> Answer:
+def post(url: str, body: bytes, **headers: str) -> Answer:
     """Return what POST of a JSON body answers."""
-    return _ask(urllib.request.Request(url, body, {"Content-Type": "application/json"}))
+    return _ask(urllib.request.Request(url, body, {"Content-Type": "application/json"} | headers))
 
 
 def _ask(request: urllib.request.Request) -> Answer:
