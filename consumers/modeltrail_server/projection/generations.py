@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from modeltrail.errors import LogIdentityError
@@ -46,14 +47,8 @@ def current_generation(connection: Connection, *, lock: bool = False) -> Generat
     With ``lock`` it stays the current one until the transaction ends. After None on PostgreSQL the transaction can
     only end.
     """
-    control = control_tables()
-    query = (
-        select(*_generation_columns())
-        .join_from(control.generation, control.pointer, control.generation.c.number == control.pointer.c.generation)
-        .where(control.pointer.c.id == POINTER_ID)
-    )
     try:
-        row = connection.execute(_shared(query, control.pointer) if lock else query).one_or_none()
+        row = connection.execute(_current(lock=lock)).one_or_none()
     except DBAPIError as error:
         if is_missing_table(error):
             return None
@@ -186,6 +181,18 @@ def lock_generations(connection: Connection) -> None:
     """Wait until nobody else changes which generations there are; SQLite's write lock does that already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({GENERATIONS_LOCK})")
+
+
+@lru_cache(maxsize=2)
+def _current(*, lock: bool) -> Select[Any]:
+    """Return the query of ``current_generation``: each transaction begins with it."""
+    control = control_tables()
+    query = (
+        select(*_generation_columns())
+        .join_from(control.generation, control.pointer, control.generation.c.number == control.pointer.c.generation)
+        .where(control.pointer.c.id == POINTER_ID)
+    )
+    return _shared(query, control.pointer) if lock else query
 
 
 def _generation_columns() -> tuple[Column[Any], ...]:

@@ -30,6 +30,9 @@ def read(document: bytes) -> LineageEvent:
 
 
 def with_details(routing: Routing, document: bytes) -> LineageEvent:
-    """Return the whole event of ``routing``, its other fields read from ``document``. Raises InvalidEventError."""
+    """Return the whole event of ``routing``, its other fields read from ``document``.
+
+    Raises InvalidEventError where that is no JSON object, and only there.
+    """
     known = {name: getattr(routing, name) for name in _ROUTING_FIELDS}
-    return replace(interpret(parse(document)), document=document, **known)
+    return replace(interpret(parse(document), known=routing), document=document, **known)
