@@ -11,7 +11,7 @@ from modeltrail_schemas.codec import decode_sound_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import NO_ID, Routing
 
-from modeltrail_server.projection.facts import run_identity
+from modeltrail_server.projection.facts import job_mention, run_identity
 
 
 class EventRow(NamedTuple):
@@ -25,6 +25,7 @@ class EventRow(NamedTuple):
     kind: str
     type: str
     run_key: bytes | None
+    job_key: bytes | None
     payload: bytes
 
 
@@ -128,6 +129,7 @@ def decode_record(record: Record) -> Decoded:
         event.kind,
         event.type,
         run_identity(event.run_id)[0] if event.run_id else None,
+        job_mention(event.job).entity_key if event.job.name else None,
         record.value,
     )
     return Decoded(row, event)
