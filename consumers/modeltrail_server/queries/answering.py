@@ -26,7 +26,8 @@ from modeltrail_server.queries.records import (
     RunView,
     Use,
 )
-from modeltrail_server.queries.snapshot import ActivityLink, RunBrief, Snapshot, ref_of
+from modeltrail_server.queries.rows import ActivityLink, RunBrief, ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 LAST_ID = b"\xff" * 16
 NOTHING_DECLARED = Timeline((), ())

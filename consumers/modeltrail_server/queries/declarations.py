@@ -53,13 +53,18 @@ def timelines_about(
 ) -> dict[EntityRef, Timeline]:
     """Return, by model or dataset, the declarations (of types ``only``, if any) that tell where ``refs`` stand."""
     versions = {ref_key(ref): ref for ref in refs}
-    links = snapshot.links_of_entities(versions, ["subject"], roles=only, limit=MAX_DECLARATIONS)
-    ids = {link.event_id for link in links}
     names = {ref_key(ref.unversioned) for ref in refs}
-    general = [role for role in _ABOUT_ALL_VERSIONS if not only or role in only]
-    if general:
-        ids |= {link.event_id for link in snapshot.links_of_entities(names, ["subject"], roles=general)}
-    opened = {versions[link.entity_key].unversioned for link in links if link.role in _OPENING}
+    links = [
+        link
+        for link in snapshot.links_of_entities(versions.keys() | names, ["subject"], roles=only)
+        if link.entity_key in versions or link.role in _ABOUT_ALL_VERSIONS
+    ]
+    ids = {link.event_id for link in links}
+    opened = {
+        versions[link.entity_key].unversioned
+        for link in links
+        if link.entity_key in versions and link.role in _OPENING
+    }
     events = _standing_events(snapshot, opened) if opened else []
     own = ids - {event.event_id for event in events}
     return by_name([*events, *(stored.event for stored in snapshot.events_by_id(own))] if own else events)

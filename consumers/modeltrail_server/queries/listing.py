@@ -14,7 +14,8 @@ from modeltrail_server.queries.declarations import NOTHING_DECLARED, by_name, st
 from modeltrail_server.queries.errors import PageTokenError
 from modeltrail_server.queries.lifecycle import Timeline
 from modeltrail_server.queries.records import RunLine, Step
-from modeltrail_server.queries.snapshot import RunBrief, Snapshot, ref_of
+from modeltrail_server.queries.rows import RunBrief, ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 PAGE_ROWS = 50
 MAX_PAGE_ROWS = 1_000

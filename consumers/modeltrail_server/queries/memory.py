@@ -9,6 +9,7 @@ from typing import Any
 
 from modeltrail_server.projection.facts import ContentRow, EntityRow, LinkRow
 from modeltrail_server.projection.fetching import Rows
+from modeltrail_server.queries.rows import RunBrief
 
 # Who made a thing and what was declared about it; who used it may be very many.
 REMEMBERED_RELATIONS = ("output", "subject")
@@ -16,12 +17,16 @@ REMEMBERED_RELATIONS = ("output", "subject")
 
 @dataclass(frozen=True)
 class Memory:
-    """The rows, links and contents of named things, by key; a key that is known has an entry, empty or not."""
+    """The rows, links and contents of named things, by key; a key that is known has an entry, empty or not.
+
+    ``firsts`` are the first events to name them, ``runs`` the rows of runs.
+    """
 
     entities: dict[bytes, EntityRow | None] = field(default_factory=dict)
     links: dict[bytes, list[LinkRow]] = field(default_factory=dict)
     contents: dict[bytes, list[ContentRow]] = field(default_factory=dict)
     firsts: dict[bytes, Sequence[Any] | None] = field(default_factory=dict)
+    runs: dict[bytes, RunBrief | None] = field(default_factory=dict)
 
     def unknown(self, keys: Iterable[bytes]) -> list[bytes]:
         """Return those of ``keys`` that nothing is known of, each once."""

@@ -15,7 +15,8 @@ from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.declarations import version_called, words_of
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
-from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot, ref_of
+from modeltrail_server.queries.rows import ref_of
+from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot
 
 VERSIONED_KINDS = ("model", "dataset")
 NAMED_KINDS = (*VERSIONED_KINDS, "job")

@@ -54,11 +54,18 @@ def first_links_after(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 @remembered
 def entities_of_activities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     """Select the links of activities :keys in relations :relations, with the entities they lead to."""
-    link, entity = tables.link, tables.entity
-    joined = link.join(entity, entity.c.entity_key == link.c.entity_key)
-    statement = _links(tables, as_of, joined, entity.c.kind, entity.c.namespace, entity.c.name, entity.c.version)
-    statement = statement.where(among(link.c.activity_key, "keys"), among(link.c.relation, "relations"))
-    return statement.limit(row_limit())
+    link = tables.link
+    statement = _with_entities(tables, as_of).where(among(link.c.activity_key, "keys"))
+    return statement.where(among(link.c.relation, "relations")).limit(row_limit())
+
+
+@remembered
+def entities_of_makers(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the links in relations :relations of the activities that made entities :keys, as the above does."""
+    link, made = tables.link, tables.link.alias("made")
+    makers = select(made.c.activity_key).where(among(made.c.entity_key, "keys"), made.c.relation == "output")
+    statement = _with_entities(tables, as_of).where(link.c.activity_key.in_(makers))
+    return statement.where(among(link.c.relation, "relations")).limit(row_limit())
 
 
 @remembered
@@ -139,6 +146,13 @@ def _links(tables: Tables, as_of: AsOf | None, source: FromClause, *more: Column
         return statement.select_from(source)
     joined = source.join(event, event.c.event_id == link.c.event_id)
     return statement.select_from(joined).where(as_of.condition(event))
+
+
+def _with_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select links with the named things they lead to."""
+    link, entity = tables.link, tables.entity
+    joined = link.join(entity, entity.c.entity_key == link.c.entity_key)
+    return _links(tables, as_of, joined, entity.c.kind, entity.c.namespace, entity.c.name, entity.c.version)
 
 
 def _with_activities(tables: Tables, as_of: AsOf | None, *more: ColumnElement[Any]) -> Select[Any]:
