@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.identity import job_key, ref_key
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 
 from modeltrail_server.projection.facts import EntityRow, LinkRow, RunRow
@@ -72,6 +73,11 @@ class ActivityLink(NamedTuple):
 def ref_of(row: EntityRow) -> EntityRef:
     """Return the reference to what ``row`` is about."""
     return EntityRef(row.kind, row.namespace, row.name, row.version)
+
+
+def key_of(ref: EntityRef) -> bytes:
+    """Return the key under which the read model holds ``ref``."""
+    return job_key(ref.namespace, ref.name) if ref.kind == "job" else ref_key(ref)
 
 
 def run_brief(row: Sequence[Any]) -> RunBrief:

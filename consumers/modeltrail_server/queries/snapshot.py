@@ -5,7 +5,7 @@ Fetches and decodes; decides nothing.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, zip_longest
+from itertools import islice
 from typing import Any, TypeVar
 
 from modeltrail_schemas.codec import decode, decode_routing
@@ -20,7 +20,7 @@ from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import REMEMBERED_RELATIONS, Memory
+from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS, Memory
 from modeltrail_server.queries.rows import (
     ActivityLink,
     EntityLink,
@@ -54,31 +54,32 @@ class Snapshot:
     decode_event: Callable[[bytes], LineageEvent] = field(default=decode)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
 
-    def look_up(self, keys: Iterable[bytes], *, and_first_of: Iterable[bytes] = ()) -> None:
-        """Fetch together what is asked of named things sooner or later: rows, contents, who made or declared them.
+    def look_up(self, refs: Iterable[EntityRef], *, and_first_of: Iterable[bytes] = ()) -> None:
+        """Fetch together what is asked of named things sooner or later, and of their names.
 
-        Of some, also the first event to name them. It only saves round trips: what follows asks as if nothing had
+        That is rows, contents, who made or declared a version, what was declared about all versions; of the keys
+        ``and_first_of`` the first event to name them. It only saves round trips: what follows asks as if nothing had
         been fetched. Where there is too much of it, nothing is kept.
         """
-        new, firsts = self._memory.unknown(keys), list(dict.fromkeys(and_first_of))
-        for chunk, first in zip_longest(*(_chunks(each, MAX_KEYS_PER_STATEMENT) for each in (new, firsts))):
-            bound = {"keys": chunk, "row_limit": MAX_LINKS_REMEMBERED}
-            asked = [
-                (entities.entities_by_key(self.tables, self.as_of), bound),
-                (
-                    links.links_of_entities(self.tables, self.as_of, of_roles=False),
-                    bound | {"relations": list(REMEMBERED_RELATIONS)},
-                ),
-                (entities.contents_of_entities(self.tables, self.as_of), bound),
-            ]
-            asked = asked if chunk else []
-            if first:
-                asked.append((events.events_naming_first(self.tables, self.as_of), bound | {"keys": first}))
-            found = fetch_together(self.connection, asked)
-            if first:
-                self._memory.remember_firsts(first, found.pop())
-            if chunk and all(len(rows) < MAX_LINKS_REMEMBERED for rows in found):
-                self._memory.remember(chunk, *found)
+        new = self._memory.unknown(refs)
+        versions = [key for key, ref in new.items() if ref.identity]
+        names = [key for key, ref in new.items() if not ref.identity]
+        firsts = list(dict.fromkeys(and_first_of))
+        if max(len(new), len(firsts)) > MAX_KEYS_PER_STATEMENT:
+            return
+        tables, as_of, limited = self.tables, self.as_of, {"row_limit": MAX_LINKS_REMEMBERED}
+        asked: dict[str, tuple[SelectBase, list[bytes], dict[str, object]]] = {
+            "entities": (entities.entities_by_key(tables, as_of), list(new), {}),
+            "links": (links.links_of_entities(tables, as_of), versions, {"relations": list(REMEMBERED_RELATIONS)}),
+            "contents": (entities.contents_of_entities(tables, as_of), versions, {}),
+            "declared": (links.declarations(tables, as_of), names, {"roles": list(ABOUT_ALL_VERSIONS)}),
+            "firsts": (events.events_naming_first(tables, as_of), firsts, {}),
+        }
+        asked = {what: question for what, question in asked.items() if question[1]}
+        together = [(statement, {"keys": keys, **more, **limited}) for statement, keys, more in asked.values()]
+        found = dict(zip(asked, fetch_together(self.connection, together), strict=True))
+        if all(len(rows) < MAX_LINKS_REMEMBERED for rows in found.values()):
+            self._memory.remember(new, firsts, found)
 
     def is_empty(self) -> bool:
         """Return whether no event was ever recorded."""
@@ -117,20 +118,25 @@ class Snapshot:
         return self.events_by_id({event_id for _, event_id in firsts.values()})
 
     def links_of_entities(
-        self,
-        keys: Collection[bytes],
-        relations: Sequence[str],
-        *,
-        roles: Sequence[str] = (),
-        limit: int = MAX_LINKS,
+        self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[LinkRow]:
-        """Return the links of these entities in these relations (and of these roles, if any), latest first."""
-        known = self._memory.links_of(keys, relations, roles, limit)
+        """Return the links of these entities in these relations, latest first."""
+        known = self._memory.links_of(keys, relations, limit)
         if known is not None:
             return known
-        statement = links.links_of_entities(self.tables, self.as_of, of_roles=bool(roles))
-        also = {"relations": list(relations)} | ({"roles": list(roles)} if roles else {})
-        return [LinkRow(*row) for row in self._rows(statement, keys, limit, **also)]
+        statement = links.links_of_entities(self.tables, self.as_of)
+        return [LinkRow(*row) for row in self._rows(statement, keys, limit, relations=list(relations))]
+
+    def declarations(self, keys: Collection[bytes], roles: Sequence[str], *, limit: int = MAX_LINKS) -> list[LinkRow]:
+        """Return the links of these entities to declarations of types ``roles`` about them, latest first.
+
+        A name has those about its versions, too.
+        """
+        known = self._memory.declarations_of(keys, roles, limit)
+        if known is not None:
+            return known
+        statement = links.declarations(self.tables, self.as_of)
+        return [LinkRow(*row) for row in self._rows(statement, keys, limit, roles=list(roles))]
 
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
         """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""
@@ -149,6 +155,8 @@ class Snapshot:
 
         Bounds of ``as_of`` count for each link: an activity whose making lies beyond them may have uses here.
         """
+        making = links.activities_of_entities(self.tables, self.as_of, latest_first=False)
+        using = links.entities_of_makers(self.tables, self.as_of)
         makers: list[ActivityLink] = []
         uses: list[EntityLink] = []
         for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT):
@@ -156,14 +164,8 @@ class Snapshot:
             made, used = fetch_together(
                 self.connection,
                 [
-                    (
-                        links.activities_of_entities(self.tables, self.as_of, latest_first=False),
-                        bound | {"relations": ["output"]},
-                    ),
-                    (
-                        links.entities_of_makers(self.tables, self.as_of),
-                        bound | {"relations": ["input", "commit"]},
-                    ),
+                    (making, bound | {"relations": ["output"]}),
+                    (using, bound | {"relations": ["input", "commit"]}),
                 ],
             )
             makers += map(activity_link, made)
@@ -256,6 +258,11 @@ class Snapshot:
         """Return the links of one entity in ``relation`` before ``before``, the latest first."""
         bound = {"key": key, "relation": relation, "time_ns": before[0], "event_id": before[1], "row_limit": limit}
         return [LinkRow(*row) for row in self._fetch(links.last_links_before(self.tables, self.as_of), bound)]
+
+    def last_links_since(self, key: bytes, relation: str, time_ns: int, *, limit: int) -> list[LinkRow]:
+        """Return the links of one entity in ``relation`` from a time on, the latest first."""
+        bound = {"key": key, "relation": relation, "time_ns": time_ns, "row_limit": limit}
+        return [LinkRow(*row) for row in self._fetch(links.last_links_since(self.tables, self.as_of), bound)]
 
     def first_links_after(self, key: bytes, relation: str, after: OrderKey, *, limit: int = 1) -> list[LinkRow]:
         """Return the links of one entity in ``relation`` after ``after``, the earliest first."""

@@ -8,6 +8,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    literal_column,
     or_,
     select,
 )
@@ -19,13 +20,23 @@ from modeltrail_server.queries.statements.parts import among, remembered, row_li
 
 
 @remembered
-def links_of_entities(tables: Tables, as_of: AsOf | None, *, of_roles: bool) -> Select[Any]:
-    """Select the links of entities :keys in relations :relations (and :roles), latest first."""
+def links_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the links of entities :keys in relations :relations, latest first."""
     link = tables.link
     statement = _links(tables, as_of, link)
     statement = statement.where(among(link.c.entity_key, "keys"), among(link.c.relation, "relations"))
-    if of_roles:
-        statement = statement.where(among(link.c.role, "roles"))
+    return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
+
+
+@remembered
+def declarations(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the links of entities :keys to declarations about them, of types :roles, latest first.
+
+    The relation stands in the text, not bound: only so an index of declarations alone serves it.
+    """
+    link = tables.link
+    statement = _links(tables, as_of, link).where(link.c.relation == literal_column("'subject'"))
+    statement = statement.where(among(link.c.entity_key, "keys"), among(link.c.role, "roles"))
     return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
 
 
@@ -37,6 +48,16 @@ def last_links_before(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     statement = statement.where(link.c.entity_key == bindparam("key"), link.c.relation == bindparam("relation"))
     earlier = or_(link.c.event_time_ns < bindparam("time_ns"), link.c.event_id < bindparam("event_id"))
     statement = statement.where(link.c.event_time_ns <= bindparam("time_ns"), earlier)
+    return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
+
+
+@remembered
+def last_links_since(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the links of entity :key in relation :relation from :time_ns on, the latest first."""
+    link = tables.link
+    statement = _links(tables, as_of, link)
+    statement = statement.where(link.c.entity_key == bindparam("key"), link.c.relation == bindparam("relation"))
+    statement = statement.where(link.c.event_time_ns >= bindparam("time_ns"))
     return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
 
 
