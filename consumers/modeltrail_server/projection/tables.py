@@ -22,6 +22,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -96,6 +97,9 @@ def _number(name: str, *, nullable: bool = False) -> Column[int]:
 
 def _text(name: str, *, primary_key: bool = False) -> Column[str]:
     return Column(name, AnyText, primary_key=primary_key, nullable=False)
+
+
+_DECLARED = text("relation = 'subject'")
 
 
 @lru_cache(maxsize=16)
@@ -176,6 +180,8 @@ def tables_of(generation: int) -> Tables:
             # Relation second: who made a dataset is found at once, however many runs used it; then by time.
             PrimaryKeyConstraint("entity_key", "relation", "event_time_ns", "event_id", "role"),
             Index(f"{prefix}link_by_activity", "activity_key"),
+            # What was declared about a thing, by the type of declaration: a model may have very many of the others.
+            Index(f"{prefix}link_by_role", "entity_key", "role", sqlite_where=_DECLARED, postgresql_where=_DECLARED),
             clustered=True,
         ),
         content=table(
