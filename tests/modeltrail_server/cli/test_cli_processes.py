@@ -88,7 +88,7 @@ def test_tail_ends_at_a_signal_without_a_word(many, start, number):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_projects_and_audits_and_stops_at_a_signal_having_lost_nothing(home, start, modeltrail, number):
     with EmbeddedLog(home / "log.db") as log:
-        process = start("serve")
+        process = start("serve", "--port", 0)
         wait_until(lambda: (home / "audit" / "0" / "checkpoint").exists(), process)
         modeltrail("events", "import", written(home, range(500)))
         wait_until(lambda: behind(modeltrail) == 0, process)
@@ -135,7 +135,7 @@ def test_serve_beside_an_auditor_ends_and_says_why(many, start, modeltrail):
     modeltrail("audit", "init")
     first = start("audit", "follow")
     assert "records signed" in first.stdout.readline()
-    process = start("serve")
+    process = start("serve", "--port", 0)
     _, err = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode not in (0, -signal.SIGTERM)
@@ -145,7 +145,7 @@ def test_serve_beside_an_auditor_ends_and_says_why(many, start, modeltrail):
 
 @pytest.mark.slow
 def test_serve_waits_for_a_broker_that_is_down_and_stops_all_the_same(home, start):
-    process = start("--log", "kafka://127.0.0.1:1/x", "serve")
+    process = start("--log", "kafka://127.0.0.1:1/x", "serve", "--port", 0)
     assert "serving" in process.stderr.readline()
     process.terminate()
     _, err = process.communicate(timeout=PATIENCE_S)
