@@ -131,16 +131,20 @@ def test_audit_follow_stops_at_a_signal_with_a_log_that_verifies(many, start, mo
     assert modeltrail("audit", "verify")[0] == 0
 
 
-def test_serve_beside_an_auditor_ends_and_says_why(many, start, modeltrail):
+def test_serve_beside_an_auditor_says_so_and_takes_over_when_that_one_ends(many, start, modeltrail, tmp_path):
     modeltrail("audit", "init")
     first = start("audit", "follow")
     assert "records signed" in first.stdout.readline()
-    process = start("serve", "--port", 0)
-    _, err = process.communicate(timeout=PATIENCE_S)
+    said = tmp_path / "said"
+    with said.open("w") as file:
+        process = start("serve", "--port", 0, stderr=file)
+    wait_until(lambda: f"another auditor (pid {first.pid})" in said.read_text(), process)
+    first.terminate()
+    wait_until(lambda: '"auditing"' in said.read_text(), process)
+    process.terminate()
 
-    assert process.returncode not in (0, -signal.SIGTERM)
-    assert f"another auditor (pid {first.pid})" in err
-    assert "Traceback" not in err
+    assert process.wait(PATIENCE_S) == 0
+    assert "Traceback" not in said.read_text()
 
 
 @pytest.mark.slow
