@@ -181,7 +181,13 @@ def tables_of(generation: int) -> Tables:
             PrimaryKeyConstraint("entity_key", "relation", "event_time_ns", "event_id", "role"),
             Index(f"{prefix}link_by_activity", "activity_key"),
             # What was declared about a thing, by the type of declaration: a model may have very many of the others.
-            Index(f"{prefix}link_by_role", "entity_key", "role", sqlite_where=_DECLARED, postgresql_where=_DECLARED),
+            # It holds all that is asked of them.
+            Index(
+                f"{prefix}link_by_role",
+                *("entity_key", "role", "event_time_ns", "event_id", "activity_key"),
+                sqlite_where=_DECLARED,
+                postgresql_where=_DECLARED,
+            ),
             clustered=True,
         ),
         content=table(
