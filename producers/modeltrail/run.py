@@ -19,6 +19,7 @@ from modeltrail.datasets.source import Source, identify_in_memory, identify_stor
 from modeltrail.ending import Ending, ending_of
 from modeltrail.guard import complain, misuse, never_raises, nothing, warn_once
 from modeltrail.handles import DatasetHandle, Handle, ModelHandle, ref_of
+from modeltrail.notes import PRESENCE
 from modeltrail.parameters import encode_parameter, encode_parameters, metric_value, seeds_among
 from modeltrail.recorder import Recorder, time_left_s
 from modeltrail.redaction import redact_value
@@ -57,6 +58,12 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<modeltrail run {self.id} of {self.job.format() or 'an unnamed job'}{', ended' * self._ended}>"
+
+    def __reduce__(self) -> tuple[Callable[[str, JobName], "Run"], tuple[str, JobName]]:
+        """Return how a process that is handed the run, as multiprocessing does, comes to it: by joining it."""
+        from modeltrail.active import join_run
+
+        return join_run, (self.id, self.job)
 
     @property
     def is_open(self) -> bool:
@@ -237,11 +244,13 @@ class Run:
                 f"run {self.id} ended before {len(late)} digests or captures were ready; they follow if this process "
                 "lives on"
             )
-        note = {**self._base, **ending.fields}
         if self.owned:
-            self._recorder.emit({**note, "type": ending.state.value})
-        elif "error" in ending.fields:
-            self._recorder.emit(note)
+            self._recorder.emit({**self._base, **ending.fields, "type": ending.state.value})
+        else:
+            error: dict[str, Any] = {
+                name: ending.fields[name] for name in ("error", "redactions") if name in ending.fields
+            }
+            self._recorder.emit({**self._base, **error, PRESENCE: False})
         self.on_end()
 
     def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:

@@ -99,6 +99,8 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
         lines += labelled(
             "tags", [f"{printable(key)}={printable(value)}" for key, value in run.tags.items()], width=width
         )
+    for trouble in run.troubles[:limit]:
+        lines += labelled("ranks", [(printable(trouble.what), "yellow")], width=width)
     for gap in run.gaps:
         lines += labelled("gap", [(f"{gap.lost_events} events lost: {printable(gap.reason)}", "yellow")], width=width)
     for note in run.notes:
