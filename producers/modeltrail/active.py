@@ -189,7 +189,7 @@ def attach_run(run_id: str = "", *, job: str = "", capture: bool = True) -> Run:
     recorder = PROCESS.recorder()
     joined = run_id or recorder.surroundings.environ.get(RUN_ID_VARIABLE, "")
     if not joined:
-        misuse("attach_run: there is no run to join", f"give its id, or set {RUN_ID_VARIABLE}")
+        misuse("there is no run to join", f"give its id, or set {RUN_ID_VARIABLE}")
     job_ref = parse_name(job, kind="job") if job else None
     job_name = JobName(job_ref.namespace, job_ref.name) if job_ref is not None else NO_JOB
     run = Run(recorder, canonical_run_id(joined), job_name, owned=False)

@@ -89,7 +89,7 @@ class Run:
     @never_raises(nothing)
     def log_params(self, parameters: Mapping[str, Any]) -> None:
         """Record parameters. One named ``seed`` or ``random_state`` is recorded as a seed too."""
-        self._expect_open("log_params")
+        self._expect_open()
         encoded, redactions = encode_parameters(parameters)
         self.emit({"parameters": encoded, "seeds": seeds_among(encoded), "redactions": redactions})
 
@@ -98,26 +98,26 @@ class Run:
         self, name: str, value: Any, *, step: int = 0, dataset: Handle | EntityRef | str | None = None
     ) -> None:
         """Record one value of one metric. NaN and infinities are kept; what is no number is warned about once."""
-        self._log_metrics("log_metric", {name: value}, step, dataset)
+        self._log_metrics({name: value}, step, dataset)
 
     @never_raises(nothing)
     def log_metrics(
         self, metrics: Mapping[str, Any], *, step: int = 0, dataset: Handle | EntityRef | str | None = None
     ) -> None:
         """Record values of metrics at ``step``; ``dataset`` is the version they were measured on."""
-        self._log_metrics("log_metrics", metrics, step, dataset)
+        self._log_metrics(metrics, step, dataset)
 
     @never_raises(nothing)
     def log_seed(self, name: str, value: Any) -> None:
         """Record a seed that the training code has set, such as ``log_seed("numpy", 42)``."""
-        self._expect_open("log_seed")
+        self._expect_open()
         text, _ = encode_parameter(name, value)
         self.emit({"seeds": {str(name): text}})
 
     @never_raises(nothing)
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Record tags: short words to find the run by. The last value of a tag stands."""
-        self._expect_open("set_tags")
+        self._expect_open()
         clean, redactions = clean_tags(tags)
         self.emit({"tags": clean, "redactions": redactions})
 
@@ -143,7 +143,7 @@ class Run:
         ``role`` is what it is used for (train, test); ``query`` the SQL text it was read with. Without a name it is
         called as its file is.
         """
-        self._expect_open("use_dataset")
+        self._expect_open()
         source = source_of(path, uri, df, data)
         named = name_version(
             "dataset", name, default_name=source.default_name, namespace=namespace, version=version, role=role
@@ -165,7 +165,7 @@ class Run:
         format: str = "",  # noqa: A002 - as above
     ) -> DatasetHandle:
         """Record that the run made a dataset; call it when the data is written."""
-        self._expect_open("log_dataset")
+        self._expect_open()
         source = source_of(path, uri, df, data)
         named = name_version(
             "dataset", name, default_name=source.default_name, namespace=namespace, version=version, role=role
@@ -185,7 +185,7 @@ class Run:
         role: str = "",
     ) -> ModelHandle:
         """Record that the run uses a model: ``NAME@VERSION`` or ``NAME@ALIAS``, or its file."""
-        self._expect_open("use_model")
+        self._expect_open()
         source = source_of(path, uri, None, data)
         named = name_version(
             "model", name, default_name=source.default_name, namespace=namespace, version=version, role=role
@@ -210,7 +210,7 @@ class Run:
         Without a version it is known by its content, and without content by this run. ``base`` is the model it was
         made from.
         """
-        self._expect_open("log_model")
+        self._expect_open()
         source = source_of(path, uri, None, data)
         if source == Source() and not version and "@" not in name:
             version = f"run-{self.id}"
@@ -223,7 +223,7 @@ class Run:
     @never_raises(nothing)
     def end(self, state: str = "COMPLETE") -> None:
         """End the run as COMPLETE, FAIL or ABORT. Whoever joined it only stops adding to it."""
-        self._expect_open("end_run")
+        self._expect_open()
         if state not in ("COMPLETE", "FAIL", "ABORT"):
             misuse(f"a run ends as COMPLETE, FAIL or ABORT, not as {state!r}")
         self.finish(Ending(RunState(state)))
@@ -261,11 +261,9 @@ class Run:
         """Let the end of the run wait for ``task``."""
         self._tasks.append(task)
 
-    def _log_metrics(
-        self, call: str, metrics: Mapping[str, Any], step: int, dataset: Handle | EntityRef | str | None
-    ) -> None:
+    def _log_metrics(self, metrics: Mapping[str, Any], step: int, dataset: Handle | EntityRef | str | None) -> None:
         if self._ended:
-            self._expect_open(call)
+            self._expect_open()
         measured_on = ref_of(dataset, "dataset").format() if dataset is not None else ""
         common: dict[str, Any] = {"step": int(step), "time_ns": time.time_ns()}
         if measured_on:
@@ -280,9 +278,9 @@ class Run:
         if values:
             self._recorder.emit({**self._base, "metrics": values})
 
-    def _expect_open(self, call: str) -> None:
+    def _expect_open(self) -> None:
         if self._ended:
-            misuse(f"{call}: run {self.id} has ended, so nothing was recorded", "call it before the run ends")
+            misuse(f"run {self.id} has ended, so nothing was recorded", "call it before the run ends")
 
     def _mention(
         self, relation: str, named: EntityRef, source: Source, **details: str

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Log, Record
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.errors import InvalidEventError, ModeltrailError
@@ -51,7 +50,7 @@ def import_command(
     """
     command = command_context(context)
     results: dict[str, Import] = {}
-    with open_log(command.config.log, options=command.config.log_options) as log:
+    with command.open_log(create=True) as log:
         for path in files:
             with _opened(path) as source, ProgressLine("events imported") as progress:
                 for result in import_events(source, log):

@@ -107,9 +107,13 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
         lines += labelled("note", _step_parts(note), width=width)
     if run.redactions:
         lines += labelled(
-            "secrets", [f"{run.redactions} values were redacted before they were recorded"], width=width
+            "secrets", [f"{run.redactions} {_values(run.redactions)} redacted before recording"], width=width
         )
     return lines
+
+
+def _values(number: int) -> str:
+    return "value was" if number == 1 else "values were"
 
 
 def use_parts(use: Use) -> list[Part]:
