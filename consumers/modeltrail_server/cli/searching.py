@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from modeltrail.log.opening import open_log
 from rich.text import Text
 
 from modeltrail_server.cli.context import CommandContext, command_context
@@ -61,7 +60,7 @@ def search(
 def _bring_up_to_date(command: CommandContext) -> None:
     with command.read_model() as engine:
         try:
-            log = open_log(command.config.log, options=command.config.log_options, create=False)
+            log = command.open_log()
         except Exception as error:  # noqa: BLE001 - what is indexed already can be searched without the log
             say(f"searching what was indexed before: {error}")
             return
