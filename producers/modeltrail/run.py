@@ -239,9 +239,9 @@ class Run:
             )
         note = {**self._base, **ending.fields}
         if self.owned:
-            self._recorder.emit({**note, "type": ending.state.value}, durable=True)
+            self._recorder.emit({**note, "type": ending.state.value})
         elif "error" in ending.fields:
-            self._recorder.emit(note, durable=True)
+            self._recorder.emit(note)
         self.on_end()
 
     def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
@@ -283,7 +283,7 @@ class Run:
         in_memory = identify_in_memory(source)
         work = identify_stored(source, self._recorder.digests)
         if work is None:
-            return self._mentioned(mention, in_memory), None
+            return self._mentioned(mention, whereabouts(source).completed_by(in_memory)), None
 
         def identify() -> EntityRef:
             try:

@@ -58,7 +58,7 @@ def announce(run: Run, recorder: Recorder) -> None:
         command, redactions = capture_command(recorder.surroundings.arguments)
         first |= {"type": RunState.START.value, "parent_run_id": run.parent_run_id}
         first |= {"command": command, "redactions": redactions}
-    run.emit(first, durable=run.owned)
+    run.emit(first)
 
 
 def capture_around(run: Run, recorder: Recorder, parent: Run | None) -> None:

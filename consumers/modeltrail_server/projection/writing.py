@@ -37,7 +37,7 @@ class Writer(Protocol):
         ...
 
     def insert_rows(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows whose keys are not there, in any order; raises what the driver raises where one is."""
+        """Insert rows whose keys are not there, in any order. Raises PositionMovedError where one is meanwhile."""
         ...
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:

@@ -137,6 +137,7 @@ class Lost:
 class RunView:
     """All that is recorded of a run. ``environment`` may carry no more than its digest.
 
+    ``parts`` are the last runs that name this one as their parent.
     ``ended_ns`` is None while it runs. ``withdrawn`` are events that a later one retracted: they do not count.
     """
 
@@ -145,6 +146,7 @@ class RunView:
     state_inferred: bool = False
     job: EntityRef = NO_ENTITY
     parent_run_id: str = ""
+    parts: tuple["RunLine", ...] = ()
     started_ns: int = 0
     ended_ns: int | None = None
     parameters: tuple[Claimed, ...] = ()

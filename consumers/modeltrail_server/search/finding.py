@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from modeltrail_server.queries.answering import run_line
-from modeltrail_server.queries.snapshot import MAX_KEYS_PER_STATEMENT, RunBrief, Snapshot
+from modeltrail_server.queries.rows import RunBrief
+from modeltrail_server.queries.snapshot import MAX_KEYS_PER_STATEMENT, Snapshot
 from modeltrail_server.search.covering import Cover, smallest_cover
 from modeltrail_server.search.expression import (
     ORDERED,

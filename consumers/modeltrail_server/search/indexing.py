@@ -17,6 +17,7 @@ from modeltrail_schemas.identity import canonical_run_id
 from sqlalchemy import Connection, Engine, delete, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 
+from modeltrail_server.errors import PositionMovedError
 from modeltrail_server.projection.engine import explained, writing
 from modeltrail_server.projection.facts import run_identity
 from modeltrail_server.projection.generations import Generation, current_generation, positions_of
@@ -34,10 +35,6 @@ MAX_ATTEMPTS = 100
 T = TypeVar("T")
 
 
-class _MovedError(Exception):
-    """Somebody else moved the index, or the pointer, since it was read."""
-
-
 def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None) -> int:
     """Index what the read model holds now of ``log``; return how many records that were.
 
@@ -52,7 +49,7 @@ def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None
             if generation is None:
                 return done
             return done + _follow(log, engine, generation, stop)
-        except (_MovedError, IntegrityError):
+        except (PositionMovedError, IntegrityError):
             attempts += 1
     return done
 
@@ -76,7 +73,7 @@ def _follow(log: Source, engine: Engine, generation: Generation, stop: threading
     _make_tables(engine, tables)
     end = positions_of(engine, generation)
     if end is None:
-        raise _MovedError
+        raise PositionMovedError
     with explained(engine), engine.connect() as connection:
         begun = {row[0]: row[1] for row in connection.execute(select(*tables.position.c))}
     behind = {partition for partition, offset in end.items() if begun.get(partition, 0) < offset}
@@ -121,7 +118,7 @@ def _write(engine: Engine, generation: Generation, records: Sequence[Record], ex
     keys = sorted(set(_runs_told_of(records)))
     with writing(engine) as connection:
         if current_generation(connection, lock=True) != generation:
-            raise _MovedError
+            raise PositionMovedError
         _move(connection, tables, records[0].partition, expected, records[-1].offset + 1)
         snapshot, told = Snapshot(connection, generation.tables), set[Key]()
         for chunk in _chunks(keys, RUNS_A_FETCH):
@@ -150,7 +147,7 @@ def _move(connection: Connection, tables: SearchTables, partition: int, expected
         return
     is_expected = (position.c.partition == partition) & (position.c.next_offset == expected)
     if connection.execute(update(position).values(next_offset=to).where(is_expected)).rowcount != 1:
-        raise _MovedError
+        raise PositionMovedError
 
 
 def _runs_told_of(records: Iterable[Record]) -> Iterator[bytes]:

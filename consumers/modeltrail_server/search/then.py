@@ -11,7 +11,8 @@ from modeltrail_schemas.identity import job_key, run_key
 from modeltrail_schemas.names import parse_name
 
 from modeltrail_server.queries.answering import run_line
-from modeltrail_server.queries.snapshot import RunBrief, Snapshot
+from modeltrail_server.queries.rows import RunBrief
+from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.expression import Expression, terms_of
 from modeltrail_server.search.indexing import events_of_runs
 from modeltrail_server.search.meaning import Condition, Meaning, conjuncts_of, meaning_of, satisfies

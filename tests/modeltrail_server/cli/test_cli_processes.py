@@ -5,10 +5,11 @@ import signal
 import time
 
 import pytest
+from modeltrail.errors import LogNotFoundError
 from modeltrail.log.embedded import EmbeddedLog
 from ol_documents import line
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def wait_until(true, process=None):
@@ -65,7 +66,7 @@ def test_an_import_that_is_killed_is_finished_by_the_same_import(home, start, mo
     for text in lines[:1_500]:
         process.stdin.write(text)
     process.stdin.flush()
-    wait_until(lambda: (home / "log.db").exists() and records(home) >= 1_000, process)
+    wait_until(lambda: records(home) >= 1_000, process)
     process.kill()
     process.wait(PATIENCE_S)
 
@@ -160,15 +161,19 @@ def test_a_replay_that_is_interrupted_goes_on_where_it_ended(many, start, modelt
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
 
-    assert process.returncode in (0, 130)
+    # It may have been on its way out already, where Python dies of the signal.
+    assert process.returncode in (0, 130, -signal.SIGINT)
     code, out, _ = modeltrail("replay", "--into", into, "--json")
     assert code == 0
     assert json.loads(out)["digest"]["hex"] == json.loads(modeltrail("digest", "--json")[1])["hex"]
 
 
 def records(home):
-    with EmbeddedLog(home / "log.db", create=False) as log:
-        return log.end()[0]
+    try:
+        with EmbeddedLog(home / "log.db", create=False) as log:
+            return log.end()[0]
+    except LogNotFoundError:  # not there yet, or just being made
+        return 0
 
 
 def written(home, numbers):

@@ -7,7 +7,7 @@ from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import display_name
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.style import STATE_STYLES, when
+from modeltrail_server.cli.rendering.style import STATE_STYLES, printable, when
 from modeltrail_server.events.importing import Import
 
 MAX_REFUSALS_SHOWN = 20
@@ -47,7 +47,9 @@ def render_imports(results: Mapping[str, Import]) -> list[Text]:
 
 def render_import(name: str, result: Import) -> list[Text]:
     """Return how many events of a file were taken, and each that was not with its place and reason."""
-    lines = [Text(f"{name}: {result.accepted:,} events imported")]
+    lines = [Text(f"{printable(name)}: {result.accepted:,} events imported")]
+    if not result.accepted and not result.refusals:
+        lines[0].append(": there is no event in it", style="yellow")
     if result.refusals:
         lines[0].append(f", {len(result.refusals):,} refused", style="bold red")
     for refusal in result.refusals[:MAX_REFUSALS_SHOWN]:

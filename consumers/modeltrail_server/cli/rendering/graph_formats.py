@@ -104,8 +104,10 @@ def _class(graph: Graph, node: Node) -> str:
 
 
 def _drawn(graph: Graph) -> list[Edge]:
-    """Return the edges of a drawing: a job and its runs are joined once."""
-    return [edge for edge in graph.edges if edge.relation != "job" or edge.source == graph.start]
+    """Return the edges of a drawing: a job and its runs, a run and its parts are joined once."""
+    twice = "whole" if graph.direction != Direction.DOWN else "part"
+    edges = (edge for edge in graph.edges if edge.relation != twice)
+    return [edge for edge in edges if edge.relation != "job" or edge.source == graph.start]
 
 
 def _mermaid_text(text: str) -> str:

@@ -80,6 +80,8 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
         lines += labelled("code", _code_parts(code), width=width)
     if run.parameters:
         lines += labelled("params", _some([_claimed(item) for item in run.parameters], limit), width=width)
+    for query in dict.fromkeys(use.query for use in run.inputs if use.query):
+        lines += labelled("query", [printable(" ".join(query.split()))], width=width)
     if run.metrics:
         lines += _metrics(run, width, limit)
     if run.seeds:
@@ -91,6 +93,8 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
     if run.outputs:
         for index, use in enumerate(run.outputs):
             lines += labelled("made" if index == 0 else "", use_parts(use), width=width)
+    for index, part in enumerate(run.parts):
+        lines += labelled("parts" if index == 0 else "", _run_line_parts(part), width=width)
     if run.error:
         lines += labelled(
             "error", [(printable(run.error.type), "bold red"), printable(run.error.message)], width=width
