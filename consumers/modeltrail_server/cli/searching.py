@@ -43,7 +43,9 @@ def search(
         with command.snapshot() as snapshot:
             mentioned = find_word(snapshot, expression)
         nothing = Text(f"nothing has {expression!r} in its name, or an owner of that name")
-        command.print_answer(mentioned, render_mentioned(mentioned) or [nothing], as_json=as_json)
+        command.print_answer(
+            mentioned, render_mentioned(mentioned, width=command.width) or [nothing], as_json=as_json
+        )
         if not mentioned:
             raise typer.Exit(EXIT_NO)
         return
@@ -53,7 +55,9 @@ def search(
     with command.snapshot() as snapshot:
         found = find(snapshot, expression, ordering=ordering, limit=limit)
         nothing = Text("" if found.hits else _why_nothing(snapshot, expression))
-    command.print_answer(found, render_found(found, folded=not everything) or [nothing], as_json=as_json)
+    command.print_answer(
+        found, render_found(found, folded=not everything, width=command.width) or [nothing], as_json=as_json
+    )
     if not found.hits:
         raise typer.Exit(EXIT_NO)
 

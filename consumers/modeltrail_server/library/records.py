@@ -21,7 +21,7 @@ from modeltrail_server.cli.rendering.lineage import render_lineage
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.searching import render_found
 from modeltrail_server.cli.rendering.show import render_answer
-from modeltrail_server.library.results import Listing, Result
+from modeltrail_server.library.results import WIDTH, Listing, Result
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.projector import catch_up
@@ -53,7 +53,6 @@ from modeltrail_server.search import indexing
 from modeltrail_server.search.finding import DEFAULT_LIMIT, find, parse_ordering
 from modeltrail_server.search.results import Found
 
-WIDTH = 100
 T = TypeVar("T")
 
 
@@ -135,7 +134,7 @@ class Records:
         with self._snapshot(indexed=True) as snapshot:
             ordering = parse_ordering(order_by) if order_by else None
             found = find(snapshot, expression, ordering=ordering, limit=limit)
-        return Result(found, render_found(found, folded=True) or [Text("no run satisfies it")])
+        return Result(found, render_found(found, folded=True, width=WIDTH) or [Text("no run satisfies it")])
 
     def runs(self, *, job: str = "", state: str = "") -> Listing[RunLine]:
         """Return runs, the last to begin first."""

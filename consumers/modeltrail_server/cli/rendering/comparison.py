@@ -23,7 +23,7 @@ def render_comparison(comparison: Comparison, *, width: int, everything: bool = 
     header = ("", *_headings(comparison.subjects), "")
     labels = max(len(_label(row)) for row in rows)
     limit = max(MIN_COLUMN, (width - labels - DELTA_WIDTH) // len(comparison.subjects) - 2)
-    return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header)
+    return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header, width=width)
 
 
 def _headings(subjects: Sequence[str]) -> list[str]:

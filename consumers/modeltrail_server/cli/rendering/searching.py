@@ -22,19 +22,19 @@ from modeltrail_server.search.words import Mentioned
 MAX_VALUE_CHARACTERS = 24
 
 
-def render_found(found: Found, *, folded: bool) -> list[Text]:
+def render_found(found: Found, *, folded: bool, width: int) -> list[Text]:
     """Return the runs found, in the order of the answer, with the values they were asked about."""
     shown: Sequence[Hit | Sweep] = found.folded if folded else found.hits
     names = list(dict.fromkeys(key for hit in found.hits for key in hit.values))
     header = ("run", "state", "began", "job", *(printable(key.partition(".")[2]) for key in names))
-    lines = table([_row(each, names) for each in shown], header=header) if shown else []
+    lines = table([_row(each, names) for each in shown], header=header, width=width) if shown else []
     if not found.complete:
         more = f"looked at {found.looked_at:,} runs" if len(found.hits) == 0 else f"the first {len(found.hits)}"
         lines.append(line((f"{more}: there may be more, raise --limit or ask for less", "yellow")))
     return lines
 
 
-def render_mentioned(found: Sequence[Mentioned]) -> list[Text]:
+def render_mentioned(found: Sequence[Mentioned], *, width: int) -> list[Text]:
     """Return things that a word found."""
     rows: list[tuple[Part, ...]] = []
     for each in found:
@@ -43,7 +43,7 @@ def render_mentioned(found: Sequence[Mentioned]) -> list[Text]:
             rows.append(((each.entity.kind, "dim"), (shown, "bold"), ("by its beginning", "dim")))
         else:
             rows.append(((each.entity.kind, "dim"), (name(each.entity), "bold"), (f"by {each.by}", "dim")))
-    return table(rows)
+    return table(rows, width=width)
 
 
 def _row(each: Hit | Sweep, names: Sequence[str]) -> tuple[Part, ...]:

@@ -16,6 +16,8 @@ ROW_GAP = 14
 MARGIN = 14
 MAX_LABEL_CHARACTERS = 22
 MAX_ABOUT_CHARACTERS = 24
+# A job and its runs, a run and its parts: they stand in one column, and no line between them.
+_OF_ONE_COLUMN = frozenset({"job", "part", "whole"})
 
 
 def draw(graph: Graph) -> str:
@@ -28,7 +30,7 @@ def draw(graph: Graph) -> str:
     edges = "".join(
         _edge(places[edge.source], places[edge.target], inferred=bool(edge.inferred))
         for edge in graph.edges
-        if edge.source in places and edge.target in places and edge.relation != "job"
+        if edge.source in places and edge.target in places and edge.relation not in _OF_ONE_COLUMN
     )
     boxes = "".join(_box(graph.nodes[identity], places[identity], graph.start) for identity in drawn)
     left_out = len(columns) - len(drawn)
@@ -40,17 +42,22 @@ def draw(graph: Graph) -> str:
 
 
 def _columns(graph: Graph) -> Mapping[str, int]:
-    """Return the column of each node: the start is 0, and every edge goes to the right.
+    """Return the column of each node: the start and its parts are 0, and every edge goes to the right.
 
     What the start came from lies as far left, and what came of it as far right, as the longest way between them is
     long; in a graph with a cycle the shortest way counts, and some edges go back.
     """
     before: dict[str, list[str]] = {}
     after: dict[str, list[str]] = {}
+    beside: dict[str, list[str]] = {}
     for edge in graph.edges:
+        if edge.relation in _OF_ONE_COLUMN:
+            beside.setdefault(edge.source, []).append(edge.target)
+            beside.setdefault(edge.target, []).append(edge.source)
+            continue
         before.setdefault(edge.target, []).append(edge.source)
         after.setdefault(edge.source, []).append(edge.target)
-    columns = _shortest(graph, before, after)
+    columns = _shortest(graph, _reached(graph.start, beside), before, after)
     try:
         order = list(TopologicalSorter(before).static_order())
     except CycleError:
@@ -63,12 +70,24 @@ def _columns(graph: Graph) -> Mapping[str, int]:
     return columns
 
 
+def _reached(start: str, neighbours: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return ``start`` and all that neighbours lead to from there."""
+    found = dict.fromkeys([start])
+    order = [start]
+    for identity in order:
+        for other in neighbours.get(identity, ()):
+            if other not in found:
+                found[other] = None
+                order.append(other)
+    return order
+
+
 def _shortest(
-    graph: Graph, before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]
+    graph: Graph, starts: Sequence[str], before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]
 ) -> dict[str, int]:
-    columns = {graph.start: 0}
+    columns = dict.fromkeys(starts, 0)
     for neighbours, way in ((before, -1), (after, 1)):
-        queue = deque([graph.start])
+        queue = deque(starts)
         while queue:
             identity = queue.popleft()
             for other in neighbours.get(identity, ()):
