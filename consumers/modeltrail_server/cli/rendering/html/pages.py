@@ -1,10 +1,11 @@
 """The pages of ``show --html`` and ``compare --html``. Pure."""
 
+import re
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.comparison import compared_value
+from modeltrail_server.cli.rendering.comparison import compared_value, headings
 from modeltrail_server.cli.rendering.html.drawing import draw
 from modeltrail_server.cli.rendering.html.page import chips, code, folded, page, paragraph, section, table, text
 from modeltrail_server.cli.rendering.style import name, number, size, value_text, when
@@ -41,8 +42,9 @@ def show_page(view: Answer, report: Report | None, graph: Graph, lines: Sequence
 
 def compare_page(comparison: Comparison, graphs: Sequence[Graph], about: Sequence[str]) -> str:
     """Return the page that sets things side by side: what differs, then the rest; ``about``: a line on each."""
-    heading = " and ".join(subject.partition(":")[2] for subject in comparison.subjects)
-    header = ("", "", *(subject.partition(":")[2] for subject in comparison.subjects), "change")
+    names = [subject.partition(":")[2] for subject in comparison.subjects]
+    heading = f"{', '.join(names[:-1])} and {names[-1]}"
+    header = ("", "", *headings(comparison.subjects), "change")
     differing = table([_compared(row) for row in comparison.differences], header=header)
     same = [row for row in comparison.rows if not row.differs]
     equal = table([_compared(row) for row in same], header=header)
@@ -50,12 +52,8 @@ def compare_page(comparison: Comparison, graphs: Sequence[Graph], about: Sequenc
         section(f"Lineage of {subject.partition(':')[2]}", draw(graph))
         for subject, graph in zip(comparison.subjects, graphs, strict=True)
     )
-    described = table(
-        [
-            (text(subject.partition(":")[2]), text(line))
-            for subject, line in zip(comparison.subjects, about, strict=True)
-        ]
-    )
+    each = table([(text(named), text(line)) for named, line in zip(names, about, strict=True)])
+    described = each if len(set(about)) > 1 else paragraph(about[0])
     parts = [
         f"<h1>Compared: {text(heading)}</h1>",
         described if any(about) else "",
@@ -111,7 +109,7 @@ def _run(run: RunView) -> list[str]:
         section("Data", table([_use(use) for use in run.inputs], header=("version", "role", "known by", "size", ""))),
         section(
             "Metrics",
-            table(_metrics(run), header=("metric", "value", "least", "most", "steps", "on"), numbers=(1, 2, 3, 4)),
+            _metrics(run),
         ),
         section(
             "Parameters",
@@ -136,21 +134,27 @@ def _use(use: Use) -> tuple[str, ...]:
     known = text(use.strength) if use.version_known else '<span class="bad">version not recorded</span>'
     retracted = f'<span class="bad">RETRACTED {text(use.retracted.why)}</span>' if use.retracted else ""
     amount = size(use.bytes) if use.bytes is not None else ""
-    return text(name(use.entity)), text(", ".join(use.roles)), known, text(amount), retracted
+    return _name(name(use.entity)), text(", ".join(use.roles)), known, text(amount), retracted
 
 
-def _metrics(run: RunView) -> list[tuple[str, ...]]:
-    return [
-        (
-            text(curve.name),
-            f"<b>{text(number(curve.value))}</b>",
-            text(number(curve.minimum)) if curve.steps > 1 else "",
-            text(number(curve.maximum)) if curve.steps > 1 else "",
-            text(curve.steps),
-            text(name(curve.dataset)) if curve.dataset.name else "",
+def _metrics(run: RunView) -> str:
+    """Return the metrics; how they went only where some have several steps."""
+    stepped = any(curve.steps > 1 for curve in run.metrics)
+    rows = []
+    for curve in run.metrics:
+        steps = (
+            [number(curve.minimum), number(curve.maximum), curve.steps] if curve.steps > 1 else ["", "", curve.steps]
         )
-        for curve in run.metrics
-    ]
+        on = name(curve.dataset) if curve.dataset.name else ""
+        value = f"<b>{text(number(curve.value))}</b>"
+        rows.append((text(curve.name), value, *(text(step) for step in steps if stepped), _name(on)))
+    header = ("metric", "value", *(("least", "most", "steps") if stepped else ()), "on")
+    return table(rows, header=header, numbers=range(1, len(header) - 1))
+
+
+def _name(named: str) -> str:
+    """Return a name that may go on below behind what its parts end with."""
+    return re.sub("([/@.])", r"\1<wbr>", text(named)) if "&" not in text(named) else text(named)
 
 
 def _code(run: RunView) -> list[tuple[str, str]]:
