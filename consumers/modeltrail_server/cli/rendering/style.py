@@ -122,7 +122,12 @@ def value_text(text: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
 
 def short_value(text: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
     """Return a compared value: digests and commits by their beginning, anything else as value_text does."""
-    return value_text(_HEXADECIMAL.sub(lambda match: match[1][:SHORT_DIGITS], _ALGORITHM.sub("", text)), limit=limit)
+    return value_text(short_digests(text), limit=limit)
+
+
+def short_digests(text: str) -> str:
+    """Return ``text`` with the digests and commits in it by their beginning."""
+    return _HEXADECIMAL.sub(lambda match: match[1][:SHORT_DIGITS], _ALGORITHM.sub("", text))
 
 
 def printable(text: str) -> str:

@@ -46,7 +46,7 @@ svg .start rect { stroke-width: 2.6; } svg .warn rect { stroke: var(--bad); stro
 svg .inferred { stroke-dasharray: 3 3; }
 footer { margin-top: 2.5rem; font-size: .8rem; color: var(--soft); }
 @media (max-width: 34rem) { body { padding: 1rem .7rem 2rem; } th, td { padding: .3rem .45rem; }
-  table.pairs td:first-child { width: 9rem; } }
+  td:first-child { min-width: 6.5rem; } table.pairs td:first-child { width: 9rem; } }
 @media print { .scroll { overflow: visible; } details { display: block; } }
 """
 

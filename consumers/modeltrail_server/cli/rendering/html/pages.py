@@ -7,7 +7,7 @@ from rich.text import Text
 
 from modeltrail_server.cli.rendering.comparison import compared_value, headings
 from modeltrail_server.cli.rendering.html.drawing import draw
-from modeltrail_server.cli.rendering.html.page import chips, code, folded, page, paragraph, section, table, text
+from modeltrail_server.cli.rendering.html.page import PAIR, chips, code, folded, page, paragraph, section, table, text
 from modeltrail_server.cli.rendering.style import name, number, size, value_text, when
 from modeltrail_server.queries.comparison import Comparison, Row
 from modeltrail_server.queries.completeness import FAILING, Level, Report
@@ -44,10 +44,11 @@ def compare_page(comparison: Comparison, graphs: Sequence[Graph], about: Sequenc
     """Return the page that sets things side by side: what differs, then the rest; ``about``: a line on each."""
     names = [subject.partition(":")[2] for subject in comparison.subjects]
     heading = f"{', '.join(names[:-1])} and {names[-1]}"
-    header = ("", "", *headings(comparison.subjects), "change")
-    differing = table([_compared(row) for row in comparison.differences], header=header)
+    two = len(comparison.subjects) == PAIR
+    header = ("", *headings(comparison.subjects), *(["change"] if two else []))
+    differing = table([_compared(row, two=two) for row in comparison.differences], header=header)
     same = [row for row in comparison.rows if not row.differs]
-    equal = table([_compared(row) for row in same], header=header)
+    equal = table([_compared(row, two=two) for row in same], header=header)
     lineages = (
         section(f"Lineage of {subject.partition(':')[2]}", draw(graph))
         for subject, graph in zip(comparison.subjects, graphs, strict=True)
@@ -142,9 +143,8 @@ def _metrics(run: RunView) -> str:
     stepped = any(curve.steps > 1 for curve in run.metrics)
     rows = []
     for curve in run.metrics:
-        steps = (
-            [number(curve.minimum), number(curve.maximum), curve.steps] if curve.steps > 1 else ["", "", curve.steps]
-        )
+        least, most = (number(curve.minimum), number(curve.maximum)) if curve.steps > 1 else ("", "")
+        steps = (least, most, curve.steps)
         on = name(curve.dataset) if curve.dataset.name else ""
         value = f"<b>{text(number(curve.value))}</b>"
         rows.append((text(curve.name), value, *(text(step) for step in steps if stepped), _name(on)))
@@ -198,9 +198,10 @@ def _steps(steps: Sequence[Step]) -> str:
     return table(rows, header=("when", "what", "", "by", "why"))
 
 
-def _compared(row: Row) -> tuple[str, ...]:
+def _compared(row: Row, *, two: bool) -> tuple[str, ...]:
     values = (
-        '<span class="soft">–</span>' if value is None else text(compared_value(row, value)) for value in row.values
+        '<span class="soft">–</span>' if value is None else _name(compared_value(row, value)) for value in row.values
     )
     delta = "" if row.delta is None else text(f"{row.delta:+.6g}")
-    return f'<span class="soft">{text(row.section)}</span>', text(row.name), *values, delta
+    section = "" if row.section in ("metrics", "params") else f'<span class="soft">{text(row.section)}</span> '
+    return section + text(row.name), *values, *([delta] if two else [])
