@@ -47,7 +47,8 @@ def search(
         with command.snapshot(bounds) as snapshot:
             mentioned = find_word(snapshot, expression)
         nothing = Text(f"nothing {'had' if bounds else 'has'} {expression!r} in its name, or an owner of that name")
-        command.print_answer(mentioned, render_mentioned(mentioned) or [nothing], as_json=as_json)
+        lines = render_mentioned(mentioned, width=command.width) or [nothing]
+        command.print_answer(mentioned, lines, as_json=as_json)
         if not mentioned:
             raise typer.Exit(EXIT_NO)
         return

@@ -160,8 +160,8 @@ class Trouble:
 class RunView:
     """All that is recorded of a run. ``environment`` may carry no more than its digest.
 
-    ``parts`` are the last runs that name this one as their parent.
-    ``ended_ns`` is None while it runs. ``withdrawn`` are events that a later one retracted: they do not count.
+    ``parts`` are the last runs that name this one as their parent. ``ended_ns`` is None while it runs.
+    ``withdrawn`` are events that a later one retracted: they do not count.
     """
 
     run_id: str

@@ -66,7 +66,7 @@ def render_nothing(found: Found, expression: str, *, width: int, then: bool) -> 
     return lines
 
 
-def render_mentioned(found: Sequence[Mentioned]) -> list[Text]:
+def render_mentioned(found: Sequence[Mentioned], *, width: int) -> list[Text]:
     """Return things that a word found."""
     rows: list[tuple[Part, ...]] = []
     for each in found:
@@ -75,7 +75,7 @@ def render_mentioned(found: Sequence[Mentioned]) -> list[Text]:
             rows.append(((each.entity.kind, "dim"), (shown, "bold"), ("by its beginning", "dim")))
         else:
             rows.append(((each.entity.kind, "dim"), (name(each.entity), "bold"), (f"by {each.by}", "dim")))
-    return table(rows)
+    return table(rows, width=width)
 
 
 def _remarks(shown: Sequence[Hit | Sweep], *, complete: bool) -> list[Text]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modeltrail_schemas.names import EntityRef
+from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import (
@@ -219,7 +219,7 @@ def _job(view: JobView, width: int) -> list[Text]:
     for label, refs in (("reads", view.inputs), ("writes", view.outputs)):
         lines += labelled(label, [name(ref) for ref in refs], width=width) if refs else []
     for index, run in enumerate(view.last_runs):
-        lines += labelled("runs" if index == 0 else "", _run_line_parts(run), width=width)
+        lines += labelled("runs" if index == 0 else "", _run_line_parts(replace(run, job=NO_ENTITY)), width=width)
     return lines
 
 
