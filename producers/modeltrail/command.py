@@ -18,6 +18,7 @@ from modeltrail.config import Config, load
 from modeltrail.errors import ModeltrailError
 
 if TYPE_CHECKING:
+    from modeltrail.doctor import Examine
     from modeltrail.sending.flushing import Flushed
     from modeltrail.spool.status import SpoolStatus
 
@@ -39,9 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(
-    argv: Sequence[str], *, config: Config | None = None, out: Print | None = None, err: Print | None = None
+    argv: Sequence[str],
+    *,
+    config: Config | None = None,
+    examiners: "Sequence[Examine]" = (),
+    out: Print | None = None,
+    err: Print | None = None,
 ) -> int:
-    """Run a command of the SDK itself and return its exit code; any other command names the extra to install."""
+    """Run a command of the SDK itself and return its exit code; any other command names the extra to install.
+
+    ``examiners`` are what the doctor looks at besides.
+    """
     out, err = out or _to(sys.stdout), err or _to(sys.stderr)
     command = next((argument for argument in argv if not argument.startswith("-")), None)
     if command is not None and command not in _OWN:
@@ -53,7 +62,9 @@ def run(
         return int(exit_request.code or 0)
     try:
         config = config or load(os.environ, Path.cwd())
-        return _run_doctor(config, parsed, out) if parsed.command == "doctor" else _run_spool(config, parsed, out)
+        if parsed.command == "doctor":
+            return _run_doctor(config, examiners, parsed, out)
+        return _run_spool(config, parsed, out)
     except ModeltrailError as error:
         err(f"{error}\n  → {error.remedy}" if error.remedy else str(error))
         return error.exit_code
@@ -88,10 +99,10 @@ def spools_as_json(statuses: "Sequence[SpoolStatus]") -> list[dict[str, object]]
     return [asdict(status) for status in statuses]
 
 
-def _run_doctor(config: Config, parsed: argparse.Namespace, out: Print) -> int:
+def _run_doctor(config: Config, examiners: "Sequence[Examine]", parsed: argparse.Namespace, out: Print) -> int:
     from modeltrail.doctor import Level, examine, worst
 
-    findings = examine(config)
+    findings = examine(config, examiners)
     if parsed.json:
         out(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
