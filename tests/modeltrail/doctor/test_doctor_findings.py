@@ -25,8 +25,13 @@ def test_rights_are_judged_by_what_can_be_done_with_them(
 
 @pytest.mark.parametrize(
     ("ahead_s", "level", "says"),
-    [(0.0, Level.OK, ""), (5.0, Level.OK, ""), (-5.0, Level.OK, ""), (7200.0, Level.WARNING, "7,200 s ahead of")]
-    + [(-7200.0, Level.WARNING, "7,200 s behind the log's")],
+    [
+        (0.0, Level.OK, ""),
+        (5.0, Level.OK, ""),
+        (-5.0, Level.OK, ""),
+        (7200.0, Level.WARNING, "7,200 s ahead of the log's"),
+        (-7200.0, Level.WARNING, "7,200 s behind the log's"),
+    ],
 )
 def test_clocks_are_judged_by_how_far_they_are_apart(ahead_s: float, level: Level, says: str) -> None:
     finding = judge_skew(ahead_s, "the log's", 5.0)
