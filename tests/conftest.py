@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 pytest_plugins = ["services.fixtures"]
 
@@ -16,8 +16,8 @@ pytest_plugins = ["services.fixtures"]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A deadline is a timed assertion, and machines differ.
-settings.register_profile("modeltrail", deadline=None)
+# A deadline is a timed assertion, and machines differ; how long examples take to make is another.
+settings.register_profile("modeltrail", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # For tests/mutants: that a test fails is enough, the smallest example is of no interest.
 settings.register_profile("mutants", deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("modeltrail")

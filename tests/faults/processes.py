@@ -66,6 +66,11 @@ class Worker:
                 if not count:
                     return message
 
+    def wait_until_ready(self) -> None:
+        """Return when it has said that it is ready: from then on it ends well when it is asked to."""
+        if not any(message[0] == "ready" for message in self.heard):
+            self.wait_for("ready")
+
     def drain(self) -> None:
         """Hear what was said so far: a process whose words nobody hears stands still when the pipe is full."""
         while self._receiver.poll():

@@ -133,6 +133,7 @@ def test_auditors_killed_at_random_moments_leave_every_tree_whole(
         assert report.ok, report
     wait_until_signed(folder, end, workers)
     for worker in workers:
+        worker.wait_until_ready()
         worker.terminate()
         assert worker.join() == 0
     with open_log(address) as log:

@@ -37,7 +37,7 @@ class PostgresqlWriter:
         try:
             _copy(connection, tables.event, tables.event.name, new)
         except Exception as error:
-            if getattr(error, "sqlstate", None) == UNIQUE_VIOLATION:
+            if _is_race(error, tables.event):
                 raise PositionMovedError from error
             raise
         return list(there)
@@ -70,6 +70,11 @@ def _copy(connection: Connection, table: Table, name: str, rows: Sequence[tuple[
             copy.set_types(_types(table))
             for row in escaped_rows(table, rows):
                 copy.write_row(row)
+
+
+def _is_race(error: Any, table: Table) -> bool:
+    """Return whether a row of that key was inserted meanwhile: any other rule is not ours, and stays broken."""
+    return getattr(error, "sqlstate", None) == UNIQUE_VIOLATION and error.diag.constraint_name == f"{table.name}_pkey"
 
 
 def _driver(connection: Connection) -> Any:

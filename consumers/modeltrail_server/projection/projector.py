@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +21,12 @@ from modeltrail.log.reading import Silence
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine
 
-from modeltrail_server.errors import DatabaseUnavailableError, GenerationDroppedError, PositionMovedError
+from modeltrail_server.errors import (
+    DatabaseUnavailableError,
+    DataRefusedError,
+    GenerationDroppedError,
+    PositionMovedError,
+)
 from modeltrail_server.projection.batches import Batch, decode_batch
 from modeltrail_server.projection.engine import writing
 from modeltrail_server.projection.generations import (
@@ -32,6 +37,7 @@ from modeltrail_server.projection.generations import (
     prepare,
     standing_generation,
 )
+from modeltrail_server.projection.isolation import Isolation
 from modeltrail_server.projection.writing import Written, move_position, write_batch, writer_for
 
 MAX_BATCH_RECORDS = 4_000
@@ -226,8 +232,9 @@ class Projector:
     def step(self, *, wait_ms: int, end: Position | None = None) -> int:
         """Read once and write what came, of each partition in a transaction; return how many records that were.
 
-        What lies at ``end`` or after it is left. Raises DatabaseUnavailableError and LogUnavailableError (try
-        again), and what needs a person.
+        A record that the database refuses for what it says becomes a dead letter, and takes no other with it. What
+        lies at ``end`` or after it is left. Raises DatabaseUnavailableError and LogUnavailableError (try again), and
+        what needs a person.
         """
         try:
             reader = self._positioned_reader()
@@ -244,18 +251,30 @@ class Projector:
         return count
 
     def _project(self, partition: int, records: Sequence[Record]) -> int:
+        """Write ``records``, in one transaction unless the database refuses some of them; return how many it took."""
+        isolation, count = Isolation(records), 0
+        while part := isolation.part:
+            try:
+                count += self._project_part(partition, part, isolation.reasons)
+            except PositionMovedError:
+                self._forget_positions()
+                break
+            except DataRefusedError as error:
+                if not isolation.refused(str(error)):
+                    raise
+            else:
+                isolation.written()
+        return count
+
+    def _project_part(self, partition: int, records: Sequence[Record], refused: Mapping[int, str]) -> int:
         expected = self._expected.get(partition)
         first_offset = records[0].offset if expected is None else expected
         started = time.perf_counter()
-        batch = decode_batch(records, first_offset=first_offset)
+        batch = decode_batch(records, first_offset=first_offset, refused=refused)
         decoded = time.perf_counter()
         if batch.records:
-            try:
-                with writing(self._engine) as connection:
-                    written = self._write(connection, batch, expected)
-            except PositionMovedError:
-                self._forget_positions()
-                return 0
+            with writing(self._engine) as connection:
+                written = self._write(connection, batch, expected)
             self._expected[partition] = batch.next_offset
             self._observer.batch_written(
                 BatchStats(

@@ -19,7 +19,8 @@ from modeltrail_server.projection.upserts import (
 )
 
 INSERT = ""
-INSERT_NEW = "ON CONFLICT DO NOTHING"
+# Of that id only: to break another rule must not pass unseen.
+INSERT_NEW = "ON CONFLICT (event_id) DO NOTHING"
 
 
 class SqliteWriter:

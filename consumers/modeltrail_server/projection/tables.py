@@ -22,10 +22,11 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-PROJECTION_VERSION = 2
+PROJECTION_VERSION = 3
 
 ESCAPE = "\ufffe"
 _REFUSED = re.compile("[\x00\ud800-\udfff\ufffe]")
@@ -98,6 +99,9 @@ def _text(name: str, *, primary_key: bool = False) -> Column[str]:
     return Column(name, AnyText, primary_key=primary_key, nullable=False)
 
 
+_DECLARED = text("relation = 'subject'")
+
+
 @lru_cache(maxsize=16)
 def tables_of(generation: int) -> Tables:
     """Return the tables of ``generation``."""
@@ -120,8 +124,11 @@ def tables_of(generation: int) -> Tables:
             _text("kind"),
             _text("type"),
             _key("run_key", nullable=True),
+            _key("job_key", nullable=True),
             Column("payload", LargeBinary, nullable=False),
             Index(f"{prefix}event_by_run", "run_key", "event_time_ns"),
+            # Who first named a job, once another payload has taken the place of that event.
+            Index(f"{prefix}event_by_job", "job_key", "event_time_ns"),
             # What was recorded since, and where in the log a time lies.
             Index(f"{prefix}event_by_record", "partition", "recorded_ms", "offset"),
         ),
@@ -173,6 +180,8 @@ def tables_of(generation: int) -> Tables:
             # Relation second: who made a dataset is found at once, however many runs used it; then by time.
             PrimaryKeyConstraint("entity_key", "relation", "event_time_ns", "event_id", "role"),
             Index(f"{prefix}link_by_activity", "activity_key"),
+            # What was declared about a thing, by the type of declaration: a model may have very many of the others.
+            Index(f"{prefix}link_by_role", "entity_key", "role", sqlite_where=_DECLARED, postgresql_where=_DECLARED),
             clustered=True,
         ),
         content=table(

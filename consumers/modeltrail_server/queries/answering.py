@@ -26,7 +26,8 @@ from modeltrail_server.queries.records import (
     RunView,
     Use,
 )
-from modeltrail_server.queries.snapshot import ActivityLink, RunBrief, Snapshot, ref_of
+from modeltrail_server.queries.rows import ActivityLink, RunBrief, ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 LAST_ID = b"\xff" * 16
 NOTHING_DECLARED = Timeline((), ())
@@ -173,9 +174,7 @@ def _with_details(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
     used = [use for run in runs for use in (*run.inputs, *run.outputs)]
     keys = {ref_key(use.entity) for use in used if use.version_known}
     untold = {ref_key(use.entity) for use in used if use.version_known and not use.strength}
-    snapshot.look_up(
-        keys | {ref_key(use.entity.unversioned) for use in used}, and_first_of=untold | _bare_environments(runs)
-    )
+    snapshot.look_up((use.entity for use in used), and_first_of=untold | _bare_environments(runs))
     timelines = timelines_about(snapshot, {use.entity for use in used}, only=("RETRACTED", "DESCRIBED"))
     meant = meanings(
         snapshot, {_usage(run, use) for run in runs for use in (*run.inputs, *run.outputs) if _may_be_alias(use)}

@@ -5,12 +5,12 @@ Fetches and decodes; decides nothing.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, zip_longest
-from typing import Any, NamedTuple, TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from modeltrail_schemas.codec import decode, decode_routing
 from modeltrail_schemas.event import LineageEvent
-from modeltrail_schemas.names import NO_ENTITY, EntityRef
+from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey, order_key
 from sqlalchemy import Connection
 from sqlalchemy.sql.selectable import SelectBase
@@ -20,7 +20,19 @@ from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import REMEMBERED_RELATIONS, Memory
+from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS, Memory
+from modeltrail_server.queries.rows import (
+    ActivityLink,
+    EntityLink,
+    Recorded,
+    RunBrief,
+    Stored,
+    Word,
+    activity_link,
+    brief_of,
+    entity_link,
+    run_brief,
+)
 from modeltrail_server.queries.statements import entities, events, links, runs
 
 MAX_KEYS_PER_STATEMENT = 500
@@ -30,71 +42,6 @@ MAX_LINKS_REMEMBERED = 2_000
 LAST_CHARACTER = "\U0010ffff"
 RUNS_FOLDED_PER_STATEMENT = 100
 K = TypeVar("K")
-
-
-class Stored(NamedTuple):
-    """A whole event and where it lies in the log."""
-
-    event: LineageEvent
-    partition: int
-    offset: int
-    recorded_ms: int
-
-
-class Recorded(NamedTuple):
-    """A message of the log that holds an event, and where and when it was recorded."""
-
-    payload: bytes
-    partition: int
-    offset: int
-    recorded_ms: int
-
-
-class Word(NamedTuple):
-    """An alias, stage or target: its kind, the model's name, the word as version; and who last gave it away.
-
-    No word: a declaration did not tell it apart (see facts.word_mention). ``event_id`` is None where nobody did yet.
-    """
-
-    ref: EntityRef
-    event_id: bytes | None
-
-
-class RunBrief(NamedTuple):
-    """The row of a run, with its job. ``state`` is empty when no event told one."""
-
-    run_key: bytes
-    run_id: str
-    state: str
-    state_terminal: bool
-    state_time_ns: int | None
-    parent_key: bytes | None
-    first_time_ns: int
-    last_time_ns: int
-    job: EntityRef
-
-
-class EntityLink(NamedTuple):
-    """A link and the entity it leads to."""
-
-    link: LinkRow
-    entity: EntityRef
-
-
-class ActivityLink(NamedTuple):
-    """A link and the run or job it leads to; ``run_id`` is None for a job."""
-
-    link: LinkRow
-    run_id: str | None
-    state: str
-    first_time_ns: int
-    last_time_ns: int
-    job: EntityRef
-
-
-def ref_of(row: EntityRow) -> EntityRef:
-    """Return the reference to what ``row`` is about."""
-    return EntityRef(row.kind, row.namespace, row.name, row.version)
 
 
 @dataclass(frozen=True)
@@ -107,31 +54,32 @@ class Snapshot:
     decode_event: Callable[[bytes], LineageEvent] = field(default=decode)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
 
-    def look_up(self, keys: Iterable[bytes], *, and_first_of: Iterable[bytes] = ()) -> None:
-        """Fetch together what is asked of named things sooner or later: rows, contents, who made or declared them.
+    def look_up(self, refs: Iterable[EntityRef], *, and_first_of: Iterable[bytes] = ()) -> None:
+        """Fetch together what is asked of named things sooner or later, and of their names.
 
-        Of some, also the first event to name them. It only saves round trips: what follows asks as if nothing had
+        That is rows, contents, who made or declared a version, what was declared about all versions; of the keys
+        ``and_first_of`` the first event to name them. It only saves round trips: what follows asks as if nothing had
         been fetched. Where there is too much of it, nothing is kept.
         """
-        new, firsts = self._memory.unknown(keys), list(dict.fromkeys(and_first_of))
-        for chunk, first in zip_longest(*(_chunks(each, MAX_KEYS_PER_STATEMENT) for each in (new, firsts))):
-            bound = {"keys": chunk, "row_limit": MAX_LINKS_REMEMBERED}
-            asked = [
-                (entities.entities_by_key(self.tables, self.as_of), bound),
-                (
-                    links.links_of_entities(self.tables, self.as_of, of_roles=False),
-                    bound | {"relations": list(REMEMBERED_RELATIONS)},
-                ),
-                (entities.contents_of_entities(self.tables, self.as_of), bound),
-            ]
-            asked = asked if chunk else []
-            if first:
-                asked.append((events.events_naming_first(self.tables, self.as_of), bound | {"keys": first}))
-            found = fetch_together(self.connection, asked)
-            if first:
-                self._memory.remember_firsts(first, found.pop())
-            if chunk and all(len(rows) < MAX_LINKS_REMEMBERED for rows in found):
-                self._memory.remember(chunk, *found)
+        new = self._memory.unknown(refs)
+        versions = [key for key, ref in new.items() if ref.identity]
+        names = [key for key, ref in new.items() if not ref.identity]
+        firsts = list(dict.fromkeys(and_first_of))
+        if max(len(new), len(firsts)) > MAX_KEYS_PER_STATEMENT:
+            return
+        tables, as_of, limited = self.tables, self.as_of, {"row_limit": MAX_LINKS_REMEMBERED}
+        asked: dict[str, tuple[SelectBase, list[bytes], dict[str, object]]] = {
+            "entities": (entities.entities_by_key(tables, as_of), list(new), {}),
+            "links": (links.links_of_entities(tables, as_of), versions, {"relations": list(REMEMBERED_RELATIONS)}),
+            "contents": (entities.contents_of_entities(tables, as_of), versions, {}),
+            "declared": (links.declarations(tables, as_of), names, {"roles": list(ABOUT_ALL_VERSIONS)}),
+            "firsts": (events.events_naming_first(tables, as_of), firsts, {}),
+        }
+        asked = {what: question for what, question in asked.items() if question[1]}
+        together = [(statement, {"keys": keys, **more, **limited}) for statement, keys, more in asked.values()]
+        found = dict(zip(asked, fetch_together(self.connection, together), strict=True))
+        if all(len(rows) < MAX_LINKS_REMEMBERED for rows in found.values()):
+            self._memory.remember(new, firsts, found)
 
     def is_empty(self) -> bool:
         """Return whether no event was ever recorded."""
@@ -170,20 +118,25 @@ class Snapshot:
         return self.events_by_id({event_id for _, event_id in firsts.values()})
 
     def links_of_entities(
-        self,
-        keys: Collection[bytes],
-        relations: Sequence[str],
-        *,
-        roles: Sequence[str] = (),
-        limit: int = MAX_LINKS,
+        self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[LinkRow]:
-        """Return the links of these entities in these relations (and of these roles, if any), latest first."""
-        known = self._memory.links_of(keys, relations, roles, limit)
+        """Return the links of these entities in these relations, latest first."""
+        known = self._memory.links_of(keys, relations, limit)
         if known is not None:
             return known
-        statement = links.links_of_entities(self.tables, self.as_of, of_roles=bool(roles))
-        also = {"relations": list(relations)} | ({"roles": list(roles)} if roles else {})
-        return [LinkRow(*row) for row in self._rows(statement, keys, limit, **also)]
+        statement = links.links_of_entities(self.tables, self.as_of)
+        return [LinkRow(*row) for row in self._rows(statement, keys, limit, relations=list(relations))]
+
+    def declarations(self, keys: Collection[bytes], roles: Sequence[str], *, limit: int = MAX_LINKS) -> list[LinkRow]:
+        """Return the links of these entities to declarations of types ``roles`` about them, latest first.
+
+        A name has those about its versions, too.
+        """
+        known = self._memory.declarations_of(keys, roles, limit)
+        if known is not None:
+            return known
+        statement = links.declarations(self.tables, self.as_of)
+        return [LinkRow(*row) for row in self._rows(statement, keys, limit, roles=list(roles))]
 
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
         """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""
@@ -195,19 +148,41 @@ class Snapshot:
         """Return what these runs and jobs stand in these relations to."""
         statement = links.entities_of_activities(self.tables, self.as_of)
         rows = self._rows(statement, keys, limit, relations=list(relations))
-        return [EntityLink(LinkRow(*row[:6]), EntityRef(*row[6:10])) for row in rows]
+        return list(map(entity_link, rows))
+
+    def makers_and_uses(self, keys: Collection[bytes], *, limit: int) -> tuple[list[ActivityLink], list[EntityLink]]:
+        """Return the runs and jobs that made these entities, and what those read: data, models and commits.
+
+        Bounds of ``as_of`` count for each link: an activity whose making lies beyond them may have uses here.
+        """
+        making = links.activities_of_entities(self.tables, self.as_of, latest_first=False)
+        using = links.entities_of_makers(self.tables, self.as_of)
+        makers: list[ActivityLink] = []
+        uses: list[EntityLink] = []
+        for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT):
+            bound = {"keys": chunk, "row_limit": limit}
+            made, used = fetch_together(
+                self.connection,
+                [
+                    (making, bound | {"relations": ["output"]}),
+                    (using, bound | {"relations": ["input", "commit"]}),
+                ],
+            )
+            makers += map(activity_link, made)
+            uses += map(entity_link, used)
+        return self._links_then(makers), list(dict.fromkeys(uses))
 
     def activities_of_entities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[ActivityLink]:
         """Return the runs and jobs that stand in these relations to these entities, in no order."""
         statement = links.activities_of_entities(self.tables, self.as_of, latest_first=False)
-        return self._links_then(map(_activity_link, self._rows(statement, keys, limit, relations=list(relations))))
+        return self._links_then(map(activity_link, self._rows(statement, keys, limit, relations=list(relations))))
 
     def last_activities(self, key: bytes, relation: str, *, limit: int) -> list[ActivityLink]:
         """Return the runs and jobs that stand in ``relation`` to one entity, the latest to say so first."""
         statement = links.activities_of_entities(self.tables, self.as_of, latest_first=True)
-        return self._links_then(map(_activity_link, self._rows(statement, [key], limit, relations=[relation])))
+        return self._links_then(map(activity_link, self._rows(statement, [key], limit, relations=[relation])))
 
     def count_activities(self, key: bytes, relation: str, *, limit: int = MAX_LINKS) -> int:
         """Return how many runs and jobs stand in ``relation`` to an entity, looking at ``limit`` links."""
@@ -216,7 +191,10 @@ class Snapshot:
 
     def runs(self, keys: Collection[bytes]) -> list[RunBrief]:
         """Return the rows of these runs."""
-        return self._then(run_brief(row) for row in self._rows(runs.runs_by_key(self.tables), keys, None))
+        unknown = [key for key in keys if key not in self._memory.runs]
+        found = self._then(run_brief(row) for row in self._rows(runs.runs_by_key(self.tables), unknown, None))
+        self._memory.runs.update(dict.fromkeys(unknown) | {run.run_key: run for run in found})
+        return [run for key in dict.fromkeys(keys) if (run := self._memory.runs[key]) is not None]
 
     def last_runs_of_job(self, job_key: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs of a job, the last to begin first."""
@@ -286,6 +264,11 @@ class Snapshot:
         bound = {"key": key, "relation": relation, "time_ns": before[0], "event_id": before[1], "row_limit": limit}
         return [LinkRow(*row) for row in self._fetch(links.last_links_before(self.tables, self.as_of), bound)]
 
+    def last_links_since(self, key: bytes, relation: str, time_ns: int, *, limit: int) -> list[LinkRow]:
+        """Return the links of one entity in ``relation`` from a time on, the latest first."""
+        bound = {"key": key, "relation": relation, "time_ns": time_ns, "row_limit": limit}
+        return [LinkRow(*row) for row in self._fetch(links.last_links_since(self.tables, self.as_of), bound)]
+
     def first_links_after(self, key: bytes, relation: str, after: OrderKey, *, limit: int = 1) -> list[LinkRow]:
         """Return the links of one entity in ``relation`` after ``after``, the earliest first."""
         bound = {"key": key, "relation": relation, "time_ns": after[0], "event_id": after[1], "row_limit": limit}
@@ -297,12 +280,12 @@ class Snapshot:
         """Return the runs and jobs that stood in ``relation`` to one entity in a span of time, the latest first."""
         bound = {"key": key, "relation": relation, "low_ns": low_ns, "high_ns": high_ns, "row_limit": limit}
         rows = self._fetch(links.activities_between(self.tables, self.as_of), bound)
-        return self._links_then(map(_activity_link, rows))
+        return self._links_then(map(activity_link, rows))
 
     def readers_by_name(self, keys: Collection[bytes], *, limit: int = MAX_LINKS) -> list[tuple[bytes, ActivityLink]]:
         """Return (version's key, link of its name) of who read a name without a version while this was the latest."""
         rows = list(self._rows(links.readers_by_name(self.tables, self.as_of), keys, limit))
-        return list(zip((row[12] for row in rows), self._links_then(map(_activity_link, rows)), strict=True))
+        return list(zip((row[12] for row in rows), self._links_then(map(activity_link, rows)), strict=True))
 
     def versions_before(self, name_key: bytes, time_ns: int, *, limit: int) -> list[EntityRow]:
         """Return the versions of a model or dataset that appeared up to a time, the last to appear first."""
@@ -380,7 +363,7 @@ class Snapshot:
                 if own.job_key is not None:
                     jobs[own.job_key] = event.job.ref
                 told[own.run_key] = merge_runs(known, own), jobs
-        return [_brief_of(*told[brief.run_key]) for brief in briefs if brief.run_key in told]
+        return [brief_of(*told[brief.run_key]) for brief in briefs if brief.run_key in told]
 
     def _links_then(self, links: Iterable[ActivityLink]) -> list[ActivityLink]:
         """Return ``links`` with their runs as they were within the bound."""
@@ -411,28 +394,6 @@ class Snapshot:
 
     def _fetch(self, statement: SelectBase, parameters: Mapping[str, object]) -> Rows:
         return fetch(self.connection, statement, parameters)
-
-
-def run_brief(row: Sequence[Any]) -> RunBrief:
-    """Return a row of ``statements.runs_*`` as a value."""
-    run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, namespace, name = row
-    job = _job(namespace, name)
-    return RunBrief(run_key, run_id, state, bool(terminal), state_ns, parent, first_ns, last_ns, job)
-
-
-def _brief_of(row: RunRow, jobs: Mapping[bytes, EntityRef]) -> RunBrief:
-    job = jobs[row.job_key] if row.job_key is not None else NO_ENTITY
-    state = (row.state, row.state_terminal, row.state_time_ns)
-    return RunBrief(row.run_key, row.run_id, *state, row.parent_key, row.first_time_ns, row.last_time_ns, job)
-
-
-def _activity_link(row: Sequence[Any]) -> ActivityLink:
-    run_id, state, first_ns, last_ns, namespace, name = row[6:12]
-    return ActivityLink(LinkRow(*row[:6]), run_id, state or "", first_ns or 0, last_ns or 0, _job(namespace, name))
-
-
-def _job(namespace: str | None, name: str | None) -> EntityRef:
-    return NO_ENTITY if name is None else EntityRef("job", namespace or "", name)
 
 
 def _chunks(items: Iterable[K], size: int) -> Iterator[list[K]]:

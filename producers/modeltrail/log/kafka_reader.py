@@ -70,7 +70,8 @@ class KafkaReader:
         if partition not in self.assignment() - self._unpositioned:
             return 0
         held = kafka.TopicPartition(self._cluster.topic, partition)
-        return int(self._consumer._subscription.assignment[held].position.offset)
+        position = self._consumer._subscription.assignment[held].position
+        return 0 if position is None else int(position.offset)
 
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         """Return up to ``max_records`` records; empty after ``wait_ms``, or as soon as the assignment changed.

@@ -38,9 +38,12 @@ def claimed_id(document: bytes) -> bytes:
 
 
 def with_details(routing: Routing, document: bytes) -> LineageEvent:
-    """Return the whole event of ``routing``, its other fields read from ``document``. Raises InvalidEventError."""
+    """Return the whole event of ``routing``, its other fields read from ``document``.
+
+    Raises InvalidEventError where that is no JSON object, and only there.
+    """
     known = {name: getattr(routing, name) for name in _ROUTING_FIELDS}
-    return replace(_as_claimed(interpret(parse(document))), document=document, **known)
+    return replace(_as_claimed(interpret(parse(document), known=routing)), document=document, **known)
 
 
 def _as_claimed(event: LineageEvent) -> LineageEvent:

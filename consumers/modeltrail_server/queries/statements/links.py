@@ -8,6 +8,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    literal_column,
     or_,
     select,
 )
@@ -19,13 +20,23 @@ from modeltrail_server.queries.statements.parts import among, remembered, row_li
 
 
 @remembered
-def links_of_entities(tables: Tables, as_of: AsOf | None, *, of_roles: bool) -> Select[Any]:
-    """Select the links of entities :keys in relations :relations (and :roles), latest first."""
+def links_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the links of entities :keys in relations :relations, latest first."""
     link = tables.link
     statement = _links(tables, as_of, link)
     statement = statement.where(among(link.c.entity_key, "keys"), among(link.c.relation, "relations"))
-    if of_roles:
-        statement = statement.where(among(link.c.role, "roles"))
+    return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
+
+
+@remembered
+def declarations(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the links of entities :keys to declarations about them, of types :roles, latest first.
+
+    The relation stands in the text, not bound: only so an index of declarations alone serves it.
+    """
+    link = tables.link
+    statement = _links(tables, as_of, link).where(link.c.relation == literal_column("'subject'"))
+    statement = statement.where(among(link.c.entity_key, "keys"), among(link.c.role, "roles"))
     return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
 
 
@@ -37,6 +48,16 @@ def last_links_before(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     statement = statement.where(link.c.entity_key == bindparam("key"), link.c.relation == bindparam("relation"))
     earlier = or_(link.c.event_time_ns < bindparam("time_ns"), link.c.event_id < bindparam("event_id"))
     statement = statement.where(link.c.event_time_ns <= bindparam("time_ns"), earlier)
+    return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
+
+
+@remembered
+def last_links_since(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the links of entity :key in relation :relation from :time_ns on, the latest first."""
+    link = tables.link
+    statement = _links(tables, as_of, link)
+    statement = statement.where(link.c.entity_key == bindparam("key"), link.c.relation == bindparam("relation"))
+    statement = statement.where(link.c.event_time_ns >= bindparam("time_ns"))
     return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
 
 
@@ -54,11 +75,18 @@ def first_links_after(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 @remembered
 def entities_of_activities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     """Select the links of activities :keys in relations :relations, with the entities they lead to."""
-    link, entity = tables.link, tables.entity
-    joined = link.join(entity, entity.c.entity_key == link.c.entity_key)
-    statement = _links(tables, as_of, joined, entity.c.kind, entity.c.namespace, entity.c.name, entity.c.version)
-    statement = statement.where(among(link.c.activity_key, "keys"), among(link.c.relation, "relations"))
-    return statement.limit(row_limit())
+    link = tables.link
+    statement = _with_entities(tables, as_of).where(among(link.c.activity_key, "keys"))
+    return statement.where(among(link.c.relation, "relations")).limit(row_limit())
+
+
+@remembered
+def entities_of_makers(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the links in relations :relations of the activities that made entities :keys, as the above does."""
+    link, made = tables.link, tables.link.alias("made")
+    makers = select(made.c.activity_key).where(among(made.c.entity_key, "keys"), made.c.relation == "output")
+    statement = _with_entities(tables, as_of).where(link.c.activity_key.in_(makers))
+    return statement.where(among(link.c.relation, "relations")).limit(row_limit())
 
 
 @remembered
@@ -139,6 +167,13 @@ def _links(tables: Tables, as_of: AsOf | None, source: FromClause, *more: Column
         return statement.select_from(source)
     joined = source.join(event, event.c.event_id == link.c.event_id)
     return statement.select_from(joined).where(as_of.condition(event))
+
+
+def _with_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select links with the named things they lead to."""
+    link, entity = tables.link, tables.entity
+    joined = link.join(entity, entity.c.entity_key == link.c.entity_key)
+    return _links(tables, as_of, joined, entity.c.kind, entity.c.namespace, entity.c.name, entity.c.version)
 
 
 def _with_activities(tables: Tables, as_of: AsOf | None, *more: ColumnElement[Any]) -> Select[Any]:
