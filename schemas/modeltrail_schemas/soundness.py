@@ -30,7 +30,7 @@ def sound_reader(definition: dict[str, Any], record_type: type[Any], wanted: Col
         schema, hint = field["type"], hints[field["name"]]
         body += compiler.read(schema, hint) if field["name"] in wanted else compiler.walk(schema, hint)
     body += [
-        "if at != len(data): raise ValueError(f'{len(data) - at} bytes follow the record, or lack')",
+        _CHECK_END,
         # Joined by what is no part of a character, so that two halves do not pass for one.
         "b'\\0'.join(texts).decode()",
         "for parse, text in references: parse(text.decode())",
@@ -114,6 +114,7 @@ class _Compiler:
         return name
 
 
+_CHECK_END = "if at != len(data): raise ValueError(f'{len(data) - at} bytes follow the record, or lack')"
 _NEXT = ["n = data[at]", "at += 1"]
 _CHECK_BRANCH = f"if n != {_PRESENT}: raise ValueError(f'no branch has the index {{n}}')"
 _END = [
