@@ -209,6 +209,7 @@ def _seeking() -> Select[Any]:
 
 @lru_cache(maxsize=2)
 def _pointed_at(*, lock: bool) -> Select[Any]:
+    """Return the query of ``current_generation``: each transaction begins with it."""
     control = control_tables()
     query = (
         select(*_generation_columns())

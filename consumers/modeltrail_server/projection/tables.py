@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-PROJECTION_VERSION = 2
+PROJECTION_VERSION = 3
 
 ESCAPE = "\ufffe"
 _REFUSED = re.compile("[\x00\ud800-\udfff\ufffe]")
@@ -124,8 +124,11 @@ def tables_of(generation: int) -> Tables:
             _text("kind"),
             _text("type"),
             _key("run_key", nullable=True),
+            _key("job_key", nullable=True),
             Column("payload", LargeBinary, nullable=False),
             Index(f"{prefix}event_by_run", "run_key", "event_time_ns"),
+            # Who first named a job, once another payload has taken the place of that event.
+            Index(f"{prefix}event_by_job", "job_key", "event_time_ns"),
             # What was recorded since, and where in the log a time lies.
             Index(f"{prefix}event_by_record", "partition", "recorded_ms", "offset"),
         ),

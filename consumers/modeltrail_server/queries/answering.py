@@ -57,7 +57,8 @@ def view_run(snapshot: Snapshot, subject: Subject) -> RunView:
     runs = view_runs(snapshot, [subject.key])
     if not runs:
         raise NotFoundError(f"nothing was known of {subject.text} then", remedy="ask as of a later time")
-    return runs[0]
+    parts = snapshot.parts_of_runs([subject.key], limit=MAX_LAST_RUNS)
+    return replace(runs[0], parts=tuple(run_line(part) for part in reversed(parts)))
 
 
 def view_runs(snapshot: Snapshot, keys: Collection[bytes]) -> list[RunView]:

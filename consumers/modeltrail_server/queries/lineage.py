@@ -26,6 +26,7 @@ MAX_NODES = 1_000
 MAX_LINKS_PER_STEP = 5_000
 MAX_NEIGHBOURS = 100
 MAX_RUNS_OF_JOB = 20
+MAX_LEVELS_OF_PARTS = 5
 LINKS_OF_A_NEIGHBOUR = 3
 STEPS_WORTH_LOOKING_AHEAD = 3
 # A run's commit and environment lead on only where the question is about them.
@@ -62,12 +63,12 @@ def lineage(
 
     A model or dataset without version means its latest. Commits are shown, and not gone through unless asked for.
     """
-    search = _Search(snapshot, bounds or Bounds())
+    search = _Search(snapshot, direction, bounds or Bounds())
     start = search.begin(latest_version(snapshot, subject))
     for other in more:
         search.begin(other)
     for way in (Direction.UP, Direction.DOWN):
-        if direction in (way, Direction.BOTH):
+        if search.goes(way):
             search.follow(way)
     search.flag()
     return Graph(start, direction, search.named_nodes(), join(search.edges), complete=search.complete)
@@ -116,8 +117,8 @@ class _Ahead:
 class _Search:
     """The state of one search: nodes by key, edges by id, and where it began."""
 
-    def __init__(self, snapshot: Snapshot, bounds: Bounds) -> None:
-        self.snapshot, self.bounds = snapshot, bounds
+    def __init__(self, snapshot: Snapshot, direction: Direction, bounds: Bounds) -> None:
+        self.snapshot, self.direction, self.bounds = snapshot, direction, bounds
         self.nodes: dict[bytes, Node] = {}
         self.edges: list[Edge] = []
         self.complete = True
@@ -127,6 +128,10 @@ class _Search:
         self.ahead = _Ahead()
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
+
+    def goes(self, way: Direction) -> bool:
+        """Return whether the search was asked to go this way."""
+        return self.direction in (way, Direction.BOTH)
 
     def begin(self, subject: Subject) -> str:
         """Take ``subject`` as the start; return its node's id."""
@@ -145,7 +150,27 @@ class _Search:
                 self.first_activities.add(run.run_key)
                 job_id, run_id = self.nodes[subject.key].id, self.nodes[run.run_key].id
                 self.edges += [Edge(job_id, run_id, "job"), Edge(run_id, job_id, "job")]
+        self._begin_with_parts()
         return self.nodes[subject.key].id
+
+    def _begin_with_parts(self) -> None:
+        """Begin from the parts too of the runs that the search begins from: what a task did, its DAG's run did."""
+        parents = {key for key in self.first_activities if self.nodes[key].kind == "run"}
+        limit = self.bounds.max_neighbours
+        for _ in range(MAX_LEVELS_OF_PARTS):
+            found = self.snapshot.parts_of_runs(parents, limit=limit + 1) if parents else []
+            self.complete = self.complete and len(found) <= limit
+            parts = {run.run_key: run for run in reversed(found[:limit]) if run.run_key not in self.nodes}
+            for key, run in parts.items():
+                if run.parent_key is None or not self._add(
+                    key, run_node(run.run_id, run.state, run.job, run.first_time_ns)
+                ):
+                    continue
+                part, whole = self.nodes[key].id, self.nodes[run.parent_key].id
+                self.edges += [Edge(part, whole, "part")] if self.goes(Direction.UP) else []
+                self.edges += [Edge(whole, part, "whole")] if self.goes(Direction.DOWN) else []
+            parents = set(parts) & set(self.nodes)
+            self.first_activities |= parents
 
     def follow(self, way: Direction) -> None:
         """Go in one direction until the bounds, or until there is nothing new."""

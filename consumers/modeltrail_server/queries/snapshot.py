@@ -207,6 +207,11 @@ class Snapshot:
         statement = runs.last_runs_of_job(self.tables, self.as_of)
         return self._then(run_brief(row) for row in self._fetch(statement, parameters))
 
+    def parts_of_runs(self, keys: Collection[bytes], *, limit: int) -> list[RunBrief]:
+        """Return the runs that name one of these as their parent, the last to begin first."""
+        statement = runs.parts_of_runs(self.tables, self.as_of)
+        return self._then(run_brief(row) for row in self._rows(statement, keys, limit))
+
     def runs_page(
         self, *, job_key: bytes | None, since_ns: int | None, after: tuple[int, bytes] | None, limit: int
     ) -> list[RunBrief]:

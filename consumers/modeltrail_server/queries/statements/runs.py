@@ -40,6 +40,13 @@ def last_runs_of_job(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 
 @remembered
+def parts_of_runs(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the runs whose parent is one of :keys, the last to begin first."""
+    statement = _heard_of(_runs(tables).where(among(tables.run.c.parent_key, "keys")), tables, as_of)
+    return statement.order_by(tables.run.c.first_time_ns.desc()).limit(row_limit())
+
+
+@remembered
 def runs_page(tables: Tables, as_of: AsOf | None, *, of_job: bool, since: bool, after: bool) -> Select[Any]:
     """Select runs, the last to begin first: of job :job_key, begun at or after :since_ns, after (:time_ns, :key)."""
     run = tables.run
