@@ -18,6 +18,8 @@ AUDITOR_TESTS = "tests/modeltrail_server/audit/test_audit_auditor.py"
 FOLLOWING_TESTS = "tests/modeltrail_server/audit/test_audit_following.py"
 SPOOL_TESTS = "tests/modeltrail/spool"
 POWER_TESTS = "tests/faults/test_power_lost_under_a_spool.py"
+READING = "schemas/modeltrail_schemas/openlineage/reading.py"
+WRITING_TESTS = "tests/schemas/openlineage/test_openlineage_writing.py"
 REDACTION_TESTS = "tests/modeltrail/test_redaction.py"
 
 
@@ -367,7 +369,17 @@ GUARDS = (
         (f"{AUDITOR_TESTS}::test_nothing_is_signed_that_does_not_read_back[tile/0/000]",),
     ),
     Guard(
-        4, "one auditor works (flock)", f"{AUDIT}/locking.py",
+        4, "from outside no document chooses its event id", READING,
+        "    if not outside and event.event_id != NO_ID and", "    if event.event_id != NO_ID and",
+        (f"{WRITING_TESTS}::test_from_outside_a_document_of_ours_is_a_document_and_has_the_id_of_its_content",),
+    ),
+    Guard(
+        4, "a document cannot vouch for who declared something", READING,
+        "    return replace(event, statement=replace(event.statement, assurance=CLAIMED))", "    return event",
+        (f"{WRITING_TESTS}::test_a_document_claims_who_declared_something_and_cannot_vouch_for_it",),
+    ),
+    Guard(
+        4, "a tree has one writer (flock)", f"{AUDIT}/locking.py",
         "        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        pass",
         (f"{AUDITOR_TESTS}::test_a_second_auditor_is_told_who_the_first_is",),
     ),

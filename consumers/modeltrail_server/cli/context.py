@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from modeltrail_server.cli.printing import ProgressLine, ProjectionProgress, print_lines, quiet_pipe, say
+from modeltrail_server.cli.rendering.folding import folded
 from modeltrail_server.queries.errors import EmptyDatabaseError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class CommandContext:
                 sys.stdout.write(to_json(value) + "\n")
                 sys.stdout.flush()
             else:
-                print_lines(lines)
+                print_lines(each for line in lines for each in folded(line, self.width))
 
     @contextmanager
     def log(self) -> Iterator[Log]:

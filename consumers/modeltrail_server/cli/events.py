@@ -10,15 +10,17 @@ from typing import Annotated, BinaryIO
 import typer
 from modeltrail.log.protocol import Log, Record
 from modeltrail_schemas.codec import decode
-from modeltrail_schemas.errors import InvalidEventError, ModeltrailError
+from modeltrail_schemas.errors import InvalidEventError
 from modeltrail_schemas.event import LineageEvent
 
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.printing import ProgressLine, print_lines, quiet_pipe, say
 from modeltrail_server.cli.rendering.events import render_event, render_imports
+from modeltrail_server.events.documents import Refusal
 from modeltrail_server.events.exporting import WRITERS, export_events, json_line, positions_of_last
 from modeltrail_server.events.importing import Import, import_events
+from modeltrail_server.events.sources import DamagedFileError, files_meant, opened
 
 STANDARD_INPUT = Path("-")
 TAIL_EVENTS = 10
@@ -40,22 +42,33 @@ class Format(StrEnum):
 @events.command("import")
 def import_command(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…|-", help="OpenLineage JSON or JSON lines.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…|FOLDER…|-", help="OpenLineage JSON or JSON lines, also gzipped.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Append the OpenLineage events of files to the log.
 
-    A file is JSON lines, one document, several, or an array of them. What was imported before adds nothing. What
-    cannot be taken is named with line and reason, the rest is kept, and the exit code is 1.
+    A file is JSON lines, one document, several, or an array of them; of a folder, every JSON file in it. What was
+    imported before adds nothing. What cannot be taken is named with line and reason, the rest is kept, and the exit
+    code is 1.
     """
     command = command_context(context)
+    named = files_meant(path for path in files if path != STANDARD_INPUT)
+    named += [STANDARD_INPUT] if STANDARD_INPUT in files else []
     results: dict[str, Import] = {}
-    with command.open_log(create=True) as log:
-        for path in files:
-            with _opened(path) as source, ProgressLine("events imported") as progress:
-                for result in import_events(source, log):
-                    progress.update(result.accepted)
-                results[str(path)] = result
+    with command.open_log(create=True) as log, ProgressLine("events imported") as progress:
+        before = 0
+        for path in named:
+            result = results[str(path)] = Import()
+            try:
+                with _opened(path) as source:
+                    for result in import_events(source, log):
+                        results[str(path)] = result
+                        progress.update(before + result.accepted)
+            except DamagedFileError as error:
+                result.refusals.append(Refusal(1, 0, str(error)))
+            before += result.accepted
     command.print_answer(results, render_imports(results), as_json=as_json)
     if any(result.refusals for result in results.values()):
         raise typer.Exit(EXIT_NO)
@@ -139,9 +152,5 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     if path == STANDARD_INPUT:
         yield sys.stdin.buffer
         return
-    try:
-        source = path.open("rb")
-    except OSError as error:
-        raise ModeltrailError(f"{path} cannot be read: {error.strerror}") from error
-    with source:
+    with opened(path) as source:
         yield source

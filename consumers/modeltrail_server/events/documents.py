@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+UTF16 = "UTF-16: save the file as UTF-8"
 NOT_UTF8 = "not UTF-8: save the file in that encoding"
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BETWEEN = re.compile(r"[ \t\r\n,]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t\r\n]+', re.DOTALL)
 _BAD_BYTE = re.compile("[\udc80-\udcff]")  # as "surrogateescape" decodes a byte that is not UTF-8
+_UTF16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
 # Numbers stay text: nothing is computed with them here, and Python refuses to convert very long ones.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=True)
 
@@ -95,6 +97,8 @@ class _LineCounter:
 def _reason(text: str, place: int, error: json.JSONDecodeError | RecursionError) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if text.startswith(_UTF16_MARKS):
+        return UTF16
     if _BAD_BYTE.match(text, place):
         return NOT_UTF8
     return f"not JSON: {error.msg.removesuffix(' at')}"

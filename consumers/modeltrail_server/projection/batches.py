@@ -1,16 +1,19 @@
 """Records of one partition as one batch to write: decoded, each event once, what cannot be read set aside. Pure."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from modeltrail.log.protocol import Record
-from modeltrail_schemas.codec import decode_routing
+from modeltrail_schemas.codec import decode, decode_sound_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import NO_ID, Routing
+from modeltrail_schemas.identity import hashed_id
+from modeltrail_schemas.openlineage.documents import canonical_form, parse
 
-from modeltrail_server.projection.facts import run_identity
+from modeltrail_server.projection.facts import job_mention, run_identity
 
 
 class EventRow(NamedTuple):
@@ -24,6 +27,7 @@ class EventRow(NamedTuple):
     kind: str
     type: str
     run_key: bytes | None
+    job_key: bytes | None
     payload: bytes
 
 
@@ -73,8 +77,12 @@ class Batch:
     unknown_schema: UnknownSchemaError | None = None
 
 
-def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
+def decode_batch(
+    records: Sequence[Record], *, first_offset: int, refused: Mapping[int, str] = MappingProxyType({})
+) -> Batch:
     """Return the batch of ``records``, which follow each other in one partition from ``first_offset`` on.
+
+    ``refused`` says, by offset, which of them are dead letters whatever they are, and why.
 
     It ends before the first record whose schema is unknown, and is empty when that is the first of all.
     """
@@ -86,6 +94,8 @@ def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
     unknown_schema = None
     for record in records:
         try:
+            if record.offset in refused:
+                raise InvalidEventError(refused[record.offset])
             decoded = decode_record(record)
         except InvalidEventError as error:
             dead_letters.append(_dead_letter(record, str(error)))
@@ -98,7 +108,7 @@ def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
                 duplicates += 1
                 if known.row.payload != decoded.row.payload:
                     events[decoded.row.event_id], loser = decide(known, decoded)
-                    conflicts.append(conflict_of(loser.row))
+                    conflicts += [] if tell_the_same(known, decoded) else [conflict_of(loser.row)]
         count += 1
         next_offset, recorded_ms = record.offset + 1, max(recorded_ms, record.timestamp_ms)
     return Batch(
@@ -108,8 +118,8 @@ def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
 
 
 def decode_record(record: Record) -> Decoded:
-    """Return the event of ``record``. Raises InvalidEventError, UnknownSchemaError."""
-    event = decode_routing(record.value)
+    """Return the event of ``record``, all of which can be decoded. Raises InvalidEventError, UnknownSchemaError."""
+    event = decode_sound_routing(record.value)
     if event.event_id == NO_ID:
         raise InvalidEventError("the event has no id")
     row = EventRow(
@@ -121,6 +131,7 @@ def decode_record(record: Record) -> Decoded:
         event.kind,
         event.type,
         run_identity(event.run_id)[0] if event.run_id else None,
+        job_mention(event.job).entity_key if event.job.name else None,
         record.value,
     )
     return Decoded(row, event)
@@ -129,6 +140,20 @@ def decode_record(record: Record) -> Decoded:
 def decide(one: Decoded, other: Decoded) -> tuple[Decoded, Decoded]:
     """Return (winner, loser) of two payloads of one event id: the smallest SHA-256 stands."""
     return (one, other) if payload_sha256(one.row) < payload_sha256(other.row) else (other, one)
+
+
+def tell_the_same(one: Decoded, other: Decoded) -> bool:
+    """Return whether two payloads are one OpenLineage document in two layouts, which is no contradiction."""
+    return _is_its_hash(one) and _is_its_hash(other)
+
+
+def _is_its_hash(decoded: Decoded) -> bool:
+    """Return whether the event's id is that of the document in its payload."""
+    try:
+        document = decode(decoded.row.payload).document
+        return document is not None and hashed_id(canonical_form(parse(document))) == decoded.row.event_id
+    except InvalidEventError:
+        return False
 
 
 def payload_sha256(row: EventRow) -> bytes:

@@ -20,6 +20,10 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
+# A run and its parts are joined both ways, so that it leads to them up as down; the other of the two leads back.
+_LEADS_BACK = {Direction.UP: "whole", Direction.DOWN: "part"}
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A run, job, commit, or version of a dataset or model. ``id`` is its name with kind.
@@ -53,8 +57,8 @@ def entity_node(ref: EntityRef) -> Node:
 class Edge:
     """Data went from ``source`` to ``target`` (ids of nodes), as the event says, or as was ``inferred`` and why.
 
-    ``relation``: input, output, commit, environment, package, job; alias, name, base (inferred, or told in words);
-    derived (what lies between, ``via``, is left out of the graph).
+    ``relation``: input, output, commit, environment, package, job, part and whole (of a run and what it began);
+    alias, name, base (inferred, or told in words); derived (what lies between, ``via``, is left out of the graph).
     """
 
     source: str
@@ -158,6 +162,8 @@ def _neighbours(graph: Graph, direction: Direction) -> dict[str, list[tuple[Edge
         near, far = (edge.target, edge.source) if direction == Direction.UP else (edge.source, edge.target)
         if edge.relation == "job" and near != graph.start:
             continue  # a job leads to its runs, in either direction, and they not back
+        if edge.relation == _LEADS_BACK[direction]:
+            continue  # so does a run to its parts
         neighbours.setdefault(near, {}).setdefault((edge.relation, far), (edge, far))
     return {near: list(edges.values()) for near, edges in neighbours.items()}
 

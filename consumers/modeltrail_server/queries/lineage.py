@@ -18,13 +18,15 @@ from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, entity
 from modeltrail_server.queries.inference import BY_NAME, Guess, infer_down, infer_up, is_told_later
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, latest_version
-from modeltrail_server.queries.snapshot import ActivityLink, EntityLink, Snapshot
+from modeltrail_server.queries.rows import ActivityLink, EntityLink
+from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_STEPS = 100
 MAX_NODES = 1_000
 MAX_LINKS_PER_STEP = 5_000
 MAX_NEIGHBOURS = 100
 MAX_RUNS_OF_JOB = 20
+MAX_LEVELS_OF_PARTS = 5
 LINKS_OF_A_NEIGHBOUR = 3
 STEPS_WORTH_LOOKING_AHEAD = 3
 # A run's commit and environment lead on only where the question is about them.
@@ -61,12 +63,12 @@ def lineage(
 
     A model or dataset without version means its latest. Commits are shown, and not gone through unless asked for.
     """
-    search = _Search(snapshot, bounds or Bounds())
+    search = _Search(snapshot, direction, bounds or Bounds())
     start = search.begin(latest_version(snapshot, subject))
     for other in more:
         search.begin(other)
     for way in (Direction.UP, Direction.DOWN):
-        if direction in (way, Direction.BOTH):
+        if search.goes(way):
             search.follow(way)
     search.flag()
     return Graph(start, direction, search.named_nodes(), join(search.edges), complete=search.complete)
@@ -87,19 +89,17 @@ class _Ahead:
         if not entities or self.makers(entities) is not None:
             return
         keys = snapshot.sources_of_entities(entities, limit=limit)
-        makers = snapshot.activities_of_entities(keys, ["output"], limit=MAX_LINKS_PER_STEP)
-        activities = {link.link.activity_key for link in makers} - {None}
-        uses = snapshot.entities_of_activities(
-            {key for key in activities if key}, ["input", "commit"], limit=MAX_LINKS_PER_STEP
-        )
+        makers, uses = snapshot.makers_and_uses(keys, limit=MAX_LINKS_PER_STEP)
+        activities = {key for link in makers if (key := link.link.activity_key)}
         if max(len(makers), len(uses)) >= MAX_LINKS_PER_STEP:
             return
         self._makers |= {key: [] for key in keys}
-        self._uses |= {key: [] for key in activities if key}
+        self._uses |= {key: [] for key in activities}
         for link in makers:
             self._makers[link.link.entity_key].append(link)
         for use in uses:
-            self._uses[use.link.activity_key or b""].append(use)
+            if use.link.activity_key in activities:
+                self._uses[use.link.activity_key].append(use)
 
     def makers(self, entities: Collection[bytes]) -> list[ActivityLink] | None:
         """Return the links of these to what made them; None where some were not fetched."""
@@ -117,8 +117,8 @@ class _Ahead:
 class _Search:
     """The state of one search: nodes by key, edges by id, and where it began."""
 
-    def __init__(self, snapshot: Snapshot, bounds: Bounds) -> None:
-        self.snapshot, self.bounds = snapshot, bounds
+    def __init__(self, snapshot: Snapshot, direction: Direction, bounds: Bounds) -> None:
+        self.snapshot, self.direction, self.bounds = snapshot, direction, bounds
         self.nodes: dict[bytes, Node] = {}
         self.edges: list[Edge] = []
         self.complete = True
@@ -128,6 +128,10 @@ class _Search:
         self.ahead = _Ahead()
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
+
+    def goes(self, way: Direction) -> bool:
+        """Return whether the search was asked to go this way."""
+        return self.direction in (way, Direction.BOTH)
 
     def begin(self, subject: Subject) -> str:
         """Take ``subject`` as the start; return its node's id."""
@@ -146,7 +150,27 @@ class _Search:
                 self.first_activities.add(run.run_key)
                 job_id, run_id = self.nodes[subject.key].id, self.nodes[run.run_key].id
                 self.edges += [Edge(job_id, run_id, "job"), Edge(run_id, job_id, "job")]
+        self._begin_with_parts()
         return self.nodes[subject.key].id
+
+    def _begin_with_parts(self) -> None:
+        """Begin from the parts too of the runs that the search begins from: what a task did, its DAG's run did."""
+        parents = {key for key in self.first_activities if self.nodes[key].kind == "run"}
+        limit = self.bounds.max_neighbours
+        for _ in range(MAX_LEVELS_OF_PARTS):
+            found = self.snapshot.parts_of_runs(parents, limit=limit + 1) if parents else []
+            self.complete = self.complete and len(found) <= limit
+            parts = {run.run_key: run for run in reversed(found[:limit]) if run.run_key not in self.nodes}
+            for key, run in parts.items():
+                if run.parent_key is None or not self._add(
+                    key, run_node(run.run_id, run.state, run.job, run.first_time_ns)
+                ):
+                    continue
+                part, whole = self.nodes[key].id, self.nodes[run.parent_key].id
+                self.edges += [Edge(part, whole, "part")] if self.goes(Direction.UP) else []
+                self.edges += [Edge(whole, part, "whole")] if self.goes(Direction.DOWN) else []
+            parents = set(parts) & set(self.nodes)
+            self.first_activities |= parents
 
     def follow(self, way: Direction) -> None:
         """Go in one direction until the bounds, or until there is nothing new."""
@@ -154,12 +178,12 @@ class _Search:
         entities, activities = set(self.first_entities), set(self.first_activities)
         been = set(entities)
         for step in range(self.bounds.steps):
-            if way == Direction.UP and self.bounds.steps - step >= STEPS_WORTH_LOOKING_AHEAD:
-                self.ahead.look(self.snapshot, entities, self.bounds.max_nodes)
             kinds = {self.nodes[key].kind for key in entities} & _ASKED_FOR if way == Direction.DOWN else ()
             relations = [making, *sorted(kinds)]
             to_go = entities
             while to_go:  # what is inferred may lead on from where it leads
+                if way == Direction.UP and self.bounds.steps - step >= STEPS_WORTH_LOOKING_AHEAD:
+                    self.ahead.look(self.snapshot, to_go, self.bounds.max_nodes)
                 links = self._links_to_activities(to_go, relations, way)
                 activities |= self._to_activities(links, way) - been
                 guessed, to_go = self._infer(to_go, way, been)

@@ -160,7 +160,8 @@ class Trouble:
 class RunView:
     """All that is recorded of a run. ``environment`` may carry no more than its digest.
 
-    ``ended_ns`` is None while it runs. ``withdrawn`` are events that a later one retracted: they do not count.
+    ``parts`` are the last runs that name this one as their parent. ``ended_ns`` is None while it runs.
+    ``withdrawn`` are events that a later one retracted: they do not count.
     """
 
     run_id: str
@@ -168,6 +169,7 @@ class RunView:
     state_inferred: bool = False
     job: EntityRef = NO_ENTITY
     parent_run_id: str = ""
+    parts: tuple["RunLine", ...] = ()
     started_ns: int = 0
     ended_ns: int | None = None
     parameters: tuple[Claimed, ...] = ()

@@ -45,6 +45,8 @@ def explain(graph: Graph, edge: Edge) -> str:
         "environment": "is the environment of",
         "package": "is in",
         "job": "ran as" if source.kind == "job" else "is a run of",
+        "part": "is a part of",
+        "whole": "has as a part",
         "alias": "was meant by",
         "name": "is probably what was read as",
         "base": "is the base of",
@@ -77,8 +79,12 @@ def _contract(graph: Graph, stays: Callable[[Node], bool]) -> Graph:
 
 
 def _reach(start: str, leaving: dict[str, list[Edge]], kept: set[str]) -> Iterable[Edge]:
-    """Yield an edge to each node that stays and is reached through none that stays."""
+    """Yield an edge to each node that stays and is reached through none that stays.
+
+    A run leads to its parts only from where the way begins: what one part read is nothing that another part made.
+    """
     order = list(leaving.get(start, ()))
+    downward = {id(edge) for edge in order if edge.relation in ("job", "whole")}
     been: set[str] = set()
     for edge in order:
         if edge.target in kept:
@@ -87,9 +93,13 @@ def _reach(start: str, leaving: dict[str, list[Edge]], kept: set[str]) -> Iterab
         elif edge.target not in been:
             been.add(edge.target)
             for onward in leaving.get(edge.target, ()):
+                if onward.relation == "whole" and id(edge) not in downward:
+                    continue
                 why = "; ".join(dict.fromkeys(word for word in (edge.inferred, onward.inferred) if word))
                 via = (*edge.via, edge.target, *onward.via)
                 order.append(Edge(start, onward.target, "derived", edge.role, onward.event_id, why, via))
+                if onward.relation == "whole":
+                    downward.add(id(order[-1]))
 
 
 def _read(graph: Graph, edge: Edge) -> Edge:

@@ -29,6 +29,8 @@ def parse_time(text: str) -> int:
     year, month, day, hour, minute, second, decimals, _, sign, offset_hours, offset_minutes = match.groups()
     if int(hour or 0) > 23 or int(minute or 0) > 59 or int(second or 0) > 60 or int(offset_minutes or 0) > 59:
         raise ValueError("no such time of day")
+    if int(offset_hours or 0) > 23:
+        raise ValueError("no such offset from UTC")
     days = date(int(year), int(month), int(day)).toordinal() - _EPOCH_DAYS
     seconds = days * 86_400 + int(hour or 0) * 3_600 + int(minute or 0) * 60 + int(second or 0)
     offset_seconds = int(offset_hours or 0) * 3_600 + int(offset_minutes or 0) * 60

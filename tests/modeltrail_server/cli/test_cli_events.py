@@ -1,5 +1,6 @@
 """Importing, exporting and following events, as a user does."""
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -104,9 +105,8 @@ def test_many_files_are_one_line_and_those_with_faults(tmp_path, modeltrail, eve
     assert len(out.splitlines()) == 3
 
 
-@pytest.mark.parametrize("path", ["missing.json", "."])
-def test_a_file_that_cannot_be_read_is_wrong_use(path, tmp_path, modeltrail):
-    code, out, err = modeltrail("events", "import", tmp_path / path)
+def test_a_file_that_cannot_be_read_is_wrong_use(tmp_path, modeltrail):
+    code, out, err = modeltrail("events", "import", tmp_path / "missing.json")
 
     assert (code, out) == (2, "")
     assert "cannot be read" in err
@@ -140,3 +140,59 @@ def test_where_no_log_is_the_answer_says_how_to_get_one(command, modeltrail, hom
     assert "there is no log" in err
     assert "→ record a run first" in err
     assert not list(home.iterdir())
+
+
+def test_a_folder_means_the_json_files_in_it_and_below_packed_or_not(tmp_path, modeltrail):
+    below = tmp_path / "events" / "below"
+    below.mkdir(parents=True)
+    (tmp_path / "events" / "a.json").write_text(json.dumps(document(1), indent=2))
+    (below / "b.jsonl.gz").write_bytes(gzip.compress(f"{line(2)}\n{line(3)}\n".encode()))
+    (below / "notes.txt").write_text("no events")
+
+    code, out, _ = modeltrail("events", "import", tmp_path / "events")
+
+    assert code == 0
+    assert out.splitlines()[-1] == "3 events of 2 files imported"
+
+
+def test_what_is_packed_and_cut_off_is_refused_and_the_other_files_are_kept(tmp_path, modeltrail):
+    (tmp_path / "cut.json.gz").write_bytes(gzip.compress(line(1).encode())[:-9])
+    (tmp_path / "good.json").write_text(line(2))
+
+    code, out, _ = modeltrail("events", "import", tmp_path / "cut.json.gz", tmp_path / "good.json")
+
+    assert code == 1
+    assert "damaged gzip" in out
+    assert out.splitlines()[-1] == "1 events of 2 files imported"
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"[]", gzip.compress(b"")], ids=["empty", "blank", "array", "packed"])
+def test_a_file_without_events_says_so(data, tmp_path, modeltrail):
+    (tmp_path / "none.json").write_bytes(data)
+
+    assert modeltrail("events", "import", tmp_path / "none.json")[:2] == (
+        0,
+        f"{tmp_path / 'none.json'}: 0 events imported: there is no event in it\n",
+    )
+
+
+def test_before_anything_is_imported_every_name_that_means_nothing_is_named(tmp_path, modeltrail):
+    (tmp_path / "good.json").write_text(line(1))
+    (tmp_path / "folder").mkdir()
+
+    code, _, err = modeltrail("events", "import", tmp_path / "good.json", tmp_path / "no.json", tmp_path / "folder")
+
+    assert code == 2
+    assert f"{tmp_path / 'no.json'} cannot be read" in err
+    assert f"{tmp_path / 'folder'} holds no file" in err
+    assert modeltrail("runs")[1] == ""
+
+
+def test_one_event_in_two_layouts_is_no_contradiction(tmp_path, modeltrail):
+    (tmp_path / "line.json").write_text(line(1))
+    (tmp_path / "pretty.json").write_text(json.dumps(document(1), indent=2))
+    modeltrail("events", "import", tmp_path / "line.json")
+    modeltrail("runs")
+    modeltrail("events", "import", tmp_path / "pretty.json")
+
+    assert json.loads(modeltrail("status", "--json")[1])["read_model"]["conflicts"] == 0

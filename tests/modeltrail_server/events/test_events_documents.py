@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modeltrail_server.events.documents import NOT_UTF8, Document, Refusal, decode, split, to_one_line
+from modeltrail_server.events.documents import NOT_UTF8, UTF16, Document, Refusal, decode, split, to_one_line
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -83,7 +83,7 @@ def test_bytes_that_are_not_utf8_cost_only_the_document_they_are_in(layout: str)
 
 
 def test_another_encoding_is_named_as_such() -> None:
-    assert list(split(decode('{"a": 1}'.encode("utf-16")))) == [Refusal(1, 1, NOT_UTF8)]
+    assert list(split(decode('{"a": 1}'.encode("utf-16")))) == [Refusal(1, 1, UTF16)]
 
 
 def test_nesting_without_end_is_refused_without_harm() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modeltrail_schemas.names import EntityRef
+from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import (
@@ -80,6 +80,8 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
         lines += labelled("code", _code_parts(code), width=width)
     if run.parameters:
         lines += labelled("params", _some([_claimed(item) for item in run.parameters], limit), width=width)
+    for query in dict.fromkeys(use.query for use in run.inputs if use.query):
+        lines += labelled("query", [printable(" ".join(query.split()))], width=width)
     if run.metrics:
         lines += _metrics(run, width, limit)
     if run.seeds:
@@ -91,6 +93,8 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
     if run.outputs:
         for index, use in enumerate(run.outputs):
             lines += labelled("made" if index == 0 else "", use_parts(use), width=width)
+    for index, part in enumerate(run.parts):
+        lines += labelled("parts" if index == 0 else "", _run_line_parts(part), width=width)
     if run.error:
         lines += labelled(
             "error", [(printable(run.error.type), "bold red"), printable(run.error.message)], width=width
@@ -215,7 +219,7 @@ def _job(view: JobView, width: int) -> list[Text]:
     for label, refs in (("reads", view.inputs), ("writes", view.outputs)):
         lines += labelled(label, [name(ref) for ref in refs], width=width) if refs else []
     for index, run in enumerate(view.last_runs):
-        lines += labelled("runs" if index == 0 else "", _run_line_parts(run), width=width)
+        lines += labelled("runs" if index == 0 else "", _run_line_parts(replace(run, job=NO_ENTITY)), width=width)
     return lines
 
 
