@@ -185,6 +185,11 @@ GUARDS = (
         'if value_is_secret and not argument.startswith("--"):', "if False:",
         (f"{REDACTION_TESTS}::test_a_command_line_loses_the_values_of_secret_options_only",),
     ),
+    Guard(
+        1, "redaction of what -p is given", f"{SDK}/redaction.py",
+        'elif before == "-p" and _looks_chosen(argument):', "elif False:",
+        (f"{REDACTION_TESTS}::test_the_value_of_p_goes_where_it_looks_like_a_password",),
+    ),
     # 2 The log is the truth; the rest is a function of it.
     Guard(
         2, "the embedded log's commits reach the disk", f"{SDK}/log/sqlite_file.py",
