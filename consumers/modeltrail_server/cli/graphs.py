@@ -121,9 +121,7 @@ def impact_command(
     context: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(
-            help="dataset:…, model:…, commit:SHA, run:ID, job:…, package:NAME[@VERSION], or a range: package:numpy<1.22"
-        ),
+        typer.Argument(help="dataset:…, model:…, commit:SHA, run:ID, job:…; package:NAME, NAME@VERSION or NAME<1.22"),
     ],
     nodes: Nodes = IMPACT_NODES,
     everything: Annotated[bool, typer.Option("--all", help="Show every model version.")] = False,
