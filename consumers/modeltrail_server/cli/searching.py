@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
-from modeltrail.log.opening import open_log
 from rich.text import Text
 
 from modeltrail_server.cli.context import CommandContext, command_context
@@ -48,7 +47,8 @@ def search(
         with command.snapshot(bounds) as snapshot:
             mentioned = find_word(snapshot, expression)
         nothing = Text(f"nothing {'had' if bounds else 'has'} {expression!r} in its name, or an owner of that name")
-        command.print_answer(mentioned, render_mentioned(mentioned) or [nothing], as_json=as_json)
+        lines = render_mentioned(mentioned, width=command.width) or [nothing]
+        command.print_answer(mentioned, lines, as_json=as_json)
         if not mentioned:
             raise typer.Exit(EXIT_NO)
         return
@@ -74,7 +74,7 @@ def search(
 def _bring_up_to_date(command: CommandContext) -> None:
     with command.read_model() as engine:
         try:
-            log = open_log(command.config.log, options=command.config.log_options, create=False)
+            log = command.open_log()
         except Exception as error:  # noqa: BLE001 - what is indexed already can be searched without the log
             say(f"searching what was indexed before: {error}")
             return

@@ -21,7 +21,7 @@ from modeltrail_server.cli.rendering.lineage import render_lineage
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.searching import render_found, render_nothing
 from modeltrail_server.cli.rendering.show import render_answer
-from modeltrail_server.library.results import Listing, Result
+from modeltrail_server.library.results import WIDTH, Listing, Result
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.projector import catch_up
@@ -54,7 +54,6 @@ from modeltrail_server.search.finding import DEFAULT_LIMIT, find, parse_ordering
 from modeltrail_server.search.hints import hints
 from modeltrail_server.search.results import Found
 
-WIDTH = 100
 T = TypeVar("T")
 
 
