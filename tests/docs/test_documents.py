@@ -10,7 +10,7 @@ from documents import Step, matches, steps
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
-STEP_TIMEOUT_S = 120
+STEP_TIMEOUT_S = 300
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
