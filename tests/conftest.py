@@ -1,17 +1,23 @@
 """What every test shares: the real services, and hypothesis without a clock."""
 
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 pytest_plugins = ["services.fixtures"]
 
-# A deadline is a timed assertion, and machines differ.
-settings.register_profile("modeltrail", deadline=None)
+# A shell starts what runs in its background with SIGINT ignored, and the programs that tests interrupt inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A deadline is a timed assertion, and machines differ; how long examples take to make is another.
+settings.register_profile("modeltrail", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # For tests/mutants: that a test fails is enough, the smallest example is of no interest.
 settings.register_profile("mutants", deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("modeltrail")
@@ -24,7 +30,8 @@ def no_sender_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if folder is not None and (found := senders_of(folder)):
         for process in found:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it ended by itself since it was found
+                process.kill()
         while any(_is_running(process) for process in found):
             time.sleep(0.005)
 

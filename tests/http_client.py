@@ -6,6 +6,7 @@ import urllib.request
 from typing import Any, NamedTuple
 
 TIMEOUT_S = 60
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # who is asked runs here, whatever the proxy
 
 
 class Answer(NamedTuple):
@@ -26,14 +27,14 @@ def get(url: str) -> Answer:
     return _ask(urllib.request.Request(url))
 
 
-def post(url: str, body: bytes) -> Answer:
+def post(url: str, body: bytes, **headers: str) -> Answer:
     """Return what POST of a JSON body answers."""
-    return _ask(urllib.request.Request(url, body, {"Content-Type": "application/json"}))
+    return _ask(urllib.request.Request(url, body, {"Content-Type": "application/json"} | headers))
 
 
 def _ask(request: urllib.request.Request) -> Answer:
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        with _OPENER.open(request, timeout=TIMEOUT_S) as response:
             return Answer(response.status, response.read().decode(), dict(response.headers))
     except urllib.error.HTTPError as error:
         with error:

@@ -9,6 +9,10 @@ class DatabaseUnavailableError(ModeltrailError):
     exit_code = 3
 
 
+class DataRefusedError(ModeltrailError):
+    """The database refuses what is to be written for what it says, and will the next time: retrying is in vain."""
+
+
 class DatabaseUrlError(ModeltrailError):
     """The database's address is malformed, or names something that is not a database of modeltrail."""
 

@@ -22,7 +22,7 @@ from modeltrail_schemas.identity import new_event_id
 
 from modeltrail.config import Config
 from modeltrail.log.filesystem import network_filesystem
-from modeltrail.notes import TIME_STEP_NS, encode_note, gap_note, track_open_runs
+from modeltrail.notes import PRESENCE, TIME_STEP_NS, encode_note, gap_note, track_open_runs
 from modeltrail.sending.launching import Launcher
 from modeltrail.session import Session
 from modeltrail.spool.layout import Header
@@ -81,8 +81,17 @@ class Emitter:
         Never raises: what cannot be kept is counted, warned of once, and becomes a gap.
         """
         with self._lock:
-            self._deferred.append((note, durable, rank))
-            if not self._is_writing:
+            if self._is_writing:  # a signal handler or a finaliser, within a call of this thread
+                self._deferred.append((note, durable, rank))
+                return
+            if self._deferred:  # left over where an interrupt cut in
+                self._write_deferred()
+            self._is_writing = True
+            try:
+                self._keep(note, durable, rank)
+            finally:
+                self._is_writing = False
+            if self._deferred:
                 self._write_deferred()
 
     def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:
@@ -124,17 +133,18 @@ class Emitter:
         return is_sent
 
     def _write_deferred(self) -> None:
-        """Write what waits. A signal handler or finaliser that emits meanwhile, in this thread, has it done here."""
         self._is_writing = True
         try:
             while self._deferred:
-                note, durable, rank = self._deferred.popleft()
-                try:
-                    self._emit(note, durable=durable, rank=rank)
-                except Exception as error:  # noqa: BLE001 - training goes on, whatever happens here
-                    self._drop(note, str(error) or repr(error))
+                self._keep(*self._deferred.popleft())
         finally:
             self._is_writing = False
+
+    def _keep(self, note: Mapping[str, Any], durable: bool, rank: int) -> None:
+        try:
+            self._emit(note, durable=durable, rank=rank)
+        except Exception as error:  # noqa: BLE001 - training goes on, whatever happens here
+            self._drop(note, str(error) or repr(error))
 
     def _emit(self, note: Mapping[str, Any], *, durable: bool, rank: int) -> None:
         session = self._session or self._open()
@@ -145,7 +155,7 @@ class Emitter:
         if self._losses:
             self._write_losses(session)
         self._append(session, body, rank)
-        if note.get("type") != RunState.RUNNING:
+        if note.get("type") != RunState.RUNNING or PRESENCE in note:
             track_open_runs(session.open_runs, note)
         if session.writer.is_full or durable:
             self._settle(session, rank, durable=durable)

@@ -17,6 +17,7 @@ MAX_PARAMETER_BYTES = 16_384
 MAX_REPR_CHARACTERS = 4_096
 MAX_DEPTH = 8
 SEED_NAMES = frozenset({"seed", "random_state", "random_seed", "np_seed", "torch_seed", "data_seed"})
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def encode_parameters(parameters: Mapping[Any, Any]) -> tuple[dict[str, str], int]:
@@ -32,12 +33,12 @@ def encode_parameters(parameters: Mapping[Any, Any]) -> tuple[dict[str, str], in
 def encode_parameter(name: str, value: Any) -> tuple[str, int]:
     """Return the JSON text of ``value`` as the parameter ``name``, and how many values in it were redacted."""
     plain, redactions = _plain(name, value, MAX_DEPTH)
-    text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(plain)
     data = text.encode("utf-8", "surrogatepass")
     if len(data) > MAX_PARAMETER_BYTES:
         shown = text[:MAX_REPR_CHARACTERS]
         plain = {"truncated": shown, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+        text = _ENCODER.encode(plain)
     return text, redactions
 
 

@@ -11,10 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 REDACTED = "[redacted]"
 MIN_RANDOM_CHARACTERS = 32
+NAMES_REMEMBERED = 1_024
 
 # Each can begin only once in a run of its own characters: otherwise hostile text would take quadratic time.
 _KNOWN = re.compile(
@@ -91,6 +93,7 @@ class Name:
     sure: bool
 
 
+@lru_cache(maxsize=NAMES_REMEMBERED)
 def judge_name(name: str) -> Name:
     """Return whether a value under ``name`` is a secret; ``token`` alone is not sure (``pad_token`` is no secret)."""
     words = [word.lower() for word in _WORDS.findall(name)]

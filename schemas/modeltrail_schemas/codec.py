@@ -1,7 +1,8 @@
 """Events to bytes and back: Avro single-object encoding (Avro 1.12, "Single-object encoding").
 
 A message is the marker C3 01, the schema's CRC-64-AVRO fingerprint (8 bytes, little-endian), and the record.
-``decode_routing`` reads only the leading fields, three times as fast as ``decode``. Of an event with an OpenLineage
+``decode_routing`` reads only the leading fields, three times as fast as ``decode``; ``decode_sound_routing`` makes
+sure of the others too. Of an event with an OpenLineage
 document the routing fields and the document travel; the other fields are read from it again.
 """
 
@@ -16,8 +17,10 @@ from fastavro import schemaless_reader
 from modeltrail_schemas.binary import Encode, record_encoder
 from modeltrail_schemas.errors import InvalidEventError
 from modeltrail_schemas.event import LineageEvent, Routing
+from modeltrail_schemas.openlineage.documents import parse
 from modeltrail_schemas.openlineage.reading import with_details
 from modeltrail_schemas.records import loader
+from modeltrail_schemas.soundness import Read, sound_reader
 from modeltrail_schemas.surrogates import encodable_fields
 from modeltrail_schemas.versions import SchemaVersion, current_version, find_version
 
@@ -25,6 +28,7 @@ MARKER = b"\xc3\x01"
 HEADER_BYTES = 10
 T = TypeVar("T")
 
+_DAMAGE = (EOFError, ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError)
 _ROUTING_FIELDS = tuple(field.name for field in fields(Routing))
 
 
@@ -60,6 +64,20 @@ def decode_routing(message: bytes) -> Routing:
     return _read(message, version.parsed_prefix, current_version().parsed_prefix, Routing)[0]
 
 
+def decode_sound_routing(message: bytes) -> Routing:
+    """Return the leading fields of an event that can be decoded whole. Raises what ``decode`` does, where it does."""
+    if schema_of(message) is not current_version():
+        event = decode(message)
+        return Routing(**{name: getattr(event, name) for name in _ROUTING_FIELDS})
+    try:
+        *leading, document = _sound_reader()(message, HEADER_BYTES)
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+    if document is not None:
+        parse(document)
+    return Routing(*leading)
+
+
 def schema_of(message: bytes) -> SchemaVersion:
     """Return the version that wrote ``message``. Raises InvalidEventError, UnknownSchemaError."""
     if message[:2] != MARKER or len(message) < HEADER_BYTES:
@@ -79,12 +97,21 @@ def _without_details(event: LineageEvent) -> LineageEvent:
     return LineageEvent(**{name: getattr(event, name) for name in _ROUTING_FIELDS}, document=event.document)
 
 
+@cache
+def _sound_reader() -> Read:
+    return sound_reader(current_version().definition, LineageEvent, (*_ROUTING_FIELDS, "document"))
+
+
 def _read(message: bytes, writer: Any, reader: Any, record_type: type[T]) -> tuple[T, int]:
     """Return the record and where in ``message`` it ends."""
     buffer = BytesIO(message)
     buffer.seek(HEADER_BYTES)
     try:
         record = loader(record_type)(schemaless_reader(buffer, writer, None if writer is reader else reader))
-    except (EOFError, ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError) as error:
-        raise InvalidEventError(f"the event's bytes cannot be decoded: {error or type(error).__name__}") from error
+    except _DAMAGE as error:
+        raise _damaged(error) from error
     return record, buffer.tell()
+
+
+def _damaged(error: Exception) -> InvalidEventError:
+    return InvalidEventError(f"the event's bytes cannot be decoded: {error or type(error).__name__}")

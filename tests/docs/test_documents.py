@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from documents import Step, matches, steps
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 STEP_TIMEOUT_S = 300
+SENT_TIMEOUT_S = 60
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -39,6 +41,15 @@ def test_every_example_runs_as_written(document: Path, tmp_path: Path) -> None:
         assert done.returncode == step.code, f"{place}\nended with {done.returncode}:\n{done.stdout}"
         if step.output:
             assert matches(step.output, done.stdout), f"{place}\nprinted\n{done.stdout}\ninstead of\n{step.output}"
+        _wait_until_sent(tmp_path)
+
+
+def _wait_until_sent(folder: Path) -> None:
+    """Wait for what a busy machine left to the senders when the step's process ended; readers ask at once."""
+    deadline = time.monotonic() + SENT_TIMEOUT_S
+    while any(folder.glob("**/.modeltrail/spool/*/owner")):
+        assert time.monotonic() < deadline, "what was recorded does not reach the log"
+        time.sleep(0.02)
 
 
 def _remembering(step: Step, folder: Path) -> str:

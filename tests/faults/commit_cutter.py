@@ -28,6 +28,7 @@ class CommitCutter:
     def close(self) -> None:
         """End all connections and threads."""
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()  # from here on no connection comes
         self._listener.close()
         for each in self._sockets:
             _end(each)

@@ -58,7 +58,7 @@ class Worker:
             assert self._receiver.poll(ANSWER_TIMEOUT_S), f"process {self.pid} says nothing: {self.heard[-5:]}"
             try:
                 message = self._receiver.recv()
-            except EOFError:
+            except (EOFError, OSError):  # between two messages, or in one
                 raise AssertionError(f"process {self.pid} ended before {kind!r}: {self.heard[-5:]}") from None
             self.heard.append(message)
             if message[0] == kind:
@@ -66,12 +66,17 @@ class Worker:
                 if not count:
                     return message
 
+    def wait_until_ready(self) -> None:
+        """Return when it has said that it is ready: from then on it ends well when it is asked to."""
+        if not any(message[0] == "ready" for message in self.heard):
+            self.wait_for("ready")
+
     def drain(self) -> None:
         """Hear what was said so far: a process whose words nobody hears stands still when the pipe is full."""
         while self._receiver.poll():
             try:
                 self.heard.append(self._receiver.recv())
-            except EOFError:
+            except (EOFError, OSError):
                 return
 
     def kill(self) -> None:
@@ -82,8 +87,9 @@ class Worker:
         self.join()
 
     def terminate(self) -> None:
-        """Ask it to end (SIGTERM), and do not wait."""
-        os.kill(self.pid, signal.SIGTERM)
+        """Ask it to end (SIGTERM), and do not wait; one that ended by itself needs no asking."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
 
     def join(self) -> int:
         """Wait for its end and hear what it said; return its exit code."""

@@ -1,18 +1,23 @@
 """Promise 3, each event counts once: what cannot be read stops nothing, and takes no good neighbour with it."""
 
 import string
+from pathlib import Path
 from random import Random
 
 import pytest
+from benchmarks.standard_event import standard_event
 from event_cases import history, outgoing
-from faults.states import undisturbed
+from faults.states import opened, undisturbed
 from modeltrail.log.memory import MemoryLog
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import EntityRef, JobName
+from modeltrail_schemas.openlineage.reading import read
 from modeltrail_server.projection.dead_letters import list_dead_letters, requeue_dead_letters
 from modeltrail_server.projection.digest import compute_digest
 from modeltrail_server.projection.projector import catch_up
+from modeltrail_server.projection.rebuilding import rebuild
+from modeltrail_server.replay.replaying import dry_run, replay
 from sqlalchemy import Engine
 
 pytestmark = pytest.mark.fault
@@ -20,7 +25,7 @@ IN_A_ROW = 10_000
 
 
 def _poison(good: bytes, chance: Random) -> bytes:
-    """Return a record that is no event: of another making, cut off, or without an id."""
+    """Return a record that is no event: of another making, cut off, with bytes too many, or without an id."""
     return chance.choice(
         (
             b"",
@@ -28,6 +33,8 @@ def _poison(good: bytes, chance: Random) -> bytes:
             chance.randbytes(chance.randint(1, 200)),
             b'{"eventType": "START"}',
             good[: chance.randint(1, 30)],
+            good[: chance.randrange(len(good) - 30, len(good))],
+            good + bytes(chance.randint(1, 9)),
             encode(LineageEvent(kind="run", type="START", run_id="without an id")),
         )
     )
@@ -69,6 +76,37 @@ def test_bytes_changed_anywhere_are_an_event_or_a_dead_letter_never_the_end(engi
     digest = compute_digest(engine)
     assert digest.hex == undisturbed([*damaged, *good]).hex
     assert requeue_dead_letters(engine).read == 0
+
+
+def test_damage_past_the_routing_fields_is_no_half_event_in_projector_rebuild_and_replay(
+    engine: Engine, chance: Random, tmp_path: Path
+) -> None:
+    """Who asked for such an event would get an error in place of an answer, and its links would be there."""
+    good, log, detailed = history(10), MemoryLog(), standard_event()
+    whole = encode(detailed)
+    ends = range(len(whole) - len(encode(LineageEvent())), len(whole))  # all past the routing fields
+    damaged = [whole[:end] for end in chance.sample(ends, 20)]
+    damaged += [
+        whole.replace(b"parameter07", b"parameter\xff7"),
+        whole.replace(b"\x16parameter07", b"\x17parameter07"),
+    ]
+    document = b'{"eventTime": "2024-07-05T09:04:01Z", "run": {"runId": "r"}, "job": {"namespace": "n", "name": "j"}}'
+    damaged.append(encode(read(document)).replace(b'"run"', b'"run '))
+    messages = [*good, *damaged]
+    chance.shuffle(messages)
+    log.append(outgoing(messages))
+    catch_up(log, engine)
+    bad = [message for message in messages if message in damaged]
+    assert [letter.value for letter in list_dead_letters(engine, limit=100)] == bad
+    digest = compute_digest(engine)
+    assert digest.hex == undisturbed(good).hex
+    assert rebuild(log, engine) == digest
+    assert [letter.value for letter in list_dead_letters(engine, limit=100)] == bad
+    with opened(f"sqlite:///{tmp_path / 'replayed.db'}") as other:
+        assert replay(log, other).digest == digest
+        assert [letter.value for letter in list_dead_letters(other, limit=100)] == bad
+    counted = dry_run(log)
+    assert (counted.events, counted.invalid) == (len(good), len(bad))
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,19 @@ from services.fixtures import DatabaseFactory, TopicFactory
 
 pytestmark = pytest.mark.fault
 KILLS = 15
+MAX_BATCHES, MAX_BATCH_RECORDS = 5, 9
 POINTS = ("read", "written", "committed")
 
 
 def test_killed_at_random_moments(database: str, tmp_path: Path, start: StartWorker, chance: Random) -> None:
-    messages, address = history(600), str(tmp_path / "log.db")
+    messages, address = history(KILLS * MAX_BATCHES * MAX_BATCH_RECORDS), str(tmp_path / "log.db")
+    share = len(messages) // KILLS
     with open_log(address) as log, opened(database) as engine:
-        log.append(outgoing(messages))
-        for _ in range(KILLS):
-            worker = start(project, address, database, batch_records=chance.randint(1, 9))
-            worker.wait_for("batch", count=chance.randint(1, 5))
+        for kill in range(KILLS):
+            # For each its share, so that there are batches to wait for however far its predecessors came.
+            log.append(outgoing(messages[kill * share : (kill + 1) * share]))
+            worker = start(project, address, database, batch_records=chance.randint(1, MAX_BATCH_RECORDS))
+            worker.wait_for("batch", count=chance.randint(1, MAX_BATCHES))
             time.sleep(chance.random() * 0.02)
             worker.kill()
         start(project, address, database)

@@ -1,5 +1,6 @@
 """What the processes of the fault tests do: the product's own code, with points at which they break themselves."""
 
+import logging
 import os
 import resource
 import signal
@@ -134,9 +135,12 @@ def audit_log(
     folder: str,
     *,
     once: bool = False,
+    share: bool = False,
     max_file_bytes: int | None = None,
 ) -> None:
     """Audit a log until SIGTERM or to its end; with ``max_file_bytes`` the kernel refuses to let a file grow more."""
+    kafka_reader.SESSION_TIMEOUT_MS = SESSION_TIMEOUT_MS
+    _report_partitions(report)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if max_file_bytes is not None:
@@ -149,6 +153,7 @@ def audit_log(
                 Path(folder),
                 log,
                 once=once,
+                share=share,
                 stop=stop,
                 compress=True,
                 pace=QUICK,
@@ -158,6 +163,19 @@ def audit_log(
         report("refused", type(error).__name__, str(error), error.remedy)
         raise SystemExit(3) from None
     report("done")
+
+
+def _report_partitions(report: Report) -> None:
+    """Report which partitions an auditor that shares them takes ("auditing"), leaves ("left") and waits for."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if hasattr(record, "partition"):
+                report(record.getMessage().split()[0], record.partition)
+
+    logger = logging.getLogger("modeltrail_server.audit.following")
+    logger.addHandler(Handler())
+    logger.setLevel(logging.INFO)
 
 
 def flush(report: Report, home: str, address: str) -> None:

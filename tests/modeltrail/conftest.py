@@ -20,7 +20,8 @@ from modeltrail.sending.flushing import flush_spools
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.event import LineageEvent
 
-SCRIPT_TIMEOUT_S = 60
+SCRIPT_TIMEOUT_S = 120
+FLUSH_MS = 120_000
 _LAUNCH_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_", "TORCHELASTIC_", "SLURM_", "OMPI_", "PMI", "MODELTRAIL_", "GIT_")
 
 
@@ -55,7 +56,7 @@ class Workshop:
             out, err = process.communicate(timeout=SCRIPT_TIMEOUT_S)
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def train(self, script: str, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
@@ -64,7 +65,7 @@ class Workshop:
     def events(self) -> list[LineageEvent]:
         """Return every event of the log, in log order, once what dead processes left is sent."""
         config = load({"MODELTRAIL_HOME": str(self.home)}, self.folder)
-        assert flush_spools(config, timeout_ms=30_000).is_complete
+        assert flush_spools(config, timeout_ms=FLUSH_MS).is_complete
         with open_log(config.log) as log:
             return [decode(record.value) for record in read(log, log.start(), log.end())]
 
@@ -86,7 +87,7 @@ class Bench(Workshop):
 
     def events(self) -> list[LineageEvent]:
         assert self.recorder is not None
-        assert self.recorder.notes.flush(30_000)
+        assert self.recorder.notes.flush(FLUSH_MS)
         return super().events()
 
     def together(self) -> dict[str, LineageEvent]:
@@ -129,7 +130,8 @@ def workshop(tmp_path: Path) -> Workshop:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr("modeltrail.run.IDENTITY_WAIT_S", 60.0)  # else a busy machine tells a digest later
     # A thread, because a process each would take most of these tests' time.
     config = load({"MODELTRAIL_HOME": str(tmp_path / ".modeltrail"), "MODELTRAIL_SENDER": "thread"}, tmp_path)
     surroundings = Surroundings(

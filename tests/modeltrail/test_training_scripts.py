@@ -49,7 +49,7 @@ WAITING = """
         with modeltrail.start_run(job="trial"):
             modeltrail.flush()
             print("ready", flush=True)
-            time.sleep(60)
+            time.sleep(600)
 """
 
 

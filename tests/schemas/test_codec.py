@@ -10,7 +10,15 @@ from benchmarks.standard_event import standard_event
 from fastavro import schemaless_writer
 from hypothesis import example, given
 from hypothesis import strategies as st
-from modeltrail_schemas.codec import HEADER_BYTES, MARKER, decode, decode_routing, encode, schema_of
+from modeltrail_schemas.codec import (
+    HEADER_BYTES,
+    MARKER,
+    decode,
+    decode_routing,
+    decode_sound_routing,
+    encode,
+    schema_of,
+)
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import Emitter, LineageEvent, Metric, Routing
 from modeltrail_schemas.names import EntityRef
@@ -133,6 +141,38 @@ def test_damage_gives_an_event_or_one_of_two_errors(message: bytes, patches: lis
             function(bytes(damaged))
         except (InvalidEventError, UnknownSchemaError):
             continue
+
+
+@given(st.sampled_from([WHOLE, WITH_DOCUMENT]), st.data())
+def test_an_event_is_sound_only_where_all_of_it_can_be_decoded(message: bytes, data: st.DataObject) -> None:
+    """Damage past the routing fields too: a byte anywhere, a part that is missing, or one that is there twice."""
+    at = data.draw(st.integers(HEADER_BYTES, len(message) - 1))
+    to = data.draw(st.integers(at, min(len(message), at + 20)))
+    damaged = message[:at] + data.draw(st.binary(max_size=8) | st.just(message[at:to] * 2)) + message[to:]
+    try:
+        routing = decode_sound_routing(damaged)
+    except InvalidEventError:
+        return
+    event = decode(damaged)
+    assert routing == decode_routing(damaged)
+    assert routing.event_id == event.event_id
+
+
+@given(events())
+def test_an_event_that_was_encoded_is_sound(event: LineageEvent) -> None:
+    assert decode_sound_routing(encode(event)) == decode_routing(encode(event))
+
+
+def test_no_byte_past_the_header_goes_unread() -> None:
+    for at in range(HEADER_BYTES, len(WHOLE)):
+        with pytest.raises(InvalidEventError):
+            decode_sound_routing(WHOLE[:at])
+        damaged = WHOLE[:at] + b"\x80" + WHOLE[at + 1 :]
+        try:
+            decode(damaged)
+        except InvalidEventError:
+            with pytest.raises(InvalidEventError):
+                decode_sound_routing(damaged)
 
 
 @given(st.binary(max_size=64))

@@ -64,6 +64,32 @@ class SecureKafka(LocalKafka):
         }
 
 
+class GuardedKafka(SecureKafka):
+    """A broker that asks what its users may do. Whoever comes through the open listener may do everything."""
+
+    def allow(self, topic: str, operation: str) -> None:
+        """Let USER do ``operation`` (WRITE, READ, DESCRIBE) on ``topic``."""
+        from kafka.admin import (
+            ACL,
+            ACLOperation,
+            ACLPermissionType,
+            KafkaAdminClient,
+            ResourcePattern,
+            ResourceType,
+        )
+
+        with KafkaAdminClient(bootstrap_servers=self.bootstrap) as admin:
+            pattern = ResourcePattern(ResourceType.TOPIC, topic)
+            allowed = ACL(f"User:{USER}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, pattern)
+            assert not admin.create_acls([allowed])["failed"]
+
+    def _secured(self, plain: dict[str, str]) -> dict[str, str]:
+        return super()._secured(plain) | {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+
+
 def unsigned_token(subject: str, *, lifetime_s: int = 3_600) -> str:
     """Return an unsecured JSON web token (RFC 7519, section 6) for ``subject``."""
     now = int(time.time())

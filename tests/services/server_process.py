@@ -18,8 +18,8 @@ from typing import Any, Self
 import psutil
 
 PREPARE_TIMEOUT_S = 120
-START_TIMEOUT_S = 120
-STOP_TIMEOUT_S = 30
+START_TIMEOUT_S = 180
+STOP_TIMEOUT_S = 60
 # Below the ports a kernel hands out for outgoing connections: a client that tries again while the server is down must
 # neither take the server's port nor, on loopback, end up connected to itself.
 PORT_RANGE = range(20_000, 32_000)
@@ -105,10 +105,18 @@ class ServerProcess(ABC):
         """End the server and its children at once, as a crash would; nothing happens if it is not running."""
         if self._process is None:
             return
-        for process in self._family():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(self.pid).suspend()  # so that no child is born between looking and killing
+        family = self._family()
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait(STOP_TIMEOUT_S)
+        # Its children too: a new server refuses to start while one of the old holds the shared memory.
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while any(_is_running(process) for process in family):
+            assert time.monotonic() < deadline, f"children of {type(self).__name__} do not end"
+            time.sleep(0.005)
         self._forget()
 
     def close(self) -> None:
@@ -190,6 +198,14 @@ class ServerProcess(ABC):
         self._watcher.wait()
         self._watcher.stdin.close()
         self._process = self._watcher = None
+
+
+def _is_running(process: psutil.Process) -> bool:
+    """Return whether a process runs; one that was killed may wait for a while until it is reaped, by whoever does."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_ports(count: int) -> list[int]:

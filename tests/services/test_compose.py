@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 PROJECTORS = 3
 MODELTRAIL = [sys.executable, "-m", "modeltrail.command"]
 COMMAND_TIMEOUT_S = 120
+TOKEN = "a-token-of-this-test"
 EXTRA_AUTHORITIES = Path("/usr/local/share/ca-certificates")  # where Debian keeps those the machine's owner added
 TRAINING = """
 import modeltrail
@@ -36,7 +37,7 @@ class Project:
         settings = folder / "environment"
         settings.write_text(
             f"KAFKA_PORT={self.kafka_port}\nPOSTGRES_PORT={self.postgres_port}\nAPI_PORT={self.api_port}\n"
-            f"MODELTRAIL_PARTITIONS={PROJECTORS}\nMODELTRAIL_IMAGE={name}\n"
+            f"MODELTRAIL_PARTITIONS={PROJECTORS}\nMODELTRAIL_IMAGE={name}\nAPI_TOKEN={TOKEN}\n"
         )
         command = f'docker compose --env-file "{settings}"'
         self._executor = DockerComposeExecutor(command, [str(compose_file)], name)
@@ -101,7 +102,9 @@ def test_the_stack_comes_up_healthy_works_from_the_host_and_keeps_what_it_has(pr
             "job": {"namespace": "airflow", "name": "clean"},
         }
     )
-    assert post(f"http://127.0.0.1:{project.api_port}/api/v1/lineage", event.encode()).status == 201
+    lineage = f"http://127.0.0.1:{project.api_port}/api/v1/lineage"
+    assert post(lineage, event.encode()).status == 401
+    assert post(lineage, event.encode(), Authorization=f"Bearer {TOKEN}").status == 201
     wait_until_projected(project)
     assert "risk/tx@v3" in project.on_host(*MODELTRAIL, "show", "risk/fraud")
     assert get(f"http://127.0.0.1:{project.api_port}/health/ready").status == 200

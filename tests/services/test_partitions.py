@@ -1,4 +1,4 @@
-"""Several partitions, projectors that come and go: the state is that of one partition, and one order to read in."""
+"""Several partitions, projectors and auditors that come and go: the state is that of one, and so is the order."""
 
 import time
 import uuid
@@ -56,14 +56,17 @@ def projected(engine: Engine, log: Log) -> bool:
 
 
 def audited(folder: Path, log: Log) -> bool:
+    if not audit.partitions_of(folder):
+        return False
     return sum(one.head.size for one in audit.status(folder).partitions) == sum(log.end().offsets)
 
 
-def test_projectors_that_join_leave_and_die_give_the_state_of_one_partition(
+def test_projectors_and_auditors_that_join_leave_and_die_give_the_state_of_one_partition(
     kafka_bootstrap: str, new_topic: Callable[..., str], new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     address, database = f"kafka://{kafka_bootstrap}/{new_topic(partitions=PARTITIONS)}", new_database()
-    settings = {"log": address, "database": database}
+    folder = tmp_path / "audit"
+    settings = {"log": address, "database": database, "audit": str(folder)}
     records = events(500)
     third = len(records) // 3
     with ExitStack() as stack:
@@ -74,24 +77,27 @@ def test_projectors_that_join_leave_and_die_give_the_state_of_one_partition(
         def start(name: str, role: str = "projector") -> Serving:
             return stack.enter_context(Serving(tmp_path, name, [role], settings, "--log-level", "DEBUG"))
 
-        auditor, first, second = start("auditor", "auditor"), start("first"), start("second")
+        auditors = [start(name, "auditor") for name in ("auditor", "auditor that dies")]
+        first, second = start("first"), start("second")
         log.append(records[:third])
         wait_until(lambda: "projected partition" in first.said + second.said, first, second)
         joins = start("joins")
         wait_until(lambda: '"serving"' in joins.said, joins)
         log.append(records[third : 2 * third])
+        wait_until(lambda: '"auditing"' in auditors[1].said, *auditors)
         first.kill()
+        auditors[1].kill()
         log.append(records[2 * third :])
         assert second.stop() == 0
         wait_until(lambda: projected(engine, log), joins, second)
-        wait_until(lambda: audited(tmp_path / "auditor" / "audit", log), auditor)
+        wait_until(lambda: audited(folder, log), *auditors)
         digest = compute_digest(engine)
         assert digest.position == log.end()
         assert all(log.end()[partition] for partition in range(PARTITIONS))
         assert digest.hex == of_one_partition(records, tmp_path).hex
-        assert auditor.stop() == 0
+        assert auditors[0].stop() == 0
         assert joins.stop() == 0
-        check_audit(tmp_path / "auditor" / "audit", log, digest, tmp_path)
+        check_audit(folder, log, digest, tmp_path)
         check_merged(log)
 
 

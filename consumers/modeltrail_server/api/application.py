@@ -7,7 +7,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from modeltrail_server.api.lineage import Appender, lineage_router
+from modeltrail_server.api.lineage import Intake, lineage_router
 
 TITLE = "modeltrail"
 
@@ -20,8 +20,8 @@ class Vitals:
     metrics: Callable[[], bytes]
 
 
-def make_application(vitals: Vitals, appender: Appender | None = None) -> FastAPI:
-    """Return the application: health and metrics, and with ``appender`` the way in for OpenLineage events."""
+def make_application(vitals: Vitals, intake: Intake | None = None) -> FastAPI:
+    """Return the application: health and metrics, and with ``intake`` the way in for OpenLineage events."""
     application = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
 
     @application.get("/health/live")
@@ -42,6 +42,6 @@ def make_application(vitals: Vitals, appender: Appender | None = None) -> FastAP
         """Give the metrics to Prometheus."""
         return Response(vitals.metrics(), media_type=CONTENT_TYPE_LATEST)
 
-    if appender is not None:
-        application.include_router(lineage_router(appender))
+    if intake is not None:
+        application.include_router(lineage_router(intake))
     return application

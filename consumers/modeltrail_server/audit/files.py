@@ -68,12 +68,12 @@ class Store:
 
     def make(self) -> None:
         """Make the folder where missing."""
-        with _explained(self.folder):
+        with explained(self.folder):
             self._make_folders(self._scratch)
 
     def clear(self) -> None:
         """Remove what a crash left in scratch. Only for whoever holds the lock: it may be somebody's work."""
-        with _explained(self.folder):
+        with explained(self.folder):
             for left in sorted(self._scratch.iterdir()):
                 self._files.unlink(left)
 
@@ -86,7 +86,7 @@ class Store:
 
         One that exists with the same bytes is fine; with other bytes it is left and AuditDamagedError raised.
         """
-        with _explained(self.folder):
+        with explained(self.folder):
             scratches = {name: self._scratch / str(number) for number, name in enumerate(items)}
             for name, scratch in scratches.items():
                 self._files.create(scratch, items[name], mode)
@@ -103,7 +103,7 @@ class Store:
 
     def replace(self, name: str, data: bytes) -> None:
         """Put ``data`` in place of a file, durably, at one stroke."""
-        with _explained(self.folder):
+        with explained(self.folder):
             scratch = self._scratch / name.replace("/", "-")
             self._files.create(scratch, data, PUBLIC_MODE)
             self._files.sync(scratch)
@@ -113,7 +113,7 @@ class Store:
 
     def extend(self, name: str, at: int, data: bytes) -> None:
         """Append to a file whose first ``at`` bytes count, durably; what lies beyond them is cut off first."""
-        with _explained(self.folder):
+        with explained(self.folder):
             path = self.folder / name
             self._make_folders(path.parent)
             self._files.extend(path, at, data)
@@ -122,7 +122,7 @@ class Store:
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that another has made superfluous, and the folders that get empty by it."""
-        with _explained(self.folder):
+        with explained(self.folder):
             for name in names:
                 path = self.folder / name
                 self._files.unlink(path)
@@ -153,7 +153,8 @@ class Store:
 
 
 @contextlib.contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> Iterator[None]:
+    """Raise AuditWriteError, with the reason, for what the disk refuses inside."""
     try:
         yield
     except OSError as error:

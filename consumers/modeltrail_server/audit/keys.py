@@ -17,13 +17,13 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def create_key(folder: Path, name: str, files: Files) -> SignerKey:
     """Make the key of an audit folder and its public half. Raises KeyFileError when there is one."""
     path = folder / layout.KEY
-    if path.exists():
-        raise KeyFileError(
-            f"{path} exists, and a signing key is never overwritten",
-            remedy="use it as it is, or choose another folder for another audit log",
-        )
     signer = SignerKey.generate(name)
     with root_store(folder, files) as store:
+        if path.exists():
+            raise KeyFileError(
+                f"{path} exists, and a signing key is never overwritten",
+                remedy="use it as it is, or choose another folder for another audit log",
+            )
         store.write_once({layout.KEY: f"{signer.format()}\n".encode()}, SECRET_MODE)
         publish_verifier(store, signer.verifier)
     return signer

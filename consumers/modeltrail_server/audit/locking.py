@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modeltrail_server.audit.errors import AuditorRunningError
-from modeltrail_server.audit.files import PUBLIC_MODE
+from modeltrail_server.audit.files import PUBLIC_MODE, explained
 
 _PID_BYTES = 32
 
@@ -15,9 +15,10 @@ _PID_BYTES = 32
 def hold(path: Path) -> int:
     """Take the lock at ``path`` for as long as the returned descriptor is open.
 
-    Raises AuditorRunningError, with the pid of the holder, when somebody has it.
+    Raises AuditorRunningError, with the pid of the holder, when somebody has it; AuditWriteError.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PUBLIC_MODE)
+    with explained(path.parent):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PUBLIC_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -27,15 +28,21 @@ def hold(path: Path) -> int:
             f"another auditor (pid {holder}) holds the audit log in {path.parent}",
             remedy=f"one is enough; to take over, stop that process: kill {holder}",
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    try:
+        with explained(path.parent):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
 @contextlib.contextmanager
 def waiting(path: Path) -> Iterator[None]:
     """Take the lock at ``path``, waiting for whoever has it: for writes of a moment only."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PUBLIC_MODE)
+    with explained(path.parent):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PUBLIC_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -117,10 +117,12 @@ def _verify(
 
 
 def partitions_of(folder: Path) -> list[int]:
-    """Return the partitions that have a log in ``folder``."""
+    """Return the partitions that have a log in ``folder``; one of which an auditor has made but the lock has none."""
     if not folder.is_dir():
         return []
-    parsed = (layout.parse_partition_folder(path.name) for path in folder.iterdir() if path.is_dir())
+    parts = (layout.CHECKPOINT, layout.TILES, layout.SEGMENTS)
+    begun = [path for path in folder.iterdir() if any((path / part).exists() for part in parts)]
+    parsed = (layout.parse_partition_folder(path.name) for path in begun)
     return sorted(partition for partition in parsed if partition is not None)
 
 

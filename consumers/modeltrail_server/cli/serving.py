@@ -1,10 +1,13 @@
 """The command that runs the long-running roles."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from modeltrail_server.api.tokens import read_tokens
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.stopping import stop_on_signals
 from modeltrail_server.serving.logs import set_up_logs
@@ -23,9 +26,22 @@ def serve(
     health_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="A port for health and metrics alone [default: none].")
     ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MODELTRAIL_API_TOKEN_FILE",
+            help="Who may send events: NAME TOKEN a line. One token alone: MODELTRAIL_API_TOKEN in the environment.",
+        ),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
-    """Project, audit and answer HTTP, until SIGTERM or Ctrl-C. Logs are JSON lines, readable ones on a terminal."""
+    """Project, index for search, audit and answer HTTP, until SIGTERM or Ctrl-C.
+
+    Logs are JSON lines, readable ones on a terminal.
+
+    The role api takes events from whoever has a token, and needs tokens wherever others than this machine reach it.
+    """
     set_up_logs(as_json=not sys.stderr.isatty(), level=log_level.upper())
+    addresses = Addresses(host, port, health_port, read_tokens(token_file, os.environ.get("MODELTRAIL_API_TOKEN")))
     with stop_on_signals() as stop:
-        serve_roles(command_context(context).config, role or list(Role), stop, Addresses(host, port, health_port))
+        serve_roles(command_context(context).config, role or list(Role), stop, addresses)

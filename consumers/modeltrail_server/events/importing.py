@@ -49,15 +49,6 @@ def import_events(source: BinaryIO, log: Log) -> Iterator[Import]:
     yield result
 
 
-def to_records(body: bytes) -> tuple[list[Outgoing], list[Refusal]]:
-    """Return the records of the documents in ``body``, and what of it is refused."""
-    pieces = [_record(piece) if isinstance(piece, Document) else piece for piece in _pieces(body, 1)]
-    return (
-        [piece for piece in pieces if isinstance(piece, Outgoing)],
-        [piece for piece in pieces if isinstance(piece, Refusal)],
-    )
-
-
 def documents(source: BinaryIO) -> Iterator[Document | Refusal]:
     """Yield what ``source`` holds, line by line in bounded memory as long as each line holds whole documents.
 
@@ -66,14 +57,14 @@ def documents(source: BinaryIO) -> Iterator[Document | Refusal]:
     number = 0
     while line := source.readline():
         number += 1
-        pieces = _pieces(line, number)
+        pieces = pieces_of(line, number)
         if any(isinstance(piece, Refusal) for piece in pieces):
-            yield from _pieces(line + source.read(), number)
+            yield from pieces_of(line + source.read(), number)
             return
         yield from pieces
 
 
-def _pieces(data: bytes, line: int) -> list[Document | Refusal]:
+def pieces_of(data: bytes, line: int) -> list[Document | Refusal]:
     """Return what ``data`` holds, which begins on ``line`` of its file."""
     return [piece._replace(line=line + piece.line - 1) for piece in split(decode(data))]
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from os import PathLike, environ
 from pathlib import Path as FilePath
@@ -19,7 +20,7 @@ from modeltrail_server.cli.rendering.inventory import render_identified, render_
 from modeltrail_server.cli.rendering.lineage import render_lineage
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.reproducing import render_recipe
-from modeltrail_server.cli.rendering.searching import render_found, render_mentioned
+from modeltrail_server.cli.rendering.searching import render_found, render_mentioned, render_nothing
 from modeltrail_server.cli.rendering.show import render_answer
 from modeltrail_server.cli.rendering.tracing import render_columns, render_impact, render_path
 from modeltrail_server.cli.times import parse_bounds, parse_day_ns, parse_time_ns
@@ -63,6 +64,7 @@ from modeltrail_server.queries.views import view as narrow
 from modeltrail_server.reproduction.finding import find_recipe
 from modeltrail_server.reproduction.recipe import COMMIT_CHARACTERS, Recipe, steps_of
 from modeltrail_server.search.finding import DEFAULT_LIMIT, find, parse_ordering
+from modeltrail_server.search.hints import hints
 from modeltrail_server.search.results import Found
 from modeltrail_server.search.words import Mentioned, find_word
 
@@ -195,7 +197,9 @@ class Records(ReadModel):
         with self._snapshot(indexed=True) as snapshot:
             ordering = parse_ordering(order_by) if order_by else None
             found = find(snapshot, expression, ordering=ordering, limit=limit)
-        return Result(found, render_found(found, folded=True, width=WIDTH) or [Text("no run satisfies it")])
+            found = found if found.hits else replace(found, hints=hints(snapshot, expression))
+        lines = render_found(found, folded=True, width=WIDTH, limit=limit)
+        return Result(found, lines or render_nothing(found, expression, width=WIDTH, then=False))
 
     def find(self, word: str) -> Result[tuple[Mentioned, ...]]:
         """Return the models, datasets, jobs and commits that a word finds: in a name, or as an owner."""

@@ -1,18 +1,19 @@
 """Records of one partition as one batch to write: decoded, each event once, what cannot be read set aside. Pure."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from modeltrail.log.protocol import Record
-from modeltrail_schemas.codec import decode, decode_routing
+from modeltrail_schemas.codec import decode, decode_sound_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import NO_ID, Routing
 from modeltrail_schemas.identity import hashed_id
 from modeltrail_schemas.openlineage.documents import canonical_form, parse
 
-from modeltrail_server.projection.facts import run_identity
+from modeltrail_server.projection.facts import job_mention, run_identity
 
 
 class EventRow(NamedTuple):
@@ -26,6 +27,7 @@ class EventRow(NamedTuple):
     kind: str
     type: str
     run_key: bytes | None
+    job_key: bytes | None
     payload: bytes
 
 
@@ -75,8 +77,12 @@ class Batch:
     unknown_schema: UnknownSchemaError | None = None
 
 
-def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
+def decode_batch(
+    records: Sequence[Record], *, first_offset: int, refused: Mapping[int, str] = MappingProxyType({})
+) -> Batch:
     """Return the batch of ``records``, which follow each other in one partition from ``first_offset`` on.
+
+    ``refused`` says, by offset, which of them are dead letters whatever they are, and why.
 
     It ends before the first record whose schema is unknown, and is empty when that is the first of all.
     """
@@ -88,6 +94,8 @@ def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
     unknown_schema = None
     for record in records:
         try:
+            if record.offset in refused:
+                raise InvalidEventError(refused[record.offset])
             decoded = decode_record(record)
         except InvalidEventError as error:
             dead_letters.append(_dead_letter(record, str(error)))
@@ -110,8 +118,8 @@ def decode_batch(records: Sequence[Record], *, first_offset: int) -> Batch:
 
 
 def decode_record(record: Record) -> Decoded:
-    """Return the event of ``record``. Raises InvalidEventError, UnknownSchemaError."""
-    event = decode_routing(record.value)
+    """Return the event of ``record``, all of which can be decoded. Raises InvalidEventError, UnknownSchemaError."""
+    event = decode_sound_routing(record.value)
     if event.event_id == NO_ID:
         raise InvalidEventError("the event has no id")
     row = EventRow(
@@ -123,6 +131,7 @@ def decode_record(record: Record) -> Decoded:
         event.kind,
         event.type,
         run_identity(event.run_id)[0] if event.run_id else None,
+        job_mention(event.job).entity_key if event.job.name else None,
         record.value,
     )
     return Decoded(row, event)

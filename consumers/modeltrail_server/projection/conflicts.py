@@ -20,7 +20,7 @@ from modeltrail_server.projection.batches import (
     decide,
     tell_the_same,
 )
-from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, job_mention, run_row_of
+from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, run_row_of
 from modeltrail_server.projection.merge import Rows, facts_of, merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.upserts import insert_unless_there
@@ -83,11 +83,10 @@ def mend(connection: Connection, tables: Tables, replaced: Sequence[Rows]) -> No
     entities = {entity.entity_key: entity for facts in replaced for entity in facts.entities}
     # Versions before names: what a version's row says then stands for all mentions of the version.
     for entity in sorted(entities.values(), key=lambda row: (row.entity_key == row.name_key, row.entity_key)):
-        if entity.kind != "job":
+        if entity.kind == "job":
+            _mend_job(connection, tables, entity.entity_key)
+        else:
             _mend_entity(connection, tables, entity)
-    jobs = [entity for facts in replaced for entity in facts.entities if entity.kind == "job"]
-    if jobs:
-        _mend_jobs(connection, tables, jobs)
     contents = {content[:2]: content for facts in replaced for content in facts.contents}
     for _, content in sorted(contents.items()):
         _mend_content(connection, tables, content)
@@ -140,27 +139,14 @@ def _mend_entity(connection: Connection, tables: Tables, entity: EntityRow) -> N
     _set_first(connection, tables.entity, is_entity, min((first for first in firsts if first), default=None))
 
 
-def _mend_jobs(connection: Connection, tables: Tables, replaced: Sequence[EntityRow]) -> None:
-    """Set who first named each job, where that was a replaced event.
-
-    No index tells which events name a job, so all events are looked through: conflicts are few, and fewer still
-    are about the first event of a job.
-    """
-    jobs, events = tables.entity.c, tables.event.c
-    keys = sorted({job.entity_key for job in replaced})
-    query = select(*jobs).where(jobs.entity_key.in_(keys)).order_by(jobs.entity_key).with_for_update()
-    there = [EntityRow(*row) for row in connection.execute(query)]
-    firsts: dict[bytes, _Order | None] = dict.fromkeys(row.entity_key for row in there if row in replaced)
-    if not firsts:
-        return
-    all_events = select(events.event_time_ns, events.event_id, events.payload)
-    with connection.execute(all_events, execution_options=_IN_PARTS) as result:
-        for time_ns, event_id, payload in result:
-            job = decode_routing(payload).job
-            if job.name and (key := job_mention(job).entity_key) in firsts:
-                firsts[key] = min(firsts[key] or (time_ns, event_id), (time_ns, event_id))
-    for key, first in firsts.items():
-        _set_first(connection, tables.entity, jobs.entity_key == key, first)
+def _mend_job(connection: Connection, tables: Tables, job_key: bytes) -> None:
+    """Set who first named the job."""
+    events = tables.event.c
+    is_job = tables.entity.c.entity_key == job_key
+    connection.execute(select(tables.entity.c.entity_key).where(is_job).with_for_update())
+    named = select(events.event_time_ns, events.event_id).where(events.job_key == job_key)
+    first = _first(connection, named.order_by(events.event_time_ns, events.event_id))
+    _set_first(connection, tables.entity, is_job, first)
 
 
 def _mend_content(connection: Connection, tables: Tables, content: ContentRow) -> None:

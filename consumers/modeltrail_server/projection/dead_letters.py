@@ -1,4 +1,4 @@
-"""Records that could not be read: listed, shown, and decoded again in place once the reason is gone."""
+"""Records that could not be read, or that the database refused: listed, shown, read again once the reason is gone."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,8 @@ from modeltrail.log.protocol import Record
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import ColumnElement, Engine, delete, select, tuple_
 
-from modeltrail_server.projection.batches import DeadLetterRow, decode_batch
+from modeltrail_server.errors import DataRefusedError, PositionMovedError
+from modeltrail_server.projection.batches import Batch, DeadLetterRow, decode_batch
 from modeltrail_server.projection.engine import writing
 from modeltrail_server.projection.generations import check_version, current_generation, reading
 from modeltrail_server.projection.tables import Tables
@@ -74,6 +75,16 @@ def _requeue(engine: Engine, letter: DeadLetterRow) -> bool:
         raise batch.unknown_schema
     if batch.dead_letters:
         return False
+    try:
+        _write_in_place(engine, letter, batch)
+    except DataRefusedError:
+        return False
+    except PositionMovedError:
+        return _requeue(engine, letter)  # a projector inserts the same event just now
+    return True
+
+
+def _write_in_place(engine: Engine, letter: DeadLetterRow, batch: Batch) -> None:
     with writing(engine) as connection:
         generation = current_generation(connection, lock=True)
         assert generation is not None, "a dead letter was read from it"
@@ -82,7 +93,6 @@ def _requeue(engine: Engine, letter: DeadLetterRow) -> bool:
         removal = delete(tables.dead_letter).where(_is_at(tables, letter.partition, letter.offset))
         if connection.execute(removal).rowcount:
             write_batch(connection, writer_for(engine), tables, batch)
-    return True
 
 
 def _is_at(tables: Tables, partition: int, offset: int) -> ColumnElement[bool]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from modeltrail_server.errors import DatabaseUnavailableError, DatabaseUrlError
+from modeltrail_server.errors import DatabaseUnavailableError, DatabaseUrlError, DataRefusedError
 
 # A server that hangs, or is gone without a word, is noticed: what waits for it longer is tried again.
 POSTGRESQL_LIMITS_MS = {"statement_timeout": 120_000, "lock_timeout": 30_000}
@@ -45,6 +45,10 @@ _SQLITE_PRAGMAS = (
     f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
     "temp_store = MEMORY",
 )
+# What can be wrong with a row (PostgreSQL, appendix A): it merges twice, has no value of its type, is against a
+# constraint or a view's check, past a limit of the server (an index entry), or refused by somebody's trigger.
+_REFUSAL_CLASSES = ("21", "22", "23", "44", "54", "P0001")
+_SQLITE_REFUSALS = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")
 _FORMS = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
@@ -64,7 +68,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Give a transaction that will write; committed at the end, rolled back on an error.
 
     Whoever is silent within it for IDLE_IN_TRANSACTION_S loses it on PostgreSQL. Raises DatabaseUnavailableError,
-    DatabaseUrlError for what the database raises.
+    DataRefusedError, DatabaseUrlError for what the database raises.
     """
     with explained(engine), engine.connect() as connection, connection.execution_options(writes=True).begin():
         if engine.dialect.name == "postgresql":
@@ -86,11 +90,12 @@ def explained(engine: Engine) -> Iterator[None]:
         raise
 
 
-def is_missing_table(error: DBAPIError) -> bool:
-    """Return whether the statement failed because a table of it is not there."""
-    if isinstance(error.orig, sqlite3.Error):
-        return "no such table" in str(error.orig)
-    return getattr(error.orig, "sqlstate", "") == "42P01"
+def is_missing_table(error: Exception) -> bool:
+    """Return whether the statement failed, in the driver, because a table of it is not there."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return "no such table" in str(cause)
+    return getattr(cause, "sqlstate", "") == "42P01"
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:
@@ -169,11 +174,25 @@ def _translate(error: Exception, engine: Engine) -> ModeltrailError:
     if isinstance(cause, sqlite3.Error):
         return _translate_sqlite(cause, name, str(engine.url.database))
     reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+    if _is_refusal(cause):
+        return _refusal(reason)
     if isinstance(error, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError) or _is_operational(cause):
         return DatabaseUnavailableError(
             f"the database {name} does not answer: {reason}", remedy="start it, or correct MODELTRAIL_DATABASE"
         )
     return DatabaseUrlError(f"the database {name} refused: {reason}", remedy="see what its role may do")
+
+
+def _refusal(reason: str) -> DataRefusedError:
+    return DataRefusedError(f"the database refused it: {reason}", remedy="see which of its rules that is against")
+
+
+def _is_refusal(cause: BaseException) -> bool:
+    """Return whether a row is at fault. What the driver itself refuses has no SQLSTATE, but a class named so."""
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate:
+        return str(sqlstate).startswith(_REFUSAL_CLASSES)
+    return any(base.__name__ in ("DataError", "IntegrityError") for base in type(cause).__mro__)
 
 
 def _is_operational(cause: BaseException) -> bool:
@@ -185,6 +204,8 @@ def _is_operational(cause: BaseException) -> bool:
 
 def _translate_sqlite(cause: sqlite3.Error, name: str, path: str) -> ModeltrailError:
     code = getattr(cause, "sqlite_errorname", "")
+    if code.startswith(_SQLITE_REFUSALS) or isinstance(cause, sqlite3.DataError):
+        return _refusal(str(cause))
     if code.startswith("SQLITE_NOTADB"):
         return DatabaseUrlError(f"{path} is not a SQLite database", remedy="name another file, or move this one away")
     if code.startswith("SQLITE_CORRUPT"):

@@ -10,17 +10,23 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from modeltrail.errors import LogUnavailableError
 from modeltrail.log.protocol import LogIdentity, Position, Reader, Record
+from modeltrail.log.reading import Silence
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine
 
-from modeltrail_server.errors import DatabaseUnavailableError, GenerationDroppedError, PositionMovedError
+from modeltrail_server.errors import (
+    DatabaseUnavailableError,
+    DataRefusedError,
+    GenerationDroppedError,
+    PositionMovedError,
+)
 from modeltrail_server.projection.batches import Batch, decode_batch
 from modeltrail_server.projection.engine import writing
 from modeltrail_server.projection.generations import (
@@ -31,11 +37,11 @@ from modeltrail_server.projection.generations import (
     prepare,
     standing_generation,
 )
+from modeltrail_server.projection.isolation import Isolation
 from modeltrail_server.projection.writing import Written, move_position, write_batch, writer_for
 
 MAX_BATCH_RECORDS = 4_000
 IDLE_WAIT_MS = 100
-END_WAIT_MS = 2_000
 FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 15.0
 
@@ -208,22 +214,27 @@ class Projector:
         self.close()
 
     def catch_up(self, end: Position, stop: threading.Event) -> int:
-        """Project up to ``end``, or until ``stop``; return how many records that were. Raises as ``step`` does."""
-        records, idle_since = 0, time.monotonic()
+        """Project up to ``end``, or until ``stop``; return how many records that were.
+
+        Raises as ``step`` does, and LogUnavailableError where nothing comes for MAX_SILENCE_S that is due.
+        """
+        records, silence = 0, Silence(self._log.identity.name, end)
         while not stop.is_set():
             count = self.step(wait_ms=IDLE_WAIT_MS, end=end)
             records += count
-            if count:
-                idle_since = time.monotonic()
-            if self._reached(end) or (time.monotonic() - idle_since) * 1000 > END_WAIT_MS:
+            if self._reached(end):
                 break
+            if count:
+                silence.broken()
+            silence.check()
         return records
 
     def step(self, *, wait_ms: int, end: Position | None = None) -> int:
         """Read once and write what came, of each partition in a transaction; return how many records that were.
 
-        What lies at ``end`` or after it is left. Raises DatabaseUnavailableError and LogUnavailableError (try
-        again), and what needs a person.
+        A record that the database refuses for what it says becomes a dead letter, and takes no other with it. What
+        lies at ``end`` or after it is left. Raises DatabaseUnavailableError and LogUnavailableError (try again), and
+        what needs a person.
         """
         try:
             reader = self._positioned_reader()
@@ -240,18 +251,30 @@ class Projector:
         return count
 
     def _project(self, partition: int, records: Sequence[Record]) -> int:
+        """Write ``records``, in one transaction unless the database refuses some of them; return how many it took."""
+        isolation, count = Isolation(records), 0
+        while part := isolation.part:
+            try:
+                count += self._project_part(partition, part, isolation.reasons)
+            except PositionMovedError:
+                self._forget_positions()
+                break
+            except DataRefusedError as error:
+                if not isolation.refused(str(error)):
+                    raise
+            else:
+                isolation.written()
+        return count
+
+    def _project_part(self, partition: int, records: Sequence[Record], refused: Mapping[int, str]) -> int:
         expected = self._expected.get(partition)
         first_offset = records[0].offset if expected is None else expected
         started = time.perf_counter()
-        batch = decode_batch(records, first_offset=first_offset)
+        batch = decode_batch(records, first_offset=first_offset, refused=refused)
         decoded = time.perf_counter()
         if batch.records:
-            try:
-                with writing(self._engine) as connection:
-                    written = self._write(connection, batch, expected)
-            except PositionMovedError:
-                self._forget_positions()
-                return 0
+            with writing(self._engine) as connection:
+                written = self._write(connection, batch, expected)
             self._expected[partition] = batch.next_offset
             self._observer.batch_written(
                 BatchStats(
@@ -309,7 +332,15 @@ class Projector:
         return self._reader
 
     def _reached(self, end: Position) -> bool:
-        return all((self._expected.get(partition) or 0) >= offset for partition, offset in enumerate(end.offsets))
+        """Return whether all up to ``end`` is written; of offsets that hold no record only the reader knows."""
+        if self._reader is None:
+            return False
+        for partition, offset in enumerate(end.offsets):
+            if offset and partition not in self._expected:
+                return False
+            if max(self._expected.get(partition) or 0, self._reader.position(partition)) < offset:
+                return False
+        return True
 
     def _forget_positions(self) -> None:
         """Believe nothing: the next step reads the pointer and the positions again."""

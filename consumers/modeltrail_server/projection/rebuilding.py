@@ -1,6 +1,7 @@
 """A new generation is built beside the current one, swapped in, and the old one dropped.
 
-Killed at any point, the generation that the pointer names serves on; what was half built goes at the next rebuild.
+Killed at any point, the generation that the pointer names serves on; what was half built, or is still read from, goes
+at the next rebuild.
 Projectors and readers go on meanwhile.
 """
 
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from modeltrail.log.protocol import Position
 from sqlalchemy import Connection, Engine, MetaData, Table, insert, inspect, select, update
@@ -31,6 +33,7 @@ from modeltrail_server.projection.tables import control_tables
 
 LOCK_TIMEOUT_MS = 2_000
 LOCK_ATTEMPTS = 30
+DROP_ATTEMPTS = 5
 SWAP_ROUNDS = 100
 
 _logger = logging.getLogger(__name__)
@@ -72,19 +75,31 @@ def rebuild(
 
 
 def drop_unused(engine: Engine) -> None:
-    """Drop the tables of every generation that the pointer does not name."""
+    """Drop the tables of every generation that the pointer does not name; those that somebody reads stay, for now."""
+    rows = control_tables().generation
+    with writing(engine) as connection:
+        unused = connection.scalars(select(rows.c.number).where(rows.c.dropped_ms.is_(None)).order_by(rows.c.number))
+        numbers = unused.all()
+    for number in numbers:
+        try:
+            _patiently(engine, partial(_drop_unused, number), attempts=DROP_ATTEMPTS)
+        except DatabaseUnavailableError as error:
+            if not _is_lock_timeout(error):
+                raise
+            _logger.warning(
+                "somebody reads generation %d of the read model: its tables stay until the next rebuild",
+                number,
+            )
 
-    def drop(connection: Connection) -> None:
-        lock_generations(connection)
-        current, rows = current_generation(connection), control_tables().generation
-        unused = select(rows.c.number).where(rows.c.dropped_ms.is_(None)).order_by(rows.c.number)
-        for number in connection.scalars(unused).all():
-            if current is None or number != current.number:
-                _drop_tables(connection, number)
-                values = {"dropped_ms": time.time_ns() // 1_000_000}
-                connection.execute(update(rows).where(rows.c.number == number).values(values))
 
-    _patiently(engine, drop)
+def _drop_unused(number: int, connection: Connection) -> None:
+    """Drop generation ``number``, unless it is the current one or gone."""
+    lock_generations(connection)
+    current, rows = current_generation(connection), control_tables().generation
+    if current is None or number != current.number:
+        _drop_tables(connection, number)
+        is_standing = (rows.c.number == number) & rows.c.dropped_ms.is_(None)
+        connection.execute(update(rows).where(is_standing).values(dropped_ms=time.time_ns() // 1_000_000))
 
 
 def _swap(engine: Engine, generation: Generation) -> bool:
@@ -106,7 +121,7 @@ def _swap(engine: Engine, generation: Generation) -> bool:
             return
         swapped = True
 
-    _patiently(engine, swap)
+    _patiently(engine, swap, attempts=LOCK_ATTEMPTS)
     return swapped
 
 
@@ -125,19 +140,22 @@ def _drop_tables(connection: Connection, number: int) -> None:
         Table(name, MetaData()).drop(connection)
 
 
-def _patiently(engine: Engine, work: Callable[[Connection], None]) -> None:
+def _patiently(engine: Engine, work: Callable[[Connection], None], *, attempts: int) -> None:
     """Do ``work`` in a transaction that waits for locks briefly, and often: whoever queues behind it waits too."""
-    for attempt in range(1, LOCK_ATTEMPTS + 1):
+    for attempt in range(1, attempts + 1):
         try:
             with _briefly_waiting(engine) as connection:
                 work(connection)
         except DatabaseUnavailableError as error:
-            cause = error.__cause__
-            if attempt == LOCK_ATTEMPTS or not (isinstance(cause, DBAPIError) and is_lock_timeout(cause)):
+            if attempt == attempts or not _is_lock_timeout(error):
                 raise
             time.sleep(LOCK_TIMEOUT_MS / 1000 / 2)
         else:
             return
+
+
+def _is_lock_timeout(error: DatabaseUnavailableError) -> bool:
+    return isinstance(error.__cause__, DBAPIError) and is_lock_timeout(error.__cause__)
 
 
 @contextmanager

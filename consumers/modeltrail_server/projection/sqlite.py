@@ -19,7 +19,8 @@ from modeltrail_server.projection.upserts import (
 )
 
 INSERT = ""
-INSERT_NEW = "ON CONFLICT DO NOTHING"
+# Of that id only: to break another rule must not pass unseen.
+INSERT_NEW = "ON CONFLICT (event_id) DO NOTHING"
 
 
 class SqliteWriter:
@@ -35,6 +36,10 @@ class SqliteWriter:
         query = f"SELECT event_id FROM {table} WHERE event_id = ? AND rowid <= ?"  # noqa: S608
         found = (driver.execute(query, (event.event_id, last_row)).fetchone() for event in events)
         return [row[0] for row in found if row is not None]
+
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows whose keys are not there."""
+        _run(connection, table, INSERT, rows)
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
         """Merge each row with the one of the same key that is there; links are inserted."""

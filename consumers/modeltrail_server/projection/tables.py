@@ -22,24 +22,25 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-PROJECTION_VERSION = 2
+PROJECTION_VERSION = 3
 
-_ESCAPE = "\ufffe"
+ESCAPE = "\ufffe"
 _REFUSED = re.compile("[\x00\ud800-\udfff\ufffe]")
-_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
+_ESCAPED = re.compile(ESCAPE + "([0-9a-f]{4})")
 
 
 def escape_text(text: str) -> str:
     """Return ``text`` with what databases refuse (U+0000, lone surrogates) as U+FFFE and four hex digits."""
-    return _REFUSED.sub(lambda match: f"{_ESCAPE}{ord(match[0]):04x}", text)
+    return _REFUSED.sub(lambda match: f"{ESCAPE}{ord(match[0]):04x}", text)
 
 
 def unescape_text(text: str) -> str:
     """Return what ``escape_text`` was given."""
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if _ESCAPE in text else text
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if ESCAPE in text else text
 
 
 class AnyText(TypeDecorator[str]):
@@ -98,6 +99,9 @@ def _text(name: str, *, primary_key: bool = False) -> Column[str]:
     return Column(name, AnyText, primary_key=primary_key, nullable=False)
 
 
+_DECLARED = text("relation = 'subject'")
+
+
 @lru_cache(maxsize=16)
 def tables_of(generation: int) -> Tables:
     """Return the tables of ``generation``."""
@@ -120,8 +124,11 @@ def tables_of(generation: int) -> Tables:
             _text("kind"),
             _text("type"),
             _key("run_key", nullable=True),
+            _key("job_key", nullable=True),
             Column("payload", LargeBinary, nullable=False),
             Index(f"{prefix}event_by_run", "run_key", "event_time_ns"),
+            # Who first named a job, once another payload has taken the place of that event.
+            Index(f"{prefix}event_by_job", "job_key", "event_time_ns"),
             # What was recorded since, and where in the log a time lies.
             Index(f"{prefix}event_by_record", "partition", "recorded_ms", "offset"),
         ),
@@ -173,6 +180,14 @@ def tables_of(generation: int) -> Tables:
             # Relation second: who made a dataset is found at once, however many runs used it; then by time.
             PrimaryKeyConstraint("entity_key", "relation", "event_time_ns", "event_id", "role"),
             Index(f"{prefix}link_by_activity", "activity_key"),
+            # What was declared about a thing, by the type of declaration: a model may have very many of the others.
+            # It holds all that is asked of them.
+            Index(
+                f"{prefix}link_by_role",
+                *("entity_key", "role", "event_time_ns", "event_id", "activity_key"),
+                sqlite_where=_DECLARED,
+                postgresql_where=_DECLARED,
+            ),
             clustered=True,
         ),
         content=table(

@@ -26,7 +26,8 @@ from modeltrail_server.queries.records import (
     RunView,
     Use,
 )
-from modeltrail_server.queries.snapshot import ActivityLink, RunBrief, Snapshot, ref_of
+from modeltrail_server.queries.rows import ActivityLink, RunBrief, ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 LAST_ID = b"\xff" * 16
 NOTHING_DECLARED = Timeline((), ())
@@ -173,6 +174,7 @@ def _with_details(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
     used = [use for run in runs for use in (*run.inputs, *run.outputs)]
     keys = {ref_key(use.entity) for use in used if use.version_known}
     untold = {ref_key(use.entity) for use in used if use.version_known and not use.strength}
+    snapshot.look_up((use.entity for use in used), and_first_of=untold | _bare_environments(runs))
     timelines = timelines_about(snapshot, {use.entity for use in used}, only=("RETRACTED", "DESCRIBED"))
     meant = meanings(
         snapshot, {_usage(run, use) for run in runs for use in (*run.inputs, *run.outputs) if _may_be_alias(use)}
@@ -230,16 +232,20 @@ def _digests(
 
 def _with_environments(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
     """Return ``runs`` with their environments described, wherever the description travelled."""
-    bare = {run.environment.digest for run in runs if run.environment and not is_described(run.environment)}
-    keys = [ref_key(EntityRef("environment", "", digest)) for digest in bare]
     described: dict[str, Environment] = {}
-    for stored in snapshot.events_naming_first(keys):
+    for stored in snapshot.events_naming_first(_bare_environments(runs)):
         if stored.event.environment:
             described[stored.event.environment.digest] = stored.event.environment
     return [
         replace(run, environment=described.get(run.environment.digest, run.environment)) if run.environment else run
         for run in runs
     ]
+
+
+def _bare_environments(runs: Sequence[RunView]) -> set[bytes]:
+    """Return the keys of the environments of which a run knows the digest alone."""
+    bare = {run.environment.digest for run in runs if run.environment and not is_described(run.environment)}
+    return {ref_key(EntityRef("environment", "", digest)) for digest in bare}
 
 
 def is_described(environment: Environment) -> bool:

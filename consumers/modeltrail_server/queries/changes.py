@@ -13,7 +13,8 @@ from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from modeltrail_server.queries.declarations import words_of
 from modeltrail_server.queries.lifecycle import steps_of
 from modeltrail_server.queries.records import Step
-from modeltrail_server.queries.snapshot import Recorded, Snapshot, Stored
+from modeltrail_server.queries.rows import Recorded, Stored
+from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_RECORDS = 5_000
 _FAILED = frozenset({RunState.FAIL, RunState.ABORT})

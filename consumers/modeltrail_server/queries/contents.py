@@ -7,7 +7,8 @@ from modeltrail_schemas.names import EntityRef
 from modeltrail_server.queries.graph import Graph
 from modeltrail_server.queries.lineage import lineage
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject
-from modeltrail_server.queries.snapshot import Snapshot, ref_of
+from modeltrail_server.queries.rows import ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_VERSIONS_OF_CONTENT = 20
 

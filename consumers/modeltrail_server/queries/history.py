@@ -19,7 +19,8 @@ from modeltrail_server.queries.fold import fold_details
 from modeltrail_server.queries.lifecycle import Timeline, steps_of
 from modeltrail_server.queries.names import Subject
 from modeltrail_server.queries.records import Lifecycle, RunView, Step, Use
-from modeltrail_server.queries.snapshot import Snapshot, ref_of
+from modeltrail_server.queries.rows import ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_VERSIONS = 20
 MAX_RUN_EVENTS = 1_000

@@ -15,7 +15,8 @@ from modeltrail_server.queries.lineage import Bounds, lineage
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject
 from modeltrail_server.queries.packages import Environments, Package, find_environments
 from modeltrail_server.queries.records import Step
-from modeltrail_server.queries.snapshot import Snapshot, ref_of
+from modeltrail_server.queries.rows import ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 IMPACT_NODES = 20_000
 MAX_VERSIONS_OF_NAME = 1_000

@@ -17,7 +17,8 @@ from modeltrail_server.queries.fold import fold_details
 from modeltrail_server.queries.graph import Node
 from modeltrail_server.queries.lifecycle import END_OF_TIME
 from modeltrail_server.queries.mentions import VersionsTold
-from modeltrail_server.queries.snapshot import ActivityLink, EntityLink, Snapshot, ref_of
+from modeltrail_server.queries.rows import ActivityLink, EntityLink, ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 BY_NAME = "same name; which version is not recorded"
 MAX_READINGS_OF_ONE = 20

@@ -18,7 +18,8 @@ from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, entity
 from modeltrail_server.queries.inference import BY_NAME, Guess, infer_down, infer_up, is_told_later
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, latest_version
-from modeltrail_server.queries.snapshot import ActivityLink, EntityLink, Snapshot
+from modeltrail_server.queries.rows import ActivityLink, EntityLink
+from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_STEPS = 100
 MAX_NODES = 1_000
@@ -88,19 +89,17 @@ class _Ahead:
         if not entities or self.makers(entities) is not None:
             return
         keys = snapshot.sources_of_entities(entities, limit=limit)
-        makers = snapshot.activities_of_entities(keys, ["output"], limit=MAX_LINKS_PER_STEP)
-        activities = {link.link.activity_key for link in makers} - {None}
-        uses = snapshot.entities_of_activities(
-            {key for key in activities if key}, ["input", "commit"], limit=MAX_LINKS_PER_STEP
-        )
+        makers, uses = snapshot.makers_and_uses(keys, limit=MAX_LINKS_PER_STEP)
+        activities = {key for link in makers if (key := link.link.activity_key)}
         if max(len(makers), len(uses)) >= MAX_LINKS_PER_STEP:
             return
         self._makers |= {key: [] for key in keys}
-        self._uses |= {key: [] for key in activities if key}
+        self._uses |= {key: [] for key in activities}
         for link in makers:
             self._makers[link.link.entity_key].append(link)
         for use in uses:
-            self._uses[use.link.activity_key or b""].append(use)
+            if use.link.activity_key in activities:
+                self._uses[use.link.activity_key].append(use)
 
     def makers(self, entities: Collection[bytes]) -> list[ActivityLink] | None:
         """Return the links of these to what made them; None where some were not fetched."""
@@ -179,12 +178,12 @@ class _Search:
         entities, activities = set(self.first_entities), set(self.first_activities)
         been = set(entities)
         for step in range(self.bounds.steps):
-            if way == Direction.UP and self.bounds.steps - step >= STEPS_WORTH_LOOKING_AHEAD:
-                self.ahead.look(self.snapshot, entities, self.bounds.max_nodes)
             kinds = {self.nodes[key].kind for key in entities} & _ASKED_FOR if way == Direction.DOWN else ()
             relations = [making, *sorted(kinds)]
             to_go = entities
             while to_go:  # what is inferred may lead on from where it leads
+                if way == Direction.UP and self.bounds.steps - step >= STEPS_WORTH_LOOKING_AHEAD:
+                    self.ahead.look(self.snapshot, to_go, self.bounds.max_nodes)
                 links = self._links_to_activities(to_go, relations, way)
                 activities |= self._to_activities(links, way) - been
                 guessed, to_go = self._infer(to_go, way, been)

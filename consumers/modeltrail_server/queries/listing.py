@@ -14,7 +14,8 @@ from modeltrail_server.queries.declarations import NOTHING_DECLARED, by_name, st
 from modeltrail_server.queries.errors import PageTokenError
 from modeltrail_server.queries.lifecycle import Timeline
 from modeltrail_server.queries.records import RunLine, Step
-from modeltrail_server.queries.snapshot import RunBrief, Snapshot, ref_of
+from modeltrail_server.queries.rows import RunBrief, ref_of
+from modeltrail_server.queries.snapshot import Snapshot
 
 PAGE_ROWS = 50
 MAX_PAGE_ROWS = 1_000
@@ -183,7 +184,7 @@ def _names(snapshot: Snapshot, kind: str, limit: int, page: str | None) -> tuple
 def _timelines(snapshot: Snapshot, rows: list[EntityRow], roles: Sequence[str]) -> dict[EntityRef, Timeline]:
     """Return what was declared, of these types, about the names ``rows`` and their versions."""
     keys = [row.entity_key for row in rows]
-    links = snapshot.links_of_entities(keys, ["subject"], roles=roles, limit=MAX_DECLARATIONS)
+    links = snapshot.declarations((keys, roles), limit=MAX_DECLARATIONS)
     ids = {link.event_id for link in links}
     return by_name(stored.event for stored in snapshot.events_by_id(ids)) if ids else {}
 

@@ -1,15 +1,14 @@
 """From a time to positions in the log, once for an answer: what was recorded by then is what lies before them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from modeltrail.log.protocol import Position
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection
 
+from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.projection.tables import Tables
-from modeltrail_server.queries import statements
 from modeltrail_server.queries.as_of import AsOf
+from modeltrail_server.queries.statements import events
 
 # Record times of a partition hardly ever run back (a broker's clock after a change of leader), and then not for long.
 MAX_RECORDS_OUT_OF_ORDER = 10_000
@@ -28,7 +27,7 @@ def resolve_as_of(connection: Connection, tables: Tables, as_of: AsOf) -> Moment
 
     In each partition that is the first offset whose record time, or that of any record before it, exceeds the time.
     """
-    projected = list(_rows(connection, statements.positions(tables), {}))
+    projected = fetch(connection, events.positions(tables), {})
     if as_of.recorded_ms is None:
         asked = as_of.position.offsets if as_of.position else ()
         short = [row for row in projected if row[0] < len(asked) and row[1] < asked[row[0]]]
@@ -54,9 +53,5 @@ def _first_offset_after(
         "recorded_ms": recorded_ms,
         "row_limit": MAX_RECORDS_OUT_OF_ORDER,
     }
-    rows = _rows(connection, statements.first_offset_after(tables), bound)
+    rows = fetch(connection, events.first_offset_after(tables), bound)
     return next_offset if rows[0][0] is None else int(rows[0][0])
-
-
-def _rows(connection: Connection, statement: Executable, bound: dict[str, object]) -> Sequence[Sequence[Any]]:
-    return connection.execute(statement, bound).fetchall()

@@ -8,14 +8,15 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from modeltrail_schemas.identity import entity_key, job_key, ref_key, run_key
+from modeltrail_schemas.identity import entity_key, ref_key, run_key
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, parse_name
 
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.declarations import version_called, words_of
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
-from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot, ref_of
+from modeltrail_server.queries.rows import key_of, ref_of
+from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot
 
 VERSIONED_KINDS = ("model", "dataset")
 NAMED_KINDS = (*VERSIONED_KINDS, "job")
@@ -47,11 +48,6 @@ class Subject:
     def name_key(self) -> bytes:
         """Return the key of the model or dataset that this is a version of, or its own."""
         return ref_key(self.ref.unversioned) if self.kind in VERSIONED_KINDS else self.key
-
-
-def key_of(ref: EntityRef) -> bytes:
-    """Return the key under which the read model holds ``ref``."""
-    return job_key(ref.namespace, ref.name) if ref.kind == "job" else ref_key(ref)
 
 
 def resolve(snapshot: Snapshot, text: str, *, kinds: Sequence[str] = ALL_KINDS) -> Subject:
@@ -100,6 +96,7 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
     """Return what ``text`` names exactly, and what it is the beginning of."""
     exact: list[Subject] = []
     loose: list[Subject] = []
+    snapshot.look_up(_named_by(text, kinds))
     for row in _named(snapshot, text, [kind for kind in kinds if kind in NAMED_KINDS]):
         _, at, version = text.partition("@")
         if not at or row.kind == "job":
@@ -135,6 +132,14 @@ def _named(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[EntityRo
     whole = parse_name(f"{DEFAULT_NAMESPACE}/{text.replace('@', '%40')}", kind="")
     names = dict.fromkeys((parsed.name, whole.name) if "job" in kinds else (parsed.name,))
     return [row for name in names for row in snapshot.names_of(kinds, name, limit=MAX_CANDIDATES + 1)]
+
+
+def _named_by(text: str, kinds: Sequence[str]) -> list[EntityRef]:
+    """Return whatever ``text`` may be written from: names, with their version where it tells one."""
+    name, at, version = text.partition("@")
+    refs = [ref for kind in kinds if kind in NAMED_KINDS and name for ref in _readings(text, kind)]
+    told = parse_name(f"x/y@{version}", kind="").version if at else ""
+    return [replace(ref, version=told) if ref.kind in VERSIONED_KINDS else ref for ref in refs]
 
 
 def _readings(text: str, kind: str) -> list[EntityRef]:

@@ -6,91 +6,42 @@ Fetches and decodes; decides nothing.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from modeltrail_schemas.codec import decode, decode_routing
 from modeltrail_schemas.event import LineageEvent
-from modeltrail_schemas.names import NO_ENTITY, EntityRef
-from modeltrail_schemas.order import OrderKey
-from sqlalchemy import Connection, Executable
+from modeltrail_schemas.names import EntityRef
+from modeltrail_schemas.order import OrderKey, order_key
+from sqlalchemy import Connection
+from sqlalchemy.sql.selectable import SelectBase
 
 from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, RunRow, run_row_of
+from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
-from modeltrail_server.queries import statements
 from modeltrail_server.queries.as_of import AsOf
+from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS, Memory, latest_first
+from modeltrail_server.queries.rows import (
+    ActivityLink,
+    EntityLink,
+    Recorded,
+    RunBrief,
+    Stored,
+    Word,
+    activity_link,
+    brief_of,
+    entity_link,
+    run_brief,
+)
+from modeltrail_server.queries.statements import entities, events, links, runs
 
 MAX_KEYS_PER_STATEMENT = 500
 MAX_EVENTS = 10_000
 MAX_LINKS = 10_000
+MAX_LINKS_REMEMBERED = 2_000
 LAST_CHARACTER = "\U0010ffff"
 RUNS_FOLDED_PER_STATEMENT = 100
 K = TypeVar("K")
-
-
-class Stored(NamedTuple):
-    """A whole event and where it lies in the log."""
-
-    event: LineageEvent
-    partition: int
-    offset: int
-    recorded_ms: int
-
-
-class Recorded(NamedTuple):
-    """A message of the log that holds an event, and where and when it was recorded."""
-
-    payload: bytes
-    partition: int
-    offset: int
-    recorded_ms: int
-
-
-class Word(NamedTuple):
-    """An alias, stage or target: its kind, the model's name, the word as version; and who last gave it away.
-
-    No word: a declaration did not tell it apart (see facts.word_mention). ``event_id`` is None where nobody did yet.
-    """
-
-    ref: EntityRef
-    event_id: bytes | None
-
-
-class RunBrief(NamedTuple):
-    """The row of a run, with its job. ``state`` is empty when no event told one."""
-
-    run_key: bytes
-    run_id: str
-    state: str
-    state_terminal: bool
-    state_time_ns: int | None
-    parent_key: bytes | None
-    first_time_ns: int
-    last_time_ns: int
-    job: EntityRef
-
-
-class EntityLink(NamedTuple):
-    """A link and the entity it leads to."""
-
-    link: LinkRow
-    entity: EntityRef
-
-
-class ActivityLink(NamedTuple):
-    """A link and the run or job it leads to; ``run_id`` is None for a job."""
-
-    link: LinkRow
-    run_id: str | None
-    state: str
-    first_time_ns: int
-    last_time_ns: int
-    job: EntityRef
-
-
-def ref_of(row: EntityRow) -> EntityRef:
-    """Return the reference to what ``row`` is about."""
-    return EntityRef(row.kind, row.namespace, row.name, row.version)
 
 
 @dataclass(frozen=True)
@@ -101,29 +52,61 @@ class Snapshot:
     tables: Tables
     as_of: AsOf | None = None
     decode_event: Callable[[bytes], LineageEvent] = field(default=decode)
+    _memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
+
+    def look_up(self, refs: Iterable[EntityRef], *, and_first_of: Iterable[bytes] = ()) -> None:
+        """Fetch together what is asked of named things sooner or later, and of their names.
+
+        That is rows, contents, who made or declared a version, what was declared about all versions; of the keys
+        ``and_first_of`` the first event to name them. It only saves round trips: what follows asks as if nothing had
+        been fetched. Where there is too much of it, nothing is kept.
+        """
+        new = self._memory.unknown(refs)
+        versions = [key for key, ref in new.items() if ref.identity]
+        names = [key for key, ref in new.items() if not ref.identity]
+        firsts = list(dict.fromkeys(and_first_of))
+        if max(len(new), len(firsts)) > MAX_KEYS_PER_STATEMENT:
+            return
+        tables, as_of, limited = self.tables, self.as_of, {"row_limit": MAX_LINKS_REMEMBERED}
+        asked: dict[str, tuple[SelectBase, list[bytes], dict[str, object]]] = {
+            "entities": (entities.entities_by_key(tables, as_of), list(new), {}),
+            "links": (links.links_of_entities(tables, as_of), versions, {"relations": list(REMEMBERED_RELATIONS)}),
+            "contents": (entities.contents_of_entities(tables, as_of), versions, {}),
+            "declared": (links.declarations(tables, as_of), names, {"roles": list(ABOUT_ALL_VERSIONS)}),
+            "firsts": (events.events_naming_first(tables, as_of), firsts, {}),
+        }
+        asked = {what: question for what, question in asked.items() if question[1]}
+        together = [(statement, {"keys": keys, **more, **limited}) for statement, keys, more in asked.values()]
+        found = dict(zip(asked, fetch_together(self.connection, together), strict=True))
+        if all(len(rows) < MAX_LINKS_REMEMBERED for rows in found.values()):
+            self._memory.remember(new, firsts, found)
 
     def is_empty(self) -> bool:
         """Return whether no event was ever recorded."""
-        return self.connection.execute(statements.any_event(self.tables)).first() is None
+        return not self._fetch(events.any_event(self.tables), {})
 
     def events_of_runs(self, keys: Collection[bytes], *, limit: int = MAX_EVENTS) -> list[Stored]:
         """Return the events of these runs, oldest first."""
-        return self._events(statements.events_of_runs(self.tables, self.as_of), keys, limit)
+        return self._events(events.events_of_runs(self.tables, self.as_of), keys, limit)
 
     def events_by_id(self, ids: Collection[bytes], *, limit: int = MAX_EVENTS) -> list[Stored]:
         """Return these events, oldest first; those beyond the bound of ``as_of`` are left out."""
-        return self._events(statements.events_by_id(self.tables, self.as_of), ids, limit)
+        return self._events(events.events_by_id(self.tables, self.as_of), ids, limit)
 
     def events_about(self, keys: Collection[bytes], relation: str, *, limit: int = MAX_EVENTS) -> list[Stored]:
         """Return the events that put these entities into ``relation``, latest first, each once."""
-        statement = statements.events_about(self.tables, self.as_of)
+        statement = events.events_about(self.tables, self.as_of)
         found = self._events(statement, keys, limit, relation=relation)
         return list({stored.event.event_id: stored for stored in found}.values())
 
     def events_naming_first(self, keys: Collection[bytes], *, containing: bytes = b"") -> list[Stored]:
         """Return, for each of these entities, the first event that names it, if its message contains these bytes."""
-        rows = self._rows(statements.events_naming_first(self.tables, self.as_of), keys, MAX_EVENTS)
-        found = [Stored(self.decode_event(row[0]), row[1], row[2], row[3]) for row in rows if containing in row[0]]
+        rows = self._memory.firsts_of(keys)
+        if rows is None:
+            rows = list(self._rows(events.events_naming_first(self.tables, self.as_of), keys, MAX_EVENTS))
+        distinct = {tuple(row[1:3]): row for row in rows if containing in row[0]}
+        found = [Stored(self.decode_event(row[0]), *row[1:4]) for row in distinct.values()]
+        found.sort(key=lambda stored: order_key(stored.event))
         return found if self.as_of is None else [*found, *self._first_in_bound(keys)]
 
     def _first_in_bound(self, keys: Collection[bytes]) -> list[Stored]:
@@ -135,60 +118,98 @@ class Snapshot:
         return self.events_by_id({event_id for _, event_id in firsts.values()})
 
     def links_of_entities(
-        self,
-        keys: Collection[bytes],
-        relations: Sequence[str],
-        *,
-        roles: Sequence[str] = (),
-        limit: int = MAX_LINKS,
+        self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[LinkRow]:
-        """Return the links of these entities in these relations (and of these roles, if any), latest first."""
-        statement = statements.links_of_entities(self.tables, self.as_of, of_roles=bool(roles))
-        also = {"relations": list(relations)} | ({"roles": list(roles)} if roles else {})
-        return [LinkRow(*row) for row in self._rows(statement, keys, limit, **also)]
+        """Return the links of these entities in these relations, latest first."""
+        known = self._memory.links_of(keys, relations, limit)
+        if known is not None:
+            return known
+        statement = links.links_of_entities(self.tables, self.as_of)
+        return [LinkRow(*row) for row in self._rows(statement, keys, limit, relations=list(relations))]
+
+    def declarations(self, *about: tuple[Collection[bytes], Sequence[str]], limit: int = MAX_LINKS) -> list[LinkRow]:
+        """Return the links of entities to declarations about them, latest first; of each group of keys, some types.
+
+        A name has those about its versions, too. All is asked for together.
+        """
+        known = [self._memory.declarations_of(keys, roles, limit) for keys, roles in about]
+        statement = links.declarations(self.tables, self.as_of)
+        together = [
+            (statement, {"keys": chunk, "roles": list(roles), "row_limit": limit})
+            for (keys, roles), found in zip(about, known, strict=True)
+            if found is None and roles
+            for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT)
+        ]
+        rows = [LinkRow(*row) for found in fetch_together(self.connection, together) for row in found]
+        return latest_first([*rows, *(link for found in known if found for link in found)], limit)
 
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
         """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""
-        return [row[0] for row in self._rows(statements.sources_of_entities(self.tables), keys, limit)]
+        return [row[0] for row in self._rows(links.sources_of_entities(self.tables), keys, limit)]
 
     def entities_of_activities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[EntityLink]:
         """Return what these runs and jobs stand in these relations to."""
-        statement = statements.entities_of_activities(self.tables, self.as_of)
+        statement = links.entities_of_activities(self.tables, self.as_of)
         rows = self._rows(statement, keys, limit, relations=list(relations))
-        return [EntityLink(LinkRow(*row[:6]), EntityRef(*row[6:10])) for row in rows]
+        return list(map(entity_link, rows))
+
+    def makers_and_uses(self, keys: Collection[bytes], *, limit: int) -> tuple[list[ActivityLink], list[EntityLink]]:
+        """Return the runs and jobs that made these entities, and what those read: data, models and commits.
+
+        Bounds of ``as_of`` count for each link: an activity whose making lies beyond them may have uses here.
+        """
+        making = links.activities_of_entities(self.tables, self.as_of, latest_first=False)
+        using = links.entities_of_makers(self.tables, self.as_of)
+        makers: list[ActivityLink] = []
+        uses: list[EntityLink] = []
+        for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT):
+            bound = {"keys": chunk, "row_limit": limit}
+            made, used = fetch_together(
+                self.connection,
+                [
+                    (making, bound | {"relations": ["output"]}),
+                    (using, bound | {"relations": ["input", "commit"]}),
+                ],
+            )
+            makers += map(activity_link, made)
+            uses += map(entity_link, used)
+        return self._links_then(makers), list(dict.fromkeys(uses))
 
     def activities_of_entities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[ActivityLink]:
         """Return the runs and jobs that stand in these relations to these entities, in no order."""
-        statement = statements.activities_of_entities(self.tables, self.as_of, latest_first=False)
-        return self._links_then(map(_activity_link, self._rows(statement, keys, limit, relations=list(relations))))
+        statement = links.activities_of_entities(self.tables, self.as_of, latest_first=False)
+        return self._links_then(map(activity_link, self._rows(statement, keys, limit, relations=list(relations))))
 
     def last_activities(self, key: bytes, relation: str, *, limit: int) -> list[ActivityLink]:
         """Return the runs and jobs that stand in ``relation`` to one entity, the latest to say so first."""
-        statement = statements.activities_of_entities(self.tables, self.as_of, latest_first=True)
-        return self._links_then(map(_activity_link, self._rows(statement, [key], limit, relations=[relation])))
+        statement = links.activities_of_entities(self.tables, self.as_of, latest_first=True)
+        return self._links_then(map(activity_link, self._rows(statement, [key], limit, relations=[relation])))
 
     def count_activities(self, key: bytes, relation: str, *, limit: int = MAX_LINKS) -> int:
         """Return how many runs and jobs stand in ``relation`` to an entity, looking at ``limit`` links."""
-        statement = statements.count_activities(self.tables, self.as_of)
+        statement = links.count_activities(self.tables, self.as_of)
         return sum(row[0] for row in self._rows(statement, [key], limit, relations=[relation]))
 
     def runs(self, keys: Collection[bytes]) -> list[RunBrief]:
         """Return the rows of these runs."""
-        return self._then(run_brief(row) for row in self._rows(statements.runs_by_key(self.tables), keys, None))
+        unknown = [key for key in keys if key not in self._memory.runs]
+        found = self._then(run_brief(row) for row in self._rows(runs.runs_by_key(self.tables), unknown, None))
+        self._memory.runs.update(dict.fromkeys(unknown) | {run.run_key: run for run in found})
+        return [run for key in dict.fromkeys(keys) if (run := self._memory.runs[key]) is not None]
 
     def last_runs_of_job(self, job_key: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs of a job, the last to begin first."""
         parameters = {"key": job_key, "row_limit": limit}
-        statement = statements.last_runs_of_job(self.tables, self.as_of)
+        statement = runs.last_runs_of_job(self.tables, self.as_of)
         return self._then(run_brief(row) for row in self._fetch(statement, parameters))
 
     def parts_of_runs(self, keys: Collection[bytes], *, limit: int) -> list[RunBrief]:
         """Return the runs that name one of these as their parent, the last to begin first."""
-        statement = statements.parts_of_runs(self.tables, self.as_of)
+        statement = runs.parts_of_runs(self.tables, self.as_of)
         return self._then(run_brief(row) for row in self._rows(statement, keys, limit))
 
     def runs_page(
@@ -198,32 +219,35 @@ class Snapshot:
         narrowed = {"of_job": job_key is not None, "since": since_ns is not None, "after": after is not None}
         time_ns, key = after or (0, b"")
         bound = {"job_key": job_key, "since_ns": since_ns, "time_ns": time_ns, "key": key, "row_limit": limit}
-        statement = statements.runs_page(self.tables, self.as_of, **narrowed)
+        statement = runs.runs_page(self.tables, self.as_of, **narrowed)
         return self._then(run_brief(row) for row in self._fetch(statement, bound))
 
     def next_name(self, kind: str, name: str, namespace: str) -> EntityRow | None:
         """Return the name of ``kind`` that follows this one in the order of names, if any."""
         bound = {"kind": kind, "name": name, "namespace": namespace}
-        rows = self._fetch(statements.next_name(self.tables), bound)
+        rows = self._fetch(entities.next_name(self.tables), bound)
         return EntityRow(*rows[0]) if rows else None
 
     def count_runs(self, limit: int) -> int:
         """Return the number of runs, at most ``limit``."""
-        return int(self._fetch(statements.count_runs(self.tables), {"row_limit": limit})[0][0])
+        return int(self._fetch(runs.count_runs(self.tables), {"row_limit": limit})[0][0])
 
     def count_entities(self, kind: str, limit: int) -> int:
         """Return the number of names and versions of ``kind``, at most ``limit``."""
         bound = {"kind": kind, "row_limit": limit}
-        return int(self._fetch(statements.count_entities(self.tables), bound)[0][0])
+        return int(self._fetch(entities.count_entities(self.tables), bound)[0][0])
 
     def runs_between(self, low: bytes, high: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs with keys from ``low`` to ``high``."""
         parameters = {"low_key": low, "high_key": high, "row_limit": limit}
-        return self._then(run_brief(row) for row in self._fetch(statements.runs_between(self.tables), parameters))
+        return self._then(run_brief(row) for row in self._fetch(runs.runs_between(self.tables), parameters))
 
     def entities(self, keys: Collection[bytes]) -> list[EntityRow]:
         """Return the rows of these entities."""
-        statement = statements.entities_by_key(self.tables, self.as_of)
+        known = self._memory.entities_of(keys)
+        if known is not None:
+            return known
+        statement = entities.entities_by_key(self.tables, self.as_of)
         return [EntityRow(*row) for row in self._rows(statement, keys, None)]
 
     def is_known(self, name: EntityRow) -> bool:
@@ -237,58 +261,63 @@ class Snapshot:
 
     def words(self, name_keys: Collection[bytes], *, limit: int = MAX_LINKS) -> list[Word]:
         """Return the aliases, stages and targets that are versions of these, those first given first."""
-        rows = self._rows(statements.words(self.tables, self.as_of), name_keys, limit)
+        rows = self._rows(entities.words(self.tables, self.as_of), name_keys, limit)
         return [Word(EntityRef(*row[:4]), row[4]) for row in rows]
 
     def last_links_before(self, key: bytes, relation: str, before: OrderKey, *, limit: int = 1) -> list[LinkRow]:
         """Return the links of one entity in ``relation`` before ``before``, the latest first."""
         bound = {"key": key, "relation": relation, "time_ns": before[0], "event_id": before[1], "row_limit": limit}
-        return [LinkRow(*row) for row in self._fetch(statements.last_links_before(self.tables, self.as_of), bound)]
+        return [LinkRow(*row) for row in self._fetch(links.last_links_before(self.tables, self.as_of), bound)]
+
+    def last_links_since(self, key: bytes, relation: str, time_ns: int, *, limit: int) -> list[LinkRow]:
+        """Return the links of one entity in ``relation`` from a time on, the latest first."""
+        bound = {"key": key, "relation": relation, "time_ns": time_ns, "row_limit": limit}
+        return [LinkRow(*row) for row in self._fetch(links.last_links_since(self.tables, self.as_of), bound)]
 
     def first_links_after(self, key: bytes, relation: str, after: OrderKey, *, limit: int = 1) -> list[LinkRow]:
         """Return the links of one entity in ``relation`` after ``after``, the earliest first."""
         bound = {"key": key, "relation": relation, "time_ns": after[0], "event_id": after[1], "row_limit": limit}
-        return [LinkRow(*row) for row in self._fetch(statements.first_links_after(self.tables, self.as_of), bound)]
+        return [LinkRow(*row) for row in self._fetch(links.first_links_after(self.tables, self.as_of), bound)]
 
     def activities_between(
         self, key: bytes, relation: str, low_ns: int, high_ns: int, *, limit: int
     ) -> list[ActivityLink]:
         """Return the runs and jobs that stood in ``relation`` to one entity in a span of time, the latest first."""
         bound = {"key": key, "relation": relation, "low_ns": low_ns, "high_ns": high_ns, "row_limit": limit}
-        rows = self._fetch(statements.activities_between(self.tables, self.as_of), bound)
-        return self._links_then(map(_activity_link, rows))
+        rows = self._fetch(links.activities_between(self.tables, self.as_of), bound)
+        return self._links_then(map(activity_link, rows))
 
     def readers_by_name(self, keys: Collection[bytes], *, limit: int = MAX_LINKS) -> list[tuple[bytes, ActivityLink]]:
         """Return (version's key, link of its name) of who read a name without a version while this was the latest."""
-        rows = list(self._rows(statements.readers_by_name(self.tables, self.as_of), keys, limit))
-        return list(zip((row[12] for row in rows), self._links_then(map(_activity_link, rows)), strict=True))
+        rows = list(self._rows(links.readers_by_name(self.tables, self.as_of), keys, limit))
+        return list(zip((row[12] for row in rows), self._links_then(map(activity_link, rows)), strict=True))
 
     def versions_before(self, name_key: bytes, time_ns: int, *, limit: int) -> list[EntityRow]:
         """Return the versions of a model or dataset that appeared up to a time, the last to appear first."""
         bound = {"key": name_key, "time_ns": time_ns, "row_limit": limit}
-        rows = self._fetch(statements.versions_before(self.tables, self.as_of), bound)
+        rows = self._fetch(entities.versions_before(self.tables, self.as_of), bound)
         return [EntityRow(*row) for row in rows]
 
     def events_since(self, partition: int, recorded_ms: int, *, limit: int) -> list[Recorded]:
         """Return what was recorded in a partition from a time on, in the order of record times."""
         bound = {"partition": partition, "recorded_ms": recorded_ms, "row_limit": limit}
-        return [Recorded(*row) for row in self._fetch(statements.events_since(self.tables, self.as_of), bound)]
+        return [Recorded(*row) for row in self._fetch(events.events_since(self.tables, self.as_of), bound)]
 
     def partitions(self) -> list[int]:
         """Return the partitions that were ever read."""
-        return [row[0] for row in self._fetch(statements.positions(self.tables), {})]
+        return [row[0] for row in self._fetch(events.positions(self.tables), {})]
 
     def entities_of_kind(self, kind: str, *, limit: int) -> list[EntityRow]:
         """Return the first names of a kind that has no versions, in order."""
         bound = {"kind": kind, "low": "", "high": LAST_CHARACTER, "row_limit": limit}
-        return [EntityRow(*row) for row in self._fetch(statements.entities_between(self.tables), bound)]
+        return [EntityRow(*row) for row in self._fetch(entities.entities_between(self.tables), bound)]
 
     def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
         """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""
         found: list[EntityRow] = []
         after = dict.fromkeys(kinds, "")
         while after and len(found) < limit:
-            statement = statements.next_namespaces(self.tables, tuple(after), after=bool(found))
+            statement = entities.next_namespaces(self.tables, tuple(after), after=bool(found))
             bound = {"name": name} | {f"after_{kind}": namespace for kind, namespace in after.items()}
             rows = [EntityRow(*row) for row in self._fetch(statement, bound)]
             found.extend(rows)
@@ -298,28 +327,31 @@ class Snapshot:
     def names_between(self, kind: str, low: str, high: str, *, limit: int) -> list[EntityRef]:
         """Return the names of ``kind`` from ``low`` to ``high``, having read ``limit`` rows."""
         parameters = {"kind": kind, "low": low, "high": high, "row_limit": limit}
-        return [EntityRef(*row) for row in self._fetch(statements.names_between(self.tables), parameters)]
+        return [EntityRef(*row) for row in self._fetch(entities.names_between(self.tables), parameters)]
 
     def versions_between(self, name: EntityRef, low: str, high: str, *, limit: int) -> list[EntityRow]:
         """Return the versions of ``name`` whose text lies from ``low`` to ``high``."""
         parameters = {"kind": name.kind, "namespace": name.namespace, "name": name.name, "low": low, "high": high}
-        statement = statements.versions_between(self.tables, self.as_of)
+        statement = entities.versions_between(self.tables, self.as_of)
         return [EntityRow(*row) for row in self._fetch(statement, parameters | {"row_limit": limit})]
 
     def versions_of_name(self, name_key: bytes, *, limit: int) -> list[EntityRow]:
         """Return the versions of a model or dataset, the last to appear first."""
-        statement = statements.versions_of_name(self.tables, self.as_of)
+        statement = entities.versions_of_name(self.tables, self.as_of)
         return [EntityRow(*row) for row in self._fetch(statement, {"key": name_key, "row_limit": limit})]
 
     def contents(self, keys: Collection[bytes]) -> list[ContentRow]:
         """Return the content digests of these entities."""
-        rows = self._rows(statements.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
+        known = self._memory.contents_of(keys)
+        if known is not None:
+            return known
+        rows = self._rows(entities.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
         return [ContentRow(*row) for row in rows]
 
     def contents_with(self, digest: str, *, limit: int) -> list[ContentRow]:
         """Return what has content of this digest, the first to be named first."""
         bound = {"digest": digest, "row_limit": limit}
-        return [ContentRow(*row) for row in self._fetch(statements.contents_with(self.tables), bound)]
+        return [ContentRow(*row) for row in self._fetch(entities.contents_with(self.tables), bound)]
 
     def _then(self, runs: Iterable[RunBrief]) -> list[RunBrief]:
         """Return ``runs`` as they were within the bound; those that nothing told of by then are left out."""
@@ -327,7 +359,7 @@ class Snapshot:
         if self.as_of is None or not briefs:
             return briefs
         told: dict[bytes, tuple[RunRow, dict[bytes, EntityRef]]] = {}
-        statement = statements.routing_of_runs(self.tables, self.as_of)
+        statement = events.routing_of_runs(self.tables, self.as_of)
         for chunk in _chunks([brief.run_key for brief in briefs], RUNS_FOLDED_PER_STATEMENT):
             for row in self._fetch(statement, {"keys": chunk, "row_limit": MAX_EVENTS}):
                 event = decode_routing(row[0])
@@ -336,7 +368,7 @@ class Snapshot:
                 if own.job_key is not None:
                     jobs[own.job_key] = event.job.ref
                 told[own.run_key] = merge_runs(known, own), jobs
-        return [_brief_of(*told[brief.run_key]) for brief in briefs if brief.run_key in told]
+        return [brief_of(*told[brief.run_key]) for brief in briefs if brief.run_key in told]
 
     def _links_then(self, links: Iterable[ActivityLink]) -> list[ActivityLink]:
         """Return ``links`` with their runs as they were within the bound."""
@@ -354,40 +386,19 @@ class Snapshot:
             for link in given
         ]
 
-    def _events(self, statement: Executable, keys: Collection[bytes], limit: int, **also: object) -> list[Stored]:
+    def _events(self, statement: SelectBase, keys: Collection[bytes], limit: int, **also: object) -> list[Stored]:
         rows = self._rows(statement, keys, limit, **also)
         return [Stored(self.decode_event(row[0]), row[1], row[2], row[3]) for row in rows]
 
     def _rows(
-        self, statement: Executable, keys: Collection[bytes], limit: int | None, **also: object
+        self, statement: SelectBase, keys: Collection[bytes], limit: int | None, **also: object
     ) -> Iterator[Sequence[Any]]:
         bound = {} if limit is None else {"row_limit": limit}
         for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT):
             yield from self._fetch(statement, {"keys": chunk, **bound, **also})
 
-    def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Sequence[Any]]:
-        return self.connection.execute(statement, parameters).fetchall()
-
-
-def run_brief(row: Sequence[Any]) -> RunBrief:
-    """Return a row of ``statements.runs_*`` as a value."""
-    run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, namespace, name = row
-    return RunBrief(run_key, run_id, state, terminal, state_ns, parent, first_ns, last_ns, _job(namespace, name))
-
-
-def _brief_of(row: RunRow, jobs: Mapping[bytes, EntityRef]) -> RunBrief:
-    job = jobs[row.job_key] if row.job_key is not None else NO_ENTITY
-    state = (row.state, row.state_terminal, row.state_time_ns)
-    return RunBrief(row.run_key, row.run_id, *state, row.parent_key, row.first_time_ns, row.last_time_ns, job)
-
-
-def _activity_link(row: Sequence[Any]) -> ActivityLink:
-    run_id, state, first_ns, last_ns, namespace, name = row[6:12]
-    return ActivityLink(LinkRow(*row[:6]), run_id, state or "", first_ns or 0, last_ns or 0, _job(namespace, name))
-
-
-def _job(namespace: str | None, name: str | None) -> EntityRef:
-    return NO_ENTITY if name is None else EntityRef("job", namespace or "", name)
+    def _fetch(self, statement: SelectBase, parameters: Mapping[str, object]) -> Rows:
+        return fetch(self.connection, statement, parameters)
 
 
 def _chunks(items: Iterable[K], size: int) -> Iterator[list[K]]:

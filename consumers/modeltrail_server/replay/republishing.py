@@ -4,10 +4,11 @@ import threading
 from collections.abc import Sequence
 
 from modeltrail.log.protocol import Headers, Log, Outgoing, Position, Record
+from modeltrail.log.reading import Silence
 
 from modeltrail_server.projection.projector import Source
 from modeltrail_server.replay.replaying import Meter, OnProgress, ReplayProgress
-from modeltrail_server.replay.sources import POLL_WAIT_MS, SILENCE_MS, read_all
+from modeltrail_server.replay.sources import POLL_WAIT_MS, read_all
 
 ORIGIN_TOPIC_ID = "modeltrail-original-topic-id"
 ORIGIN_TOPIC = "modeltrail-original-topic"
@@ -72,13 +73,16 @@ def _continue_from(source: Source, target: Log) -> Position:
 
 
 def _last_records(target: Log, partition: int, offset: int) -> Sequence[Record]:
-    reader = target.reader()
+    """Return the record at the last offset; none where that is a transaction marker."""
+    reader, silence = target.reader(), Silence(target.identity.name, target.end())
     try:
-        for _ in range(SILENCE_MS // POLL_WAIT_MS):
+        while True:
             for assigned in reader.unpositioned():
                 reader.seek(assigned, offset if assigned == partition else target.end()[assigned])
             if records := reader.poll(max_records=1, wait_ms=POLL_WAIT_MS).get(partition):
                 return records
-        return []
+            if reader.position(partition) > offset:
+                return []
+            silence.check()
     finally:
         reader.close()

@@ -1,16 +1,15 @@
 """What can be replayed: a log, or records that were kept of one (an audit log), read alike and up to an end."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 from modeltrail.log.protocol import LogIdentity, Position, Reader, Record
+from modeltrail.log.reading import Silence
 
 from modeltrail_server.projection.projector import Source
 
 READ_RECORDS = 4_000
 POLL_WAIT_MS = 100
-SILENCE_MS = 5_000
 
 ReadRecords = Callable[[int, int], Iterable[Record]]
 
@@ -29,7 +28,7 @@ class KeptRecords:
     def reader(self, *, group: str | None = None) -> "KeptRecordsReader":
         """Return a reader of all partitions: there is no group to share them."""
         del group
-        return KeptRecordsReader(self._read, range(len(self._end.offsets)))
+        return KeptRecordsReader(self._read, self._end)
 
     def start(self) -> Position:
         """Return the offset of the first record of each partition."""
@@ -47,9 +46,10 @@ class KeptRecords:
 class KeptRecordsReader:
     """A cursor over kept records, one partition after the other. What ``read`` raises comes out of ``poll``."""
 
-    def __init__(self, read: ReadRecords, partitions: Iterable[int]) -> None:
-        self._read = read
-        self._cursors: dict[int, Iterator[Record] | None] = dict.fromkeys(partitions)
+    def __init__(self, read: ReadRecords, end: Position) -> None:
+        self._read, self._end = read, end
+        self._cursors: dict[int, Iterator[Record] | None] = dict.fromkeys(range(len(end.offsets)))
+        self._next: dict[int, int] = {}
 
     def assignment(self) -> frozenset[int]:
         """Return the partitions; none after ``close``."""
@@ -63,13 +63,21 @@ class KeptRecordsReader:
         """Read ``partition`` from ``offset`` on."""
         if partition in self._cursors:
             self._cursors[partition] = iter(self._read(partition, offset))
+            self._next[partition] = offset
+
+    def position(self, partition: int) -> int:
+        """Return the offset that is read next: the end where nothing more was kept."""
+        return self._next.get(partition, 0)
 
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         """Return up to ``max_records`` records of one partition; empty at the end of all, for nothing will come."""
         del wait_ms
         for partition, cursor in self._cursors.items():
-            if cursor is not None and (records := list(islice(cursor, max_records))):
-                return {partition: records}
+            if cursor is not None:
+                if records := list(islice(cursor, max_records)):
+                    self._next[partition] = records[-1].offset + 1
+                    return {partition: records}
+                self._next[partition] = max(self._next[partition], self._end[partition])
         return {}
 
     def close(self) -> None:
@@ -80,20 +88,23 @@ class KeptRecordsReader:
 def read_all(source: Source, *, start: Position, end: Position) -> Iterator[Sequence[Record]]:
     """Yield the records of each partition from ``start`` up to ``end``, some of one partition at a time.
 
-    A partition that ``start`` does not name begins with its first record. Ends early where the source stays silent
-    for SILENCE_MS: an end may lie behind the last record (transaction markers). Raises what the source's reader does.
+    A partition that ``start`` does not name begins with its first record; an end may lie behind the last one
+    (transaction markers). Raises what the source's reader does, and LogUnavailableError where nothing comes for
+    MAX_SILENCE_S that is due.
     """
     reader, reached = source.reader(), source.start()
     for partition, offset in enumerate(start.offsets):
         reached = reached.with_offset(partition, max(offset, reached[partition]))
-    silent_since = time.monotonic()
+    silence = Silence(source.identity.name, end)
     try:
-        while not reached.covers(end) and (time.monotonic() - silent_since) * 1000 < SILENCE_MS:
+        while not reached.covers(end):
             for partition, records in _poll(reader, reached).items():
-                silent_since = time.monotonic()
-                reached = reached.with_offset(partition, records[-1].offset + 1)
                 if wanted := [record for record in records if record.offset < end[partition]]:
                     yield wanted
+                silence.broken()
+            for partition in range(len(end.offsets)):
+                reached = reached.with_offset(partition, max(reached[partition], reader.position(partition)))
+            silence.check()
     finally:
         reader.close()
 

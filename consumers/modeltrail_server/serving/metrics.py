@@ -110,7 +110,7 @@ class _Observed(Collector):
     def _audit_lag(self) -> Iterator[Metric]:
         seen = self._watch.latest
         if seen.log_end is not None:
-            lag = {each: max(0, seen.log_end[each] - offset) for each, offset in seen.audited.items()}
+            lag = {each: max(0, end - seen.audited.get(each, 0)) for each, end in enumerate(seen.log_end.offsets)}
             yield _by_partition("audit_lag_records", "Records that are not signed yet", lag)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from modeltrail.config import Config
 from modeltrail.errors import LogUnavailableError
@@ -15,10 +16,12 @@ from modeltrail.log.protocol import Log
 from modeltrail_schemas.versions import schema_texts
 
 from modeltrail_server import audit
+from modeltrail_server.api.tokens import Tokens, require_for
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.projector import LoggingObserver, Observer, Projector
-from modeltrail_server.serving.health import API, AUDITOR, PROJECTOR, reasons_not_ready
+from modeltrail_server.search.following import follow as follow_index
+from modeltrail_server.serving.health import API, AUDITOR, INDEXER, PROJECTOR, reasons_not_ready
 from modeltrail_server.serving.watching import Watch
 
 GROUP = "modeltrail-projector"
@@ -32,17 +35,22 @@ class Role(StrEnum):
     """What a server does."""
 
     PROJECTOR = PROJECTOR
+    INDEXER = INDEXER
     AUDITOR = AUDITOR
     API = API
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where HTTP is spoken: the ``api`` role's address, and a port for health and metrics alone (None: none)."""
+    """Where HTTP is spoken: the ``api`` role's address, and a port for health and metrics alone (None: none).
+
+    ``tokens`` are of those who may send events; they may be left out where nobody but this machine reaches ``host``.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8765
     health_port: int | None = None
+    tokens: Tokens | None = None
 
 
 def serve(config: Config, roles: Sequence[Role], stop: threading.Event, addresses: Addresses | None = None) -> None:
@@ -78,17 +86,20 @@ class _Server:
         self._observer: Observer = LoggingObserver()
 
     def works(self) -> list[tuple[str, Callable[[], None]]]:
-        """Return what to run, each in a thread of its own, by name. Raises ConfigurationError on a port in use."""
+        """Return what to run, each in a thread of its own, by name.
+
+        Raises ConfigurationError on a port in use, and where tokens are missing.
+        """
         works: list[tuple[str, Callable[[], None]]] = []
         if Role.API in self._roles or self._addresses.health_port is not None:
             works += self._http_works()
-        own = {Role.PROJECTOR: self._project, Role.AUDITOR: self._audit}
+        own = {Role.PROJECTOR: self._project, Role.INDEXER: self._index, Role.AUDITOR: self._audit}
         return works + [(role, own[role]) for role in self._roles if role in own]
 
     def _http_works(self) -> list[tuple[str, Callable[[], None]]]:
         # FastAPI takes a second to import, Prometheus' client a tenth: only who speaks HTTP pays.
         from modeltrail_server.api.application import Vitals, make_application
-        from modeltrail_server.api.lineage import Appender
+        from modeltrail_server.api.lineage import Appender, EventFinder, Intake
         from modeltrail_server.api.server import listen, run_application
         from modeltrail_server.serving.metrics import Metrics
 
@@ -100,14 +111,18 @@ class _Server:
             health = listen(self._addresses.host, health_port)
             works.append(("health", lambda: run_application(make_application(vitals), health, self._stop)))
         if Role.API in self._roles:
+            require_for(self._addresses.host, self._addresses.tokens)
             listener = listen(self._addresses.host, self._addresses.port)
 
             def serve_api() -> None:
                 appender = Appender(self._config.log, self._config.log_options)
+                events = EventFinder(self._config.database)
+                intake = Intake(appender, events, self._addresses.tokens)
                 try:
-                    run_application(make_application(vitals, appender), listener, self._stop)
+                    run_application(make_application(vitals, intake), listener, self._stop)
                 finally:
                     appender.close()
+                    events.close()
 
             works.append(("api", serve_api))
         return works
@@ -133,16 +148,39 @@ class _Server:
         finally:
             engine.dispose()
 
+    def _index(self) -> None:
+        log = _opened_log(self._config, self._stop)
+        if log is None:
+            return
+        engine = open_engine(self._config.database)
+        try:
+            with log:
+                follow_index(log, engine, self._stop)
+        finally:
+            engine.dispose()
+
     def _audit(self) -> None:
         config = self._config
         log = _opened_log(config, self._stop)
         if log is None:
             return
         with log:
-            if not (config.audit / audit.layout.KEY).exists():
-                status = audit.init(config.audit, "modeltrail", log.identity, partitions=log.partitions())
-                _logger.info("audit log started", extra={"verifier_key": status.verifier_key})
-            audit.follow(config.audit, log, schemas=schema_texts(), stop=self._stop, on_publish=_signed)
+            _begin_audit(config.audit)
+            audit.follow(config.audit, log, share=True, schemas=schema_texts(), stop=self._stop, on_publish=_signed)
+
+
+def _begin_audit(folder: Path) -> None:
+    """Make the key where there is none, unless another auditor of the folder does so at the same moment."""
+    key = folder / audit.layout.KEY
+    if key.exists():
+        return
+    try:
+        status = audit.init(folder, "modeltrail")
+    except audit.KeyFileError:
+        if not key.exists():
+            raise
+    else:
+        _logger.info("audit log started", extra={"verifier_key": status.verifier_key})
 
 
 def _signed(partition: int, head: Checkpoint) -> None:

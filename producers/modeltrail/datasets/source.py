@@ -65,15 +65,14 @@ def identify_in_memory(source: Source) -> Identity:
 
 
 def identify_stored(source: Source, cache: DigestCache) -> Callable[[], Identity] | None:
-    """Return the work that identifies what lies at the path or URI; None when that is nothing."""
-    path, uri = source.path, source.uri
-    if path is not None:
-        return lambda: identify_local(path) or identify_path(path, cache, now_ns=time.time_ns())
-    return (lambda: identify_uri(uri)) if uri else None
+    """Return the work that identifies what lies at the path; None without one: then ``whereabouts`` tells all."""
+    if (path := source.path) is None:
+        return None
+    return lambda: identify_local(path) or identify_path(path, cache, now_ns=time.time_ns())
 
 
 def whereabouts(source: Source) -> Identity:
-    """Return what is known without reading anything: the location and the format."""
+    """Return what is known without reading anything: location and format, and the version that a URI names."""
     if source.path is not None:
         return Identity(location=location_of(source.path), format=format_of(source.path))
     return identify_uri(source.uri) if source.uri else Identity()

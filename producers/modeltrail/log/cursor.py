@@ -29,6 +29,10 @@ class Cursor:
         if partition in self._next:
             self._next[partition] = offset
 
+    def position(self, partition: int) -> int:
+        """Return the next offset of ``partition``; 0 where none was set."""
+        return self._next.get(partition) or 0
+
     def assign(self, assignment: Iterable[int]) -> bool:
         """Hold exactly ``assignment``; what was held keeps its offset, what is new waits. Return if it changed."""
         assigned = frozenset(assignment)

@@ -119,6 +119,10 @@ class EmbeddedReader:
         """Read ``partition`` from ``offset`` on. Ignored when it is not partition 0."""
         self._cursor.seek(partition, offset)
 
+    def position(self, partition: int) -> int:
+        """Return the offset that is read next."""
+        return self._cursor.position(partition)
+
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         """Return up to ``max_records`` records and about MAX_POLL_BYTES; empty after ``wait_ms`` without any.
 

@@ -19,6 +19,8 @@ POLL_SLICE_MS = 200
 SESSION_TIMEOUT_MS = 15_000
 HEARTBEAT_INTERVAL_MS = 2_000
 MAX_POLL_INTERVAL_MS = 300_000
+# How long a partition that was added to the topic may wait until a group shares it out.
+METADATA_MAX_AGE_MS = 10_000
 MAX_FETCH_BYTES = 32 * 1024 * 1024
 MAX_PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 CLOSE_TIMEOUT_MS = 5_000
@@ -62,6 +64,14 @@ class KafkaReader:
             self._consumer.seek(held, offset)
             self._consumer.resume(held)
             self._unpositioned.discard(partition)
+
+    def position(self, partition: int) -> int:
+        """Return the offset that is read next; the client moves it past transaction markers by itself."""
+        if partition not in self.assignment() - self._unpositioned:
+            return 0
+        held = kafka.TopicPartition(self._cluster.topic, partition)
+        position = self._consumer._subscription.assignment[held].position
+        return 0 if position is None else int(position.offset)
 
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         """Return up to ``max_records`` records; empty after ``wait_ms``, or as soon as the assignment changed.
@@ -157,6 +167,7 @@ def _connect_consumer(cluster: Cluster, group: str | None) -> kafka.KafkaConsume
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
         max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
         fetch_max_bytes=MAX_FETCH_BYTES,
         max_partition_fetch_bytes=MAX_PARTITION_FETCH_BYTES,
         metrics_enabled=False,

@@ -125,6 +125,10 @@ class MemoryReader:
         """Read ``partition`` from ``offset`` on."""
         self._cursor.seek(partition, offset)
 
+    def position(self, partition: int) -> int:
+        """Return the offset that is read next."""
+        return self._cursor.position(partition)
+
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         """Return up to ``max_records`` records; empty after ``wait_ms``, or as soon as the assignment changed."""
         deadline = time.monotonic() + wait_ms / 1000

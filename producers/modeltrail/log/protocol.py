@@ -115,6 +115,13 @@ class Reader(Protocol):
         """Read ``partition`` from ``offset`` on. Ignored when the partition is no longer assigned."""
         ...
 
+    def position(self, partition: int) -> int:
+        """Return the offset that is read next: that of ``seek``, then the one after what was delivered.
+
+        Offsets found to hold no record (Kafka's transaction markers) are passed. 0 where nothing was sought.
+        """
+        ...
+
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         """Return up to ``max_records`` records by partition; empty after ``wait_ms`` without any.
 

@@ -4,6 +4,7 @@ Knows the protocol only, no implementation of it.
 """
 
 import heapq
+import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 
@@ -12,15 +13,35 @@ from modeltrail.log.protocol import Log, Position, Record
 
 MAX_POLL_RECORDS = 5_000
 WAIT_MS = 1_000
-MAX_EMPTY_WAITS = 30
+MAX_SILENCE_S = 30
+
+
+class Silence:
+    """For how long a log gave no record although it ends at ``end``, which the reader has not reached."""
+
+    def __init__(self, log_name: str, end: Position) -> None:
+        self._log_name, self._end = log_name, end
+        self._since = time.monotonic()
+
+    def broken(self) -> None:
+        """Note that records came, and what was to be done with them is done."""
+        self._since = time.monotonic()
+
+    def check(self) -> None:
+        """Raise LogUnavailableError after MAX_SILENCE_S."""
+        if time.monotonic() - self._since > MAX_SILENCE_S:
+            raise LogUnavailableError(
+                f"{self._log_name} gave no record for {MAX_SILENCE_S} s although it ends at {self._end.format()}",
+                remedy="look whether its brokers are up, then try again",
+            )
 
 
 def read(log: Log, start: Position, end: Position) -> Generator[Record, None, None]:
     """Yield each record from ``start`` up to, not including, ``end``: in offset order within a partition.
 
-    Partitions come interleaved. Offsets that hold no record (what Kafka's transactions leave) are passed over when a
-    record follows them. Raises OffsetOutOfRangeError when ``start`` is not in the log, LogUnavailableError when
-    nothing comes for MAX_EMPTY_WAITS x WAIT_MS while records are due.
+    Partitions come interleaved. Offsets that hold no record (what Kafka's transactions leave) are passed over. Raises
+    OffsetOutOfRangeError when ``start`` is not in the log, LogUnavailableError when nothing comes for MAX_SILENCE_S
+    while records are due.
     """
     due = {
         partition: (start[partition], end[partition])
@@ -33,21 +54,15 @@ def read(log: Log, start: Position, end: Position) -> Generator[Record, None, No
     try:
         for partition, (offset, _) in due.items():
             reader.seek(partition, offset)
-        empty_waits = 0
+        silence = Silence(log.identity.name, end)
         while due:
-            polled = reader.poll(max_records=MAX_POLL_RECORDS, wait_ms=WAIT_MS)
-            empty_waits = 0 if polled else empty_waits + 1
-            for partition, records in polled.items():
+            for partition, records in reader.poll(max_records=MAX_POLL_RECORDS, wait_ms=WAIT_MS).items():
                 stop = due[partition][1] if partition in due else 0
                 yield from (record for record in records if record.offset < stop)
-                if records[-1].offset + 1 >= stop:
-                    due.pop(partition, None)
-            if empty_waits >= MAX_EMPTY_WAITS:
-                waited_s = MAX_EMPTY_WAITS * WAIT_MS // 1000
-                raise LogUnavailableError(
-                    f"{log.identity.name} gave no record for {waited_s} s although it ends at {end.format()}",
-                    remedy="look whether its brokers are up, then try again",
-                )
+                silence.broken()
+            due = {partition: bounds for partition, bounds in due.items() if reader.position(partition) < bounds[1]}
+            if due:
+                silence.check()
     finally:
         reader.close()
 

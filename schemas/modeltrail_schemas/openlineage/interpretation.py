@@ -16,6 +16,7 @@ from modeltrail_schemas.event import (
     Kind,
     LineageEvent,
     ModelDetail,
+    Routing,
     RunState,
 )
 from modeltrail_schemas.identity import canonical_run_id
@@ -39,15 +40,18 @@ QUOTED_CHARACTERS = 60
 ID_BYTES = 16
 
 
-def interpret(document: Mapping[str, Json]) -> LineageEvent:
-    """Return what ``document`` says. Raises InvalidEventError, with the place, where nothing can be done with it."""
+def interpret(document: Mapping[str, Json], *, known: Routing | None = None) -> LineageEvent:
+    """Return what ``document`` says. Raises InvalidEventError, with the place, where nothing can be done with it.
+
+    Where the event's routing fields are ``known`` something can be done with each, and these are not read again.
+    """
     run, job = document.get("run"), document.get("job")
     run_facets, job_facets = facets_of(run), facets_of(job)
     run_id = canonical_run_id(text_of(object_of(run).get("runId")))
     job_name = standard.read_job(job)
     declared = _read_datasets([document.get("dataset")])
-    kind = _kind(run_id, job_name, declared)
-    own_facets = {Kind.RUN: run_facets, Kind.JOB: job_facets}.get(kind, facets_of(document.get("dataset")))
+    kind = _kind(run_id, job_name, declared) if known is None else known.kind
+    own_facets = {str(Kind.RUN): run_facets, str(Kind.JOB): job_facets}.get(kind, facets_of(document.get("dataset")))
     used = _read_with(text_of(job_facets.get("sql", {}).get("query")), _read_datasets(document.get("inputs")))
     made = _read_datasets(document.get("outputs"))
     named = [*used, *made, *declared]
@@ -57,9 +61,9 @@ def interpret(document: Mapping[str, Json]) -> LineageEvent:
     parent_run_id, parent_job = standard.read_parent(run_facets)
     code = standard.read_code(job_facets)
     event = LineageEvent(
-        kind=kind.value,
+        kind=kind,
         type=_type(kind, document.get("eventType")),
-        event_time_ns=_event_time_ns(document.get("eventTime")),
+        event_time_ns=_event_time_ns(document.get("eventTime")) if known is None else known.event_time_ns,
         run_id=run_id,
         parent_run_id=parent_run_id,
         job=job_name,
@@ -94,19 +98,19 @@ def _read_datasets(node: Json) -> list[_Named]:
     return [_Named(*read_dataset(item), facets_of(item)) for item in named]
 
 
-def _kind(run_id: str, job: JobName, declared: list[_Named]) -> Kind:
+def _kind(run_id: str, job: JobName, declared: list[_Named]) -> str:
     if run_id:
-        return Kind.RUN
+        return Kind.RUN.value
     if declared:
-        return Kind.MODEL if declared[0].ref.kind == Kind.MODEL else Kind.DATASET
+        return (Kind.MODEL if declared[0].ref.kind == Kind.MODEL else Kind.DATASET).value
     if job == NO_JOB:
         raise invalid("$", "neither run.runId, nor a job's name, nor a dataset's name is there")
-    return Kind.JOB
+    return Kind.JOB.value
 
 
-def _type(kind: Kind, event_type: Json) -> str:
+def _type(kind: str, event_type: Json) -> str:
     """Return the event type in capitals, as the specification spells it; one that is not known is kept."""
-    if kind is not Kind.RUN:
+    if kind != Kind.RUN:
         return Declaration.DESCRIBED.value
     return text_of(event_type).strip().upper() or RunState.OTHER.value
 

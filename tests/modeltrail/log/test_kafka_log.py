@@ -11,7 +11,7 @@ from modeltrail.log import Outgoing, Position, open_log, read
 from modeltrail.log.appending import choose_partition
 
 pytestmark = pytest.mark.service
-WAIT_S = 60
+WAIT_S = 120
 
 
 def address(bootstrap, topic):
@@ -78,7 +78,7 @@ def test_an_open_log_and_reader_go_on_after_the_broker_restarted(broken):
         reader = log.reader()
         reader.seek(0, 0)
         log.append([Outgoing(b"before")])
-        assert [r.value for r in reader.poll(max_records=1, wait_ms=10_000)[0]] == [b"before"]
+        assert [r.value for r in reader.poll(max_records=1, wait_ms=WAIT_S * 1000)[0]] == [b"before"]
         broker.restart()
         again_and_again(lambda: log.append([Outgoing(b"after")]))
         found = []
@@ -222,6 +222,30 @@ def test_a_bounded_read_covers_all_partitions_each_in_order(kafka_bootstrap, new
         for partition in range(3):
             offsets = [r.offset for r in records if r.partition == partition]
             assert offsets == sorted(offsets)
+
+
+def test_the_marker_that_a_transaction_leaves_at_the_end_is_passed_and_not_waited_for(kafka_place, tmp_path):
+    """It takes an offset and is no record: an end that no record reaches, by whoever else writes to the topic."""
+    from kafka import KafkaProducer
+    from modeltrail_server import audit
+    from modeltrail_server.projection.engine import open_engine
+    from modeltrail_server.projection.projector import catch_up
+    from modeltrail_server.replay.sources import read_all
+
+    with KafkaProducer(bootstrap_servers=list(kafka_place.bootstrap), transactional_id=uuid4().hex) as producer:
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send(kafka_place.topic, b"a record")
+        producer.commit_transaction()
+    log, engine = kafka_place.open(), open_engine(f"sqlite:///{tmp_path / 'model.db'}")
+    assert log.end() == Position((2,))
+    assert [record.offset for record in read(log, log.start(), log.end())] == [0]
+    assert [r.offset for records in read_all(log, start=log.start(), end=log.end()) for r in records] == [0]
+    for records in (1, 0):
+        assert catch_up(log, engine).records == records
+    engine.dispose()
+    audit.init(tmp_path / "audit", "example.org/marker", log.identity)
+    assert audit.follow(tmp_path / "audit", log, once=True)[0].size == 1
 
 
 def test_a_record_that_the_topic_does_not_take_is_refused_once_and_for_all(kafka_bootstrap, new_topic):

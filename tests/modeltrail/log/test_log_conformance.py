@@ -10,7 +10,7 @@ from modeltrail.errors import OffsetOutOfRangeError, RecordTooLargeError
 from modeltrail.log import Log, Outgoing, Position, Reader, Record
 from modeltrail.log.reading import read
 
-WAIT_MS = 15_000
+WAIT_MS = 60_000
 MEGABYTE = 1_000_000
 
 
@@ -180,6 +180,21 @@ def test_seeking_a_partition_that_is_not_assigned_is_ignored(log):
     reader = log.reader()
     reader.seek(7, 3)
     assert reader.unpositioned() == reader.assignment() == frozenset({0})
+    reader.close()
+
+
+def test_a_reader_says_what_it_reads_next(log):
+    log.append(values("a", "b", "c"))
+    reader = log.reader()
+    assert reader.position(0) == 0
+    reader.seek(0, 1)
+    assert reader.position(0) == 1
+    take(reader, 1)
+    assert reader.position(0) == 2
+    take(reader, 1)
+    assert reader.position(0) == 3 == log.end()[0]
+    reader.seek(0, 0)
+    assert reader.position(0) == 0
     reader.close()
 
 

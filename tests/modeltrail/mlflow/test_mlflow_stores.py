@@ -13,7 +13,7 @@ from modeltrail.sending.flushing import flush_spools
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.event import LineageEvent
 
-TIMEOUT_S = 240
+TIMEOUT_S = 900
 MODELTRAIL = ("-c", "from modeltrail.command import main; raise SystemExit(main())")
 AUTOLOGGED = """
 import warnings; warnings.simplefilter("ignore")
@@ -96,7 +96,7 @@ def _modeltrail(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[s
 
 def _events(folder: Path) -> list[LineageEvent]:
     config = load({"MODELTRAIL_HOME": str(folder / "home")}, folder)
-    assert flush_spools(config, timeout_ms=30_000).is_complete
+    assert flush_spools(config, timeout_ms=120_000).is_complete
     with open_log(config.log) as log:
         return [decode(record.value) for record in read(log, log.start(), log.end())]
 

@@ -71,7 +71,8 @@ def test_what_another_process_synced_survives_a_power_cut(disk: Disk, tmp_path: 
     after = disk.after_a_power_cut(tmp_path / "after")
     try:
         assert b"second" in notes_file(after.root / "spool" / "e1", 1).read_bytes()
-        assert b"second" not in notes_file(after.root / "control" / "e2", 1).read_bytes()
+        if b"second" in notes_file(after.root / "control" / "e2", 1).read_bytes():
+            pytest.skip("the kernel wrote what nobody had synced: a busy disk, which shows nothing")
     finally:
         after.unmount()
         synced.close()

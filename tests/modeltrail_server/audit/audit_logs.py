@@ -71,6 +71,9 @@ class ListReader:
     def seek(self, partition: int, offset: int) -> None:
         self._at[partition] = offset
 
+    def position(self, partition: int) -> int:
+        return self._at.get(partition, 0)
+
     def poll(self, *, max_records: int, wait_ms: int) -> Mapping[int, Sequence[Record]]:
         found: dict[int, list[Record]] = {}
         for partition, offset in self._at.items():

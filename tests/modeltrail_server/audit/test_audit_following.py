@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from audit_logs import IDENTITY, NAME, ListLog, files_of, history
+from audit_logs import IDENTITY, NAME, ListLog, ListReader, files_of, history
 from modeltrail.errors import LogIdentityError, LogUnavailableError, OffsetOutOfRangeError
 from modeltrail.log import Outgoing, Position, Record
 from modeltrail_server import audit
+from modeltrail_server.audit.keys import read_key
 
 QUICK = audit.Pace(max_records=100, wait_ms=1, retry_ms=1, publish_interval_ms=1)
 
@@ -138,6 +139,96 @@ def test_retention_behind_the_audited_position_is_fine_and_ahead_of_it_is_refuse
     lost.first = [4000]
     with pytest.raises(OffsetOutOfRangeError, match="holds offsets 4000 to 5000"):
         audit.follow(tmp_path, lost, once=True, pace=QUICK)
+
+
+def test_a_partition_that_is_added_is_followed_too(tmp_path: Path) -> None:
+    log, stop, sizes = ListLog(history(20)), threading.Event(), {}
+
+    def published(partition: int, head: audit.Checkpoint) -> None:
+        sizes[partition] = head.size
+        if len(log.records) == 1:
+            log.records.append(history(30, seed=2, partition=1))
+            log.first.append(0)
+        if sizes.get(1) == 30:
+            stop.set()
+
+    audit.init(tmp_path, NAME, IDENTITY)
+    pace = replace(QUICK, partitions_check_ms=0)
+    audit.follow(tmp_path, log, stop=stop, pace=pace, on_publish=published)
+    assert list(audit.read_records(tmp_path, 1)) == log.records[1]
+    assert audit.verify(tmp_path).ok
+
+
+class SharedLog(ListLog):
+    """A log whose group gives its reader ``given``, which the test changes."""
+
+    given: frozenset[int] = frozenset()
+
+    def reader(self, *, group: str | None = None) -> "SharedReader":
+        assert group is not None
+        self.group = group
+        return SharedReader(self)
+
+
+class SharedReader(ListReader):
+    def assignment(self) -> frozenset[int]:
+        given = self._log.given  # type: ignore[attr-defined]
+        self._at = {partition: at for partition, at in self._at.items() if partition in given}
+        return given
+
+
+def test_what_a_group_takes_away_is_left_and_what_it_gives_back_goes_on(tmp_path: Path) -> None:
+    parts = [history(60, seed=1), history(60, seed=2, partition=1)]
+    log, stop, seen = SharedLog(parts[0][:20], parts[1][:20]), threading.Event(), []
+    given = iter([{1}, set(), {0, 1}])
+
+    def published(partition: int, head: audit.Checkpoint) -> None:
+        seen.append((partition, head.size))
+        if len(seen) == 4:
+            stop.set()
+            return
+        log.given = frozenset(next(given))
+        for at, part in enumerate(parts):
+            log.records[at] = part[: 20 * (len(seen) + 1)]
+
+    def give_later() -> None:
+        while not stop.wait(0.01):
+            if not log.given:
+                log.given = frozenset({0, 1})
+
+    helper = threading.Thread(target=give_later)
+    log.given = frozenset({0})
+    helper.start()
+    try:
+        audit.init(tmp_path, NAME, IDENTITY)
+        audit.follow(tmp_path, log, share=True, stop=stop, pace=QUICK, on_publish=published)
+    finally:
+        stop.set()
+        helper.join()
+    assert log.group.endswith(audit.read_key_of(tmp_path).key_id.hex())
+    assert audit.verify(tmp_path).ok
+    for partition, part in enumerate(parts):
+        audited = list(audit.read_records(tmp_path, partition))
+        assert audited == part[: len(audited)]
+
+
+def test_a_partition_whose_lock_another_holds_is_waited_for_and_the_others_go_on(tmp_path: Path) -> None:
+    parts = [history(20, seed=1), history(20, seed=2, partition=1)]
+    log, stop, sizes = SharedLog(*parts), threading.Event(), {}
+    log.given = frozenset({0, 1})
+    audit.init(tmp_path, NAME, IDENTITY)
+    holder = audit.Auditor(tmp_path, read_key(tmp_path), IDENTITY, 0).open()
+
+    def published(partition: int, head: audit.Checkpoint) -> None:
+        sizes[partition] = head.size
+        if partition == 1:
+            assert 0 not in sizes
+            holder.close()
+        if len(sizes) == 2:
+            stop.set()
+
+    audit.follow(tmp_path, log, share=True, stop=stop, pace=replace(QUICK, lock_retry_ms=1), on_publish=published)
+    assert sizes == {0: 20, 1: 20}
 
 
 def test_schemas_lie_beside_under_their_digest(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from modeltrail_server import audit
 PACE = audit.Pace(max_records=100, wait_ms=200, publish_interval_ms=20)
 KILLS = 4
 RECORDS_BETWEEN_KILLS = 120
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture(params=["memory", "embedded", pytest.param("kafka", marks=pytest.mark.service)])

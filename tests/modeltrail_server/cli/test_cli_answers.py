@@ -181,7 +181,7 @@ def test_piped_output_has_no_colour_and_lines_stay_whole(told, home):
     program = "import sys; from modeltrail_server.cli import main; sys.exit(main(sys.argv[1:]))"
     environ = os.environ | {"MODELTRAIL_HOME": str(home)}
     done = subprocess.run(
-        [sys.executable, "-c", program, "show", "fraud"], capture_output=True, env=environ, check=True, timeout=60
+        [sys.executable, "-c", program, "show", "fraud"], capture_output=True, env=environ, check=True, timeout=120
     )
     text = done.stdout.decode()
 
@@ -201,7 +201,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(told, home):
     ) as process:
         process.stdout.close()
         err = process.stderr.read()
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=120)
 
     assert (code, err) == (0, b"")
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from modeltrail.config import load
+from modeltrail.sending.flushing import flush_spools
 
 TRAIN = """\
 import csv, sys
@@ -46,6 +48,7 @@ def make_project(folder, seed):
 def train(project, home):
     environ = os.environ | {"MODELTRAIL_HOME": str(home), "GIT_CEILING_DIRECTORIES": str(project.parent)}
     subprocess.run([sys.executable, "src/train.py"], cwd=project, env=environ, check=True, timeout=120)
+    assert flush_spools(load(environ, project), timeout_ms=120_000).is_complete  # what a busy machine left
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from modeltrail_server.projection.tables import AnyText, Tables, tables_of
 from sqlalchemy import Boolean, Engine, LargeBinary, delete, select, update
 
 STATE = ("run", "entity", "link", "content", "event")
-# How an event came, which is no state.
-ARRIVAL = {("event", name) for name in ("partition", "offset", "recorded_ms", "run_key")}
+# How an event came, which is no state, and by what it is found, which the payload says.
+ARRIVAL = {("event", name) for name in ("partition", "offset", "recorded_ms", "run_key", "job_key")}
 
 
 @pytest.fixture

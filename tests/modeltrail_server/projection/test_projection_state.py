@@ -3,6 +3,9 @@
 import hashlib
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,14 @@ from modeltrail.log.protocol import Position
 from modeltrail_schemas.codec import decode_routing, encode
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import EntityRef, JobName
+from modeltrail_schemas.openlineage.reading import read
 from modeltrail_server.projection.digest import compute_digest
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.merge import Rows, fold
 from modeltrail_server.projection.projector import Projector
+from ol_documents import document
 from sqlalchemy import Engine, select
 
 _events = st.lists(lineage_events(), min_size=1, max_size=14)
@@ -101,6 +106,32 @@ def _check_fold(engine: Engine, events: list[LineageEvent], batch_records: int, 
     assert _comparable(stored) == _comparable(expected)
     engine.dispose()
     return messages
+
+
+@pytest.mark.parametrize("batch_records", [1, 10])
+def test_one_document_laid_out_in_several_ways_is_one_event_and_no_conflict(
+    new_engine: EngineFactory, batch_records: int
+) -> None:
+    layouts = [dumps(document(1)), dumps(document(1), indent=1), dumps(document(1), sort_keys=True)]
+    messages = [encode(read(each.encode())) for each in layouts]
+    messages.append(encode(read(dumps(document(2)).encode())))
+    expected = sorted(messages[:3], key=lambda message: hashlib.sha256(message).digest())[0]
+    digests = set()
+    for order in permutations(messages):
+        engine = new_engine()
+        _project(engine, order, batch_records=batch_records)
+        _, events, conflicts = _stored_rows(engine)
+        assert conflicts == []
+        assert sorted(payload for _, payload in events) == sorted([expected, messages[3]])
+        digests.add(compute_digest(engine).hex)
+    assert len(digests) == 1
+
+
+def test_one_id_with_documents_that_say_different_things_is_a_conflict(new_engine: EngineFactory) -> None:
+    events = [read(dumps(document(number)).encode()) for number in (1, 2)]
+    engine = new_engine()
+    _project(engine, [encode(replace(event, event_id=bytes(15) + b"1")) for event in events])
+    assert len(_stored_rows(engine)[2]) == 1
 
 
 def test_a_digest_tells_its_position_and_differs_with_one_more_event(new_engine: EngineFactory) -> None:

@@ -5,10 +5,11 @@ import inspect
 import pytest
 from modeltrail.log.protocol import Position
 from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.fetching import bound, fetch, text_of
+from modeltrail_server.projection.generations import SEEKING
 from modeltrail_server.projection.tables import tables_of
-from modeltrail_server.queries import statements
 from modeltrail_server.queries.as_of import AsOf
-from sqlalchemy import event
+from modeltrail_server.queries.statements import entities, events, links, runs
 
 TABLES = tables_of(1)
 AS_OFS = (None, AsOf(recorded_ms=1), AsOf(position=Position((5, 3))))
@@ -45,8 +46,13 @@ SMALL = {"positions"}
 
 
 def all_statements():
-    """Yield every statement of the module with every combination of its flags."""
-    for name, make in inspect.getmembers(statements, lambda member: type(member).__name__ == "_lru_cache_wrapper"):
+    """Yield every statement there is with every combination of its flags."""
+    made = (
+        member
+        for module in (entities, events, links, runs)
+        for member in inspect.getmembers(module, lambda member: type(member).__name__ == "_lru_cache_wrapper")
+    )
+    for name, make in made:
         parameters = inspect.signature(make).parameters
         for as_of in AS_OFS if "as_of" in parameters else (None,):
             given = {"tables": TABLES} | ({"as_of": as_of} if "as_of" in parameters else {})
@@ -65,16 +71,22 @@ def connection(tmp_path_factory):
     engine.dispose()
 
 
-def plan_of(connection, statement, **bound):
-    """Run ``statement`` and return how SQLite says it went about it."""
-    told = []
-    listener = lambda *arguments: told.append(arguments[2:4])  # noqa: E731
-    event.listen(connection, "before_cursor_execute", listener)
-    connection.execute(statement, BOUND | bound).fetchall()
-    event.remove(connection, "before_cursor_execute", listener)
-    sql, values = told[-1]
+def plan_of(connection, statement, **asked):
+    """Run ``statement`` and return how the database says it went about it."""
+    named = statement.compile().params
+    parameters = {name: value for name, value in (BOUND | asked).items() if name in named}
+    fetch(connection, statement, parameters)
+    text = text_of(connection.dialect.name, statement, parameters)
     explain = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
-    return [row[-1] for row in connection.exec_driver_sql(explain + sql, values)]
+    driver = connection.connection.driver_connection
+    return [row[-1] for row in driver.execute(explain + text.sql, bound(text, parameters)).fetchall()]
+
+
+@pytest.mark.parametrize("keys", [[KEY], [KEY, b"2" * 16]])
+def test_declarations_are_found_by_their_type_among_very_many(connection, keys):
+    plan = plan_of(connection, links.declarations(TABLES, None), keys=keys)
+
+    assert [step for step in plan if "USING COVERING INDEX g1_link_by_role (entity_key=? AND role=?)" in step], plan
 
 
 @pytest.mark.parametrize(("name", "statement"), list(all_statements()))
@@ -94,8 +106,13 @@ def test_every_statement_seeks_an_index_on_postgresql(new_database):
     TABLES.metadata.create_all(engine)
     with engine.connect() as connection:
         # An empty table is read whole whatever its indices, unless there is another way and the planner is told so.
-        connection.exec_driver_sql("SET enable_seqscan = off")
-        connection.exec_driver_sql("SET enable_bitmapscan = off")
+        for setting in ("enable_seqscan", "enable_bitmapscan"):
+            connection.exec_driver_sql(f"SET {setting} = off")
+        for setting, value in SEEKING.items():
+            connection.exec_driver_sql(f"SET {setting} = '{value}'")
+        for keys in ([KEY], [KEY, b"2" * 16]):
+            declared = plan_of(connection, links.declarations(TABLES, None), keys=keys)
+            assert "g1_link_by_role" in "".join(declared), declared
         for name, statement in all_statements():
             plan = plan_of(connection, statement)
             if name in READ_UP_TO_A_LIMIT | SMALL:
@@ -109,7 +126,7 @@ def test_every_statement_seeks_an_index_on_postgresql(new_database):
 
 
 def test_the_latest_users_of_one_dataset_are_read_in_order_and_not_sorted(connection):
-    statement = statements.activities_of_entities(TABLES, None, latest_first=True)
+    statement = links.activities_of_entities(TABLES, None, latest_first=True)
     plan = plan_of(connection, statement, keys=[KEY], relations=["input"])
 
     assert not [step for step in plan if "TEMP B-TREE" in step], plan

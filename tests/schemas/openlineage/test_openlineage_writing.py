@@ -22,8 +22,10 @@ from modeltrail_schemas.event import (
     SourceCode,
     Statement,
 )
+from modeltrail_schemas.identity import hashed_id
 from modeltrail_schemas.names import EntityRef
-from modeltrail_schemas.openlineage.reading import read
+from modeltrail_schemas.openlineage.documents import canonical_form, parse
+from modeltrail_schemas.openlineage.reading import claimed_id, read
 from modeltrail_schemas.openlineage.writing import write
 from schemas.strategies import ANY_TEXT, events
 from schemas.test_versions import FULL_EVENT
@@ -166,8 +168,33 @@ def test_an_exported_event_that_is_imported_is_one_with_the_first(event: Lineage
 def test_of_a_document_of_ours_that_somebody_changed_the_changed_one_is_kept() -> None:
     document = json.dumps(json.loads(write(standard_event())) | {"x": 1}, indent=1).encode()
     event = read(document)
-    assert event == replace(standard_event(), document=document)
+    assert event.event_id != standard_event().event_id
+    assert event == replace(standard_event(), event_id=event.event_id, document=document)
     assert decode(encode(event)) == event
+
+
+def test_a_document_of_ours_that_somebody_laid_out_otherwise_is_still_that_event() -> None:
+    document = json.dumps(json.loads(write(standard_event())), indent=2, sort_keys=True).encode()
+    assert read(document) == standard_event()
+
+
+def test_from_outside_a_document_of_ours_is_a_document_and_has_the_id_of_its_content() -> None:
+    document = write(standard_event())
+    event = read(document, outside=True)
+    assert event == replace(standard_event(), event_id=hashed_id(canonical_form(parse(document))), document=document)
+    assert claimed_id(document) == standard_event().event_id
+
+
+@pytest.mark.parametrize(("told", "shown"), [("authenticated", "claimed"), ("claimed", "claimed"), ("", "")])
+def test_a_document_claims_who_declared_something_and_cannot_vouch_for_it(told: str, shown: str) -> None:
+    model = EntityRef("model", "risk", "fraud", "1.2")
+    declared = LineageEvent(ID, "model", "APPROVED", subjects=(model,), statement=Statement("ana", "good", told))
+    changed = json.dumps(json.loads(write(declared)) | {"x": 1}).encode()
+    for event in (read(changed), read(write(declared), outside=True)):
+        for one in (event, decode(encode(event))):
+            assert one.statement == replace(declared.statement, assurance=shown)
+            assert one.document is not None
+    assert read(write(declared)) == declared
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 5e-324, 1e308, math.inf, -math.inf, math.nan])

@@ -103,15 +103,21 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
         lines += labelled(
             "tags", [f"{printable(key)}={printable(value)}" for key, value in run.tags.items()], width=width
         )
+    for trouble in run.troubles[:limit]:
+        lines += labelled("ranks", [(printable(trouble.what), "yellow")], width=width)
     for gap in run.gaps:
         lines += labelled("gap", [(f"{gap.lost_events} events lost: {printable(gap.reason)}", "yellow")], width=width)
     for note in run.notes:
         lines += labelled("note", _step_parts(note), width=width)
     if run.redactions:
         lines += labelled(
-            "secrets", [f"{run.redactions} values were redacted before they were recorded"], width=width
+            "secrets", [f"{run.redactions} {_values(run.redactions)} redacted before recording"], width=width
         )
     return lines
+
+
+def _values(number: int) -> str:
+    return "value was" if number == 1 else "values were"
 
 
 def use_parts(use: Use) -> list[Part]:

@@ -1,0 +1,124 @@
+"""How a statement is run: SQLAlchemy writes its text once for each number of keys, the driver runs that.
+
+Run through SQLAlchemy, a statement costs the processor eight times what the driver needs for it. Lists are bound in
+powers of two, so that few texts are made here, kept by SQLite and prepared by PostgreSQL.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.engine import make_url
+from sqlalchemy.sql.selectable import SelectBase
+
+from modeltrail_server.projection.tables import ESCAPE, AnyText, escape_text, unescape_text
+
+TEXTS_REMEMBERED = 1_024
+Rows = list[Sequence[Any]]
+_DRIVERS = {"sqlite": ("sqlite", "named"), "postgresql": ("postgresql+psycopg", "pyformat")}
+
+
+class StatementText(NamedTuple):
+    """The text of a statement and what it binds: constants of its own, and for each list the names of its items.
+
+    ``texts`` are the columns of the result that hold any text (see tables.AnyText).
+    """
+
+    sql: str
+    constants: Mapping[str, object]
+    lists: Mapping[str, Sequence[str]]
+    texts: Sequence[int]
+
+
+def fetch(connection: Connection, statement: SelectBase, parameters: Mapping[str, object]) -> Rows:
+    """Return the rows of ``statement``, read in the transaction of ``connection``, which is begun if it has none.
+
+    A parameter that is a list holds one value at least, and stands in an ``IN``. Raises what the driver raises (see
+    engine.explained).
+    """
+    return fetch_together(connection, [(statement, parameters)])[0]
+
+
+def fetch_together(
+    connection: Connection, questions: Sequence[tuple[SelectBase, Mapping[str, object]]]
+) -> list[Rows]:
+    """Return the rows of each of several statements, asked in one round trip where the database is not in here."""
+    if not questions:
+        return []
+    if not connection.in_transaction():
+        connection.begin()
+    texts = [text_of(connection.dialect.name, *question) for question in questions]
+    bounds = [bound(text, parameters) for text, (_, parameters) in zip(texts, questions, strict=True)]
+    driver_connection: Any = connection.connection.driver_connection
+    fetch_all = _fetch_postgresql if connection.dialect.name == "postgresql" else _fetch_sqlite
+    found = fetch_all(driver_connection, [text.sql for text in texts], bounds)
+    return [_with_any_text(rows, text.texts) for rows, text in zip(found, texts, strict=True)]
+
+
+def text_of(dialect_name: str, statement: SelectBase, parameters: Mapping[str, object]) -> StatementText:
+    """Return the text of ``statement`` for lists as long as those in ``parameters``, or somewhat longer."""
+    sizes = tuple((name, _room_for(len(value))) for name, value in parameters.items() if isinstance(value, list))
+    return _text_of(dialect_name, statement, sizes)
+
+
+def bound(text: StatementText, parameters: Mapping[str, object]) -> dict[str, object]:
+    """Return ``parameters`` under the names in the text; room left in a list is filled with its last value."""
+    values = dict(text.constants)
+    for name, value in parameters.items():
+        if isinstance(value, list):
+            names = text.lists[name]
+            last = value[-1]
+            values |= dict.fromkeys(names[len(value) :], escape_text(last) if isinstance(last, str) else last)
+            values |= zip(names, map(escape_text, value) if isinstance(last, str) else value, strict=False)
+        else:
+            values[name] = escape_text(value) if isinstance(value, str) else value
+    return values
+
+
+def _fetch_sqlite(driver_connection: Any, texts: Sequence[str], bounds: Sequence[dict[str, object]]) -> list[Rows]:
+    return [driver_connection.execute(sql, values).fetchall() for sql, values in zip(texts, bounds, strict=True)]
+
+
+def _fetch_postgresql(
+    driver_connection: Any, texts: Sequence[str], bounds: Sequence[dict[str, object]]
+) -> list[Rows]:
+    cursors = [driver_connection.cursor(binary=True) for _ in texts]
+    with driver_connection.pipeline() if len(texts) > 1 else nullcontext():
+        for cursor, sql, values in zip(cursors, texts, bounds, strict=True):
+            cursor.execute(sql, values)
+        return [cursor.fetchall() for cursor in cursors]
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED)
+def _text_of(dialect_name: str, statement: SelectBase, sizes: tuple[tuple[str, int], ...]) -> StatementText:
+    driver, paramstyle = _DRIVERS[dialect_name]
+    make_dialect: Callable[..., Dialect] = make_url(f"{driver}://").get_dialect()
+    dialect = make_dialect(paramstyle=paramstyle)
+    compiled = statement.compile(dialect=dialect)
+    expanded = compiled.construct_expanded_state({**compiled.params, **{name: [None] * size for name, size in sizes}})
+    given = {name for names in expanded.parameter_expansion.values() for name in names}
+    own = {name: value for name, value in expanded.parameters.items() if name not in given and value is not None}
+    columns = enumerate(statement.selected_columns)
+    return StatementText(
+        sql=expanded.statement,
+        constants={name: escape_text(value) if isinstance(value, str) else value for name, value in own.items()},
+        lists=expanded.parameter_expansion,
+        texts=[index for index, column in columns if isinstance(column.type, AnyText)],
+    )
+
+
+def _room_for(count: int) -> int:
+    """Return the power of two that holds ``count``."""
+    return 1 << (count - 1).bit_length()
+
+
+def _with_any_text(rows: Rows, columns: Sequence[int]) -> Rows:
+    """Return ``rows`` with what stands escaped in text ``columns`` as it was: rarely anything is."""
+    if not any(row[column] is not None and ESCAPE in row[column] for row in rows for column in columns):
+        return rows
+    return [
+        [unescape_text(value) if index in columns and value is not None else value for index, value in enumerate(row)]
+        for row in rows
+    ]

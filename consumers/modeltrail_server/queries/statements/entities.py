@@ -1,0 +1,147 @@
+"""The statements that select named things, their versions and contents. Builds, runs nothing."""
+
+from typing import Any
+
+from sqlalchemy import (
+    Select,
+    SelectBase,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+
+from modeltrail_server.projection.tables import Tables
+from modeltrail_server.queries.as_of import AsOf
+from modeltrail_server.queries.statements.parts import among, remembered, row_limit
+
+
+@remembered
+def entities_by_key(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the entities :keys."""
+    statement = select(*tables.entity.c).where(among(tables.entity.c.entity_key, "keys"))
+    return _known(statement, tables, as_of)
+
+
+@remembered
+def entities_between(tables: Tables) -> Select[Any]:
+    """Select the entities of :kind with names from :low to :high, in their order."""
+    entity = tables.entity
+    statement = select(*entity.c).where(entity.c.kind == bindparam("kind"))
+    statement = statement.where(entity.c.name >= bindparam("low"), entity.c.name <= bindparam("high"))
+    return statement.order_by(entity.c.name).limit(row_limit())
+
+
+@remembered
+def names_between(tables: Tables) -> Select[Any]:
+    """Select the distinct names of :kind from :low to :high, reading at most :row_limit rows."""
+    entity = tables.entity
+    statement = select(entity.c.kind, entity.c.namespace, entity.c.name).where(entity.c.kind == bindparam("kind"))
+    statement = statement.where(entity.c.name >= bindparam("low"), entity.c.name <= bindparam("high"))
+    read = statement.order_by(entity.c.name, entity.c.namespace).limit(row_limit()).subquery()
+    return select(read).distinct()
+
+
+@remembered
+def next_name(tables: Tables) -> Select[Any]:
+    """Select the first entity of :kind after (:name, :namespace): a name, since its row has no version."""
+    entity = tables.entity
+    after = tuple_(entity.c.name, entity.c.namespace) > tuple_(bindparam("name"), bindparam("namespace"))
+    statement = select(*entity.c).where(entity.c.kind == bindparam("kind"), after)
+    return statement.order_by(entity.c.name, entity.c.namespace, entity.c.version).limit(1)
+
+
+@remembered
+def next_namespaces(tables: Tables, kinds: tuple[str, ...], *, after: bool) -> SelectBase:
+    """Select, for each of ``kinds``, the first entity called :name, with ``after`` in a namespace after :after_KIND.
+
+    One seek each: the row of the name itself has no version, so it is the first of its namespace.
+    """
+    entity = tables.entity
+    found = []
+    for kind in kinds:
+        statement = select(*entity.c).where(entity.c.kind == kind, entity.c.name == bindparam("name"))
+        if after:
+            statement = statement.where(entity.c.namespace > bindparam(f"after_{kind}"))
+        statement = statement.order_by(entity.c.namespace, entity.c.version).limit(1)
+        found.append(select(statement.subquery()))
+    return found[0].union_all(*found[1:]) if len(found) > 1 else found[0]
+
+
+@remembered
+def words(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the aliases, stages or targets that are versions of :keys, each with the event that gave it last."""
+    entity, link, event = tables.entity, tables.link, tables.event
+    giving = select(link.c.event_id).where(link.c.entity_key == entity.c.entity_key, link.c.relation == "word")
+    if as_of:
+        giving = giving.join(event, event.c.event_id == link.c.event_id).where(as_of.condition(event))
+    giving = giving.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(1).correlate(entity)
+    columns = (entity.c.kind, entity.c.namespace, entity.c.name, entity.c.version)
+    statement = select(*columns, giving.scalar_subquery()).where(among(entity.c.name_key, "keys"))
+    return statement.order_by(entity.c.first_time_ns, entity.c.first_event_id).limit(row_limit())
+
+
+@remembered
+def versions_of_name(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the versions of the model or dataset :key, the last to appear first."""
+    entity = tables.entity
+    statement = select(*entity.c).where(entity.c.name_key == bindparam("key"), entity.c.version != "")
+    return _known(statement, tables, as_of).order_by(entity.c.first_time_ns.desc()).limit(row_limit())
+
+
+@remembered
+def versions_before(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the versions of the model or dataset :key that appeared up to :time_ns, the last to appear first."""
+    entity = tables.entity
+    statement = select(*entity.c).where(entity.c.name_key == bindparam("key"), entity.c.version != "")
+    statement = statement.where(entity.c.first_time_ns <= bindparam("time_ns"))
+    return _known(statement, tables, as_of).order_by(entity.c.first_time_ns.desc()).limit(row_limit())
+
+
+@remembered
+def versions_between(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the versions of :kind, :namespace, :name from :low to :high, in the order of their text."""
+    entity = tables.entity
+    statement = select(*entity.c).where(entity.c.kind == bindparam("kind"), entity.c.name == bindparam("name"))
+    statement = statement.where(entity.c.namespace == bindparam("namespace"), entity.c.version != "")
+    statement = statement.where(entity.c.version >= bindparam("low"), entity.c.version <= bindparam("high"))
+    return _known(statement, tables, as_of).order_by(entity.c.version).limit(row_limit())
+
+
+@remembered
+def contents_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the contents of entities :keys, the first to be named first."""
+    content, event = tables.content, tables.event
+    statement = select(*content.c).where(among(content.c.entity_key, "keys"))
+    if as_of:
+        statement = statement.join(event, event.c.event_id == content.c.first_event_id).where(as_of.condition(event))
+    return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(row_limit())
+
+
+@remembered
+def contents_with(tables: Tables) -> Select[Any]:
+    """Select the contents of digest :digest, the first to be named first."""
+    content = tables.content
+    statement = select(*content.c).where(content.c.digest == bindparam("digest"))
+    return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(row_limit())
+
+
+@remembered
+def count_entities(tables: Tables) -> Select[Any]:
+    """Count the names and versions of :kind, no further than :row_limit."""
+    entity = tables.entity
+    counted = select(entity.c.name).where(entity.c.kind == bindparam("kind")).limit(row_limit())
+    return select(func.count()).select_from(counted.subquery())
+
+
+def _known(statement: Select[Any], tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Return ``statement`` without the versions that no event within ``as_of`` names. Names without one stay."""
+    if as_of is None:
+        return statement
+    entity, link, event = tables.entity, tables.link, tables.event
+    named: Select[Any] = select(literal_column("1"))
+    named = named.select_from(link.join(event, event.c.event_id == link.c.event_id))
+    named = named.where(link.c.entity_key == entity.c.entity_key, as_of.condition(event)).correlate(entity)
+    return statement.where(or_(entity.c.version == "", named.exists()))
