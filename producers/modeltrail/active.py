@@ -25,6 +25,7 @@ from modeltrail.ending import Ending, Termination, ending_of
 from modeltrail.guard import complain, misuse, never_raises, nothing, warn_once
 from modeltrail.handles import DatasetHandle, ModelHandle
 from modeltrail.launch import RUN_ID_VARIABLE
+from modeltrail.notes import PRESENCE
 from modeltrail.recorder import Recorder, Silence, Surroundings
 from modeltrail.run import Run
 from modeltrail.starting import announce, capture_around, place_run
@@ -78,14 +79,17 @@ class Process:
         roots = [run for run in list(self._open_runs.values()) if run.outer is None and run.is_open]
         return roots[0] if len(roots) == 1 else None
 
+    def open_run(self, run_id: str) -> Run | None:
+        """Return the open run of this id; None where this process has none."""
+        return self._open_runs.get(run_id)
+
     def enter(self, run: Run, outer: Run | None) -> None:
         """Make ``run`` the active one here."""
         run.outer = outer
         run.on_end = lambda: self._leave(run)
         self._open_runs[run.id] = run
         self._innermost.set(run)
-        if run.owned:
-            self._termination.watch()
+        self._termination.watch()
 
     def _leave(self, run: Run) -> None:
         self._open_runs.pop(run.id, None)
@@ -185,13 +189,27 @@ def attach_run(run_id: str = "", *, job: str = "", capture: bool = True) -> Run:
     recorder = PROCESS.recorder()
     joined = run_id or recorder.surroundings.environ.get(RUN_ID_VARIABLE, "")
     if not joined:
-        misuse("attach_run: there is no run to join", f"give its id, or set {RUN_ID_VARIABLE}")
+        misuse("there is no run to join", f"give its id, or set {RUN_ID_VARIABLE}")
     job_ref = parse_name(job, kind="job") if job else None
     job_name = JobName(job_ref.namespace, job_ref.name) if job_ref is not None else NO_JOB
     run = Run(recorder, canonical_run_id(joined), job_name, owned=False)
     PROCESS.enter(run, PROCESS.active_run())
+    run.emit({PRESENCE: True})
     if capture and not recorder.is_silent:
         capture_around(run, recorder, None)
+    return run
+
+
+@never_raises(_inert_run)
+def join_run(run_id: str, job: JobName) -> Run:
+    """Return the run that was handed to this process by another: the same again where it is open here already.
+
+    How this process ends is its parent's to tell: a worker ends by ``os._exit``, or is killed when it is done.
+    """
+    run = PROCESS.open_run(run_id)
+    if run is None:
+        run = Run(PROCESS.recorder(), run_id, job, owned=False)
+        PROCESS.enter(run, None)
     return run
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from modeltrail.config import Config, load
 from modeltrail.errors import ModeltrailError
+from modeltrail.waiting import waiting_for_log
 
 if TYPE_CHECKING:
     from modeltrail.doctor import Examine
@@ -63,8 +64,8 @@ def run(
     try:
         config = config or load(os.environ, Path.cwd())
         if parsed.command == "doctor":
-            return _run_doctor(config, examiners, parsed, out)
-        return _run_spool(config, parsed, out)
+            return _run_doctor(config, examiners, parsed, out, err)
+        return _run_spool(config, parsed, out, err)
     except ModeltrailError as error:
         err(f"{error}\n  → {error.remedy}" if error.remedy else str(error))
         return error.exit_code
@@ -90,8 +91,23 @@ def describe_flush(flushed: "Flushed") -> list[str]:
     """Return the lines that tell a person what a flush did."""
     if not flushed.is_complete:
         return [f"not everything could be sent: {flushed.fault or 'the time was too short'}"]
-    by_whom = f"{flushed.events} events of {flushed.spools} spools are" if flushed.events else "everything is"
-    return [f"{by_whom} in the log"]
+    if not flushed.events:
+        return ["everything is in the log"]
+    events = "1 event" if flushed.events == 1 else f"{flushed.events:,} events"
+    spools = "1 ended process" if flushed.spools == 1 else f"{flushed.spools:,} ended processes"
+    are = "is" if flushed.events == 1 else "are"
+    return [f"{events} {are} in the log" + (f", all that {spools} left" if flushed.spools else "")]
+
+
+def describe_foreign(statuses: "Sequence[SpoolStatus]", log: str) -> list[str]:
+    """Return the lines that name what waits for other logs than ``log``, and the command that sends it there."""
+    others = dict.fromkeys(status.owner.log for status in statuses if status.owner.log not in ("", log))
+    if not others:
+        return []
+    return [
+        f"what else waits is for {'another log' if len(others) == 1 else 'other logs'} than {log}:",
+        *(f"  MODELTRAIL_LOG={other} modeltrail spool flush" for other in others),
+    ]
 
 
 def spools_as_json(statuses: "Sequence[SpoolStatus]") -> list[dict[str, object]]:
@@ -99,10 +115,13 @@ def spools_as_json(statuses: "Sequence[SpoolStatus]") -> list[dict[str, object]]
     return [asdict(status) for status in statuses]
 
 
-def _run_doctor(config: Config, examiners: "Sequence[Examine]", parsed: argparse.Namespace, out: Print) -> int:
+def _run_doctor(
+    config: Config, examiners: "Sequence[Examine]", parsed: argparse.Namespace, out: Print, err: Print
+) -> int:
     from modeltrail.doctor import Level, examine, worst
 
-    findings = examine(config, examiners)
+    with waiting_for_log(err, config.log):
+        findings = examine(config, examiners)
     if parsed.json:
         out(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -113,7 +132,7 @@ def _run_doctor(config: Config, examiners: "Sequence[Examine]", parsed: argparse
     return EXIT_NO if worst(findings) is Level.ERROR else EXIT_OK
 
 
-def _run_spool(config: Config, parsed: argparse.Namespace, out: Print) -> int:
+def _run_spool(config: Config, parsed: argparse.Namespace, out: Print, err: Print) -> int:
     from modeltrail.sending.flushing import flush_spools
     from modeltrail.spool.layout import spool_root
     from modeltrail.spool.status import spool_status
@@ -126,16 +145,18 @@ def _run_spool(config: Config, parsed: argparse.Namespace, out: Print) -> int:
             for line in describe_spools(statuses):
                 out(line)
         return EXIT_OK
-    flushed = flush_spools(config, timeout_ms=parsed.timeout * 1000)
+    with waiting_for_log(err, config.log, timeout_s=parsed.timeout):
+        flushed = flush_spools(config, timeout_ms=parsed.timeout * 1000)
     left = [status for status in spool_status(spool_root(config.home)) if not status.is_empty]
+    foreign = describe_foreign(left, config.log)
     if parsed.json:
         out(json.dumps(asdict(flushed) | {"waiting": spools_as_json(left)}, indent=2))
     else:
-        for line in describe_flush(flushed):
+        for line in (*describe_flush(flushed), *(describe_spools(left) if left else ())):
             out(line)
-        for line in describe_spools(left) if left else []:
+        for line in foreign:
             out(line)
-    return EXIT_OK if flushed.is_complete else EXIT_DOWN
+    return EXIT_DOWN if not flushed.is_complete else EXIT_NO if foreign else EXIT_OK
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,7 +32,7 @@ def register_model_version(model: Thing, *, by: str = "", why: str = "") -> None
 def alias_model_version(model: Thing, alias: str, *, by: str = "", why: str = "") -> None:
     """Declare that ``alias`` (``production``, ``champion``) now means this version of the model."""
     if not alias:
-        misuse("alias_model_version: an alias cannot be empty")
+        misuse("an alias cannot be empty")
     _declare(Declaration.ALIASED, _version_of(model), by=by, why=why, alias=alias)
 
 
@@ -72,7 +72,7 @@ def describe(entity: Thing, text: str = "", *, owners: Sequence[str] = ()) -> No
     if isinstance(owners, str):
         owners = (owners,)
     if isinstance(entity, str) and entity.partition(":")[0] not in {"dataset", "model", "job"}:
-        misuse(f"describe: {entity!r} does not say what it is", f"write dataset:{entity}, model:… or job:…")
+        misuse(f"{entity!r} does not say what it is", f"write dataset:{entity}, model:… or job:…")
     PROCESS.recorder().emit(description(ref_of(entity, ""), text, owners), durable=True)
 
 

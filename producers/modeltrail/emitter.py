@@ -22,7 +22,7 @@ from modeltrail_schemas.identity import new_event_id
 
 from modeltrail.config import Config
 from modeltrail.log.filesystem import network_filesystem
-from modeltrail.notes import TIME_STEP_NS, encode_note, gap_note, track_open_runs
+from modeltrail.notes import PRESENCE, TIME_STEP_NS, encode_note, gap_note, track_open_runs
 from modeltrail.sending.launching import Launcher
 from modeltrail.session import Session
 from modeltrail.spool.layout import Header
@@ -155,7 +155,7 @@ class Emitter:
         if self._losses:
             self._write_losses(session)
         self._append(session, body, rank)
-        if note.get("type") != RunState.RUNNING:
+        if note.get("type") != RunState.RUNNING or PRESENCE in note:
             track_open_runs(session.open_runs, note)
         if session.writer.is_full or durable:
             self._settle(session, rank, durable=durable)

@@ -9,7 +9,7 @@ from modeltrail_schemas.identity import new_event_id, partition_key
 
 from modeltrail.errors import InvalidEventError
 from modeltrail.log.protocol import Outgoing
-from modeltrail.notes import Note, coalesce, event_of, gap_note
+from modeltrail.notes import Note, coalesce, event_of, gap_note, spoken
 
 ENTROPY_BYTES = 8
 
@@ -17,6 +17,7 @@ ENTROPY_BYTES = 8
 def encode_notes(notes: Sequence[Note]) -> list[Outgoing]:
     """Return the records that the notes become, in order. A note that cannot be an event becomes a gap."""
     records: list[Outgoing] = []
+    notes = spoken(notes)
     try:
         groups = coalesce(notes)
     except (TypeError, ValueError, AttributeError):  # a field of the wrong shape: find it by taking them singly

@@ -27,6 +27,10 @@ MERGE_WINDOW_NS = 500_000_000
 TIME_STEP_NS = 250
 """Times of one emitter lie at least this far apart: event ids tell 245 ns apart (identity.new_event_id)."""
 
+PRESENCE = "takes_part"
+"""Not of an event: True where a process joins a run that is another's, False where it leaves it. It is for the spool
+only: so a process that died in between can be told from one that had done its part."""
+
 Fields = dict[str, Any]
 NewId = Callable[[int], bytes]
 
@@ -127,20 +131,37 @@ def event_of(group: list[Note], new_id: NewId) -> LineageEvent:
 
 
 def track_open_runs(open_runs: dict[str, Fields], note: Mapping[str, Any]) -> None:
-    """Update ``open_runs`` (run id to the fields that name it) by a note: a START opens, a terminal state closes."""
-    state, run_id = note.get("type"), note.get("run_id", "")
-    if state == RunState.START:
-        open_runs[run_id] = {
-            name: note[name] for name in ("run_id", "job", "parent_run_id", "producer") if name in note
-        }
-    elif state in TERMINAL_STATES:
+    """Update ``open_runs`` (run id to the fields that name it) by a note: a START opens, a terminal state closes.
+
+    So do joining and leaving a run of another's; what names that says so (PRESENCE).
+    """
+    state, run_id, presence = note.get("type"), note.get("run_id", ""), note.get(PRESENCE)
+    if state == RunState.START or (presence and run_id not in open_runs):
+        named = ("run_id", "job", "parent_run_id", "producer", PRESENCE)
+        open_runs[run_id] = {name: note[name] for name in named if name in note}
+    elif state in TERMINAL_STATES or (presence is False and open_runs.get(run_id, {}).get(PRESENCE)):
         open_runs.pop(run_id, None)
 
 
-def inferred_abort(run: Fields, *, event_time_ns: int, emitter: Fields) -> Note:
-    """Return the note that ends a run whose process died without ending it."""
+def inferred_end(run: Fields, *, event_time_ns: int, emitter: Fields) -> Note:
+    """Return the note that ends a run whose process died without ending it; of one it had joined, that says so."""
     note = run | {"kind": Kind.RUN.value, "type": RunState.ABORT.value, "inferred": True}
+    if run.get(PRESENCE):
+        error = {"type": "ProcessLost", "message": "the process ended without leaving the run"}
+        note |= {"type": RunState.RUNNING.value, "error": error}
     return Note(note | {"event_time_ns": event_time_ns, "emitter": emitter}, 0)
+
+
+def spoken(notes: Iterable[Note]) -> list[Note]:
+    """Return the notes that are of events, without what is for the spool only."""
+    heard = []
+    for note in notes:
+        if PRESENCE not in note.fields:
+            heard.append(note)
+        elif note.fields[PRESENCE] or "error" in note.fields:
+            fields = {name: value for name, value in note.fields.items() if name != PRESENCE}
+            heard.append(Note(fields, note.size_bytes))
+    return heard
 
 
 def gap_note(run_id: str, *, reason: str, lost: int, first_sequence: int, last_sequence: int) -> Fields:

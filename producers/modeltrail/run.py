@@ -19,6 +19,7 @@ from modeltrail.datasets.source import Source, identify_in_memory, identify_stor
 from modeltrail.ending import Ending, ending_of
 from modeltrail.guard import complain, misuse, never_raises, nothing, warn_once
 from modeltrail.handles import DatasetHandle, Handle, ModelHandle, ref_of
+from modeltrail.notes import PRESENCE
 from modeltrail.parameters import encode_parameter, encode_parameters, metric_value, seeds_among
 from modeltrail.recorder import Recorder, time_left_s
 from modeltrail.redaction import redact_value
@@ -58,6 +59,12 @@ class Run:
     def __repr__(self) -> str:
         return f"<modeltrail run {self.id} of {self.job.format() or 'an unnamed job'}{', ended' * self._ended}>"
 
+    def __reduce__(self) -> tuple[Callable[[str, JobName], "Run"], tuple[str, JobName]]:
+        """Return how a process that is handed the run, as multiprocessing does, comes to it: by joining it."""
+        from modeltrail.active import join_run
+
+        return join_run, (self.id, self.job)
+
     @property
     def is_open(self) -> bool:
         """Return whether the run can still be logged to by this process."""
@@ -82,7 +89,7 @@ class Run:
     @never_raises(nothing)
     def log_params(self, parameters: Mapping[str, Any]) -> None:
         """Record parameters. One named ``seed`` or ``random_state`` is recorded as a seed too."""
-        self._expect_open("log_params")
+        self._expect_open()
         encoded, redactions = encode_parameters(parameters)
         self.emit({"parameters": encoded, "seeds": seeds_among(encoded), "redactions": redactions})
 
@@ -91,26 +98,26 @@ class Run:
         self, name: str, value: Any, *, step: int = 0, dataset: Handle | EntityRef | str | None = None
     ) -> None:
         """Record one value of one metric. NaN and infinities are kept; what is no number is warned about once."""
-        self._log_metrics("log_metric", {name: value}, step, dataset)
+        self._log_metrics({name: value}, step, dataset)
 
     @never_raises(nothing)
     def log_metrics(
         self, metrics: Mapping[str, Any], *, step: int = 0, dataset: Handle | EntityRef | str | None = None
     ) -> None:
         """Record values of metrics at ``step``; ``dataset`` is the version they were measured on."""
-        self._log_metrics("log_metrics", metrics, step, dataset)
+        self._log_metrics(metrics, step, dataset)
 
     @never_raises(nothing)
     def log_seed(self, name: str, value: Any) -> None:
         """Record a seed that the training code has set, such as ``log_seed("numpy", 42)``."""
-        self._expect_open("log_seed")
+        self._expect_open()
         text, _ = encode_parameter(name, value)
         self.emit({"seeds": {str(name): text}})
 
     @never_raises(nothing)
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Record tags: short words to find the run by. The last value of a tag stands."""
-        self._expect_open("set_tags")
+        self._expect_open()
         clean, redactions = clean_tags(tags)
         self.emit({"tags": clean, "redactions": redactions})
 
@@ -136,7 +143,7 @@ class Run:
         ``role`` is what it is used for (train, test); ``query`` the SQL text it was read with. Without a name it is
         called as its file is.
         """
-        self._expect_open("use_dataset")
+        self._expect_open()
         source = source_of(path, uri, df, data)
         named = name_version(
             "dataset", name, default_name=source.default_name, namespace=namespace, version=version, role=role
@@ -158,7 +165,7 @@ class Run:
         format: str = "",  # noqa: A002 - as above
     ) -> DatasetHandle:
         """Record that the run made a dataset; call it when the data is written."""
-        self._expect_open("log_dataset")
+        self._expect_open()
         source = source_of(path, uri, df, data)
         named = name_version(
             "dataset", name, default_name=source.default_name, namespace=namespace, version=version, role=role
@@ -178,7 +185,7 @@ class Run:
         role: str = "",
     ) -> ModelHandle:
         """Record that the run uses a model: ``NAME@VERSION`` or ``NAME@ALIAS``, or its file."""
-        self._expect_open("use_model")
+        self._expect_open()
         source = source_of(path, uri, None, data)
         named = name_version(
             "model", name, default_name=source.default_name, namespace=namespace, version=version, role=role
@@ -203,7 +210,7 @@ class Run:
         Without a version it is known by its content, and without content by this run. ``base`` is the model it was
         made from.
         """
-        self._expect_open("log_model")
+        self._expect_open()
         source = source_of(path, uri, None, data)
         if source == Source() and not version and "@" not in name:
             version = f"run-{self.id}"
@@ -216,7 +223,7 @@ class Run:
     @never_raises(nothing)
     def end(self, state: str = "COMPLETE") -> None:
         """End the run as COMPLETE, FAIL or ABORT. Whoever joined it only stops adding to it."""
-        self._expect_open("end_run")
+        self._expect_open()
         if state not in ("COMPLETE", "FAIL", "ABORT"):
             misuse(f"a run ends as COMPLETE, FAIL or ABORT, not as {state!r}")
         self.finish(Ending(RunState(state)))
@@ -237,11 +244,13 @@ class Run:
                 f"run {self.id} ended before {len(late)} digests or captures were ready; they follow if this process "
                 "lives on"
             )
-        note = {**self._base, **ending.fields}
         if self.owned:
-            self._recorder.emit({**note, "type": ending.state.value})
-        elif "error" in ending.fields:
-            self._recorder.emit(note)
+            self._recorder.emit({**self._base, **ending.fields, "type": ending.state.value})
+        else:
+            error: dict[str, Any] = {
+                name: ending.fields[name] for name in ("error", "redactions") if name in ending.fields
+            }
+            self._recorder.emit({**self._base, **error, PRESENCE: False})
         self.on_end()
 
     def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
@@ -252,11 +261,9 @@ class Run:
         """Let the end of the run wait for ``task``."""
         self._tasks.append(task)
 
-    def _log_metrics(
-        self, call: str, metrics: Mapping[str, Any], step: int, dataset: Handle | EntityRef | str | None
-    ) -> None:
+    def _log_metrics(self, metrics: Mapping[str, Any], step: int, dataset: Handle | EntityRef | str | None) -> None:
         if self._ended:
-            self._expect_open(call)
+            self._expect_open()
         measured_on = ref_of(dataset, "dataset").format() if dataset is not None else ""
         common: dict[str, Any] = {"step": int(step), "time_ns": time.time_ns()}
         if measured_on:
@@ -271,9 +278,9 @@ class Run:
         if values:
             self._recorder.emit({**self._base, "metrics": values})
 
-    def _expect_open(self, call: str) -> None:
+    def _expect_open(self) -> None:
         if self._ended:
-            misuse(f"{call}: run {self.id} has ended, so nothing was recorded", "call it before the run ends")
+            misuse(f"run {self.id} has ended, so nothing was recorded", "call it before the run ends")
 
     def _mention(
         self, relation: str, named: EntityRef, source: Source, **details: str

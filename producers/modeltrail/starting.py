@@ -14,6 +14,7 @@ from modeltrail.capture.command import capture_command
 from modeltrail.capture.seeds import capture_seeds
 from modeltrail.guard import warn_once
 from modeltrail.launch import derive_run_id
+from modeltrail.notes import PRESENCE
 from modeltrail.recorder import Recorder
 from modeltrail.run import Run
 
@@ -58,7 +59,7 @@ def announce(run: Run, recorder: Recorder) -> None:
         command, redactions = capture_command(recorder.surroundings.arguments)
         first |= {"type": RunState.START.value, "parent_run_id": run.parent_run_id}
         first |= {"command": command, "redactions": redactions}
-    run.emit(first)
+    run.emit(first | ({} if run.owned else {PRESENCE: True}))
 
 
 def capture_around(run: Run, recorder: Recorder, parent: Run | None) -> None:

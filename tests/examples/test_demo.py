@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 240
+TIMEOUT_S = 900
 
 
 def _tell(folder: Path, variables: Mapping[str, str]) -> str:

@@ -1,7 +1,9 @@
 """The SDK's own command line: what waits, send it, look at the machine, and where the other commands are."""
 
 import json
+import socket
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +46,7 @@ def test_status_tells_what_waits_and_flush_sends_it(config: Config, home: Path) 
     assert "(gone)  1 notes, 0 events" in out
     (status,) = json.loads(call("spool", "status", "--json")[1])
     assert (status["waiting_notes"], status["is_alive"]) == (1, False)
-    assert call("spool", "flush") == (0, "2 events of 1 spools are in the log", "")
+    assert call("spool", "flush") == (0, "2 events are in the log, all that 1 ended process left", "")
     assert json.loads(call("spool", "flush", "--json")[1]) == {
         "spools": 0,
         "events": 0,
@@ -62,6 +64,28 @@ def test_a_flush_that_cannot_send_says_so(config: Config, home: Path, monkeypatc
     code, out, _ = call("spool", "flush", "--timeout", "1")
     assert code == 3
     assert "wait" in out
+
+
+def test_a_flush_names_what_waits_for_another_log_and_how_to_send_it(config: Config, home: Path) -> None:
+    leave_a_spool(replace(config, log="kafka://h:1/t"))
+    code, out, _ = call("spool", "flush")
+    assert code == 1
+    assert out.startswith("everything is in the log\n")
+    assert f"what else waits is for another log than {config.log}:" in out
+    assert "MODELTRAIL_LOG=kafka://h:1/t modeltrail spool flush" in out
+
+
+@pytest.mark.parametrize("argv", [("spool", "flush", "--timeout", "1"), ("doctor",)])
+def test_a_command_that_waits_for_a_broker_says_so_while_it_waits(
+    config: Config, home: Path, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:  # takes connections, and never answers
+        dead = f"kafka://127.0.0.1:{silent.getsockname()[1]}/t"
+        monkeypatch.setenv("MODELTRAIL_LOG", dead)
+        leave_a_spool(replace(config, log=dead))
+        code, _, err = call(*argv)
+    assert code in (1, 3)
+    assert f"waiting for the log {dead}, at most" in err
 
 
 @pytest.mark.parametrize("argv", [("show", "x"), ("--json", "runs"), ("serve",)])

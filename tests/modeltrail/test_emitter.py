@@ -130,6 +130,26 @@ def test_a_signal_handler_may_emit(config: Config, emitter: Emitter, logged: Log
     assert steps(logged(config)) == [*range(20_000), *(1_000_000 + index for index in handled)]
 
 
+def test_a_signal_handler_may_emit_within_a_call(
+    config: Config, emitter: Emitter, metric_note: MakeNote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one cuts in while a note is being written, its own is written before the call returns."""
+    written: list[bytes] = []
+    append = SpoolWriter.append
+
+    def interrupted(writer: SpoolWriter, payload: bytes) -> int:
+        if not written:
+            written.append(payload)
+            emitter.emit(metric_note(2))
+            return append(writer, payload)
+        written.append(payload)
+        return append(writer, payload)
+
+    monkeypatch.setattr(SpoolWriter, "append", interrupted)
+    emitter.emit(metric_note(1))
+    assert [b'"step":1' in written[0], b'"step":2' in written[1]] == [True, True]
+
+
 def test_a_forked_child_writes_as_an_emitter_of_its_own(
     config: Config, emitter: Emitter, logged: Logged, metric_note: MakeNote
 ) -> None:

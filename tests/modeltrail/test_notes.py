@@ -14,7 +14,7 @@ from modeltrail.notes import (
     decode_note,
     encode_note,
     event_of,
-    inferred_abort,
+    inferred_end,
     track_open_runs,
 )
 from modeltrail_schemas.codec import encode
@@ -160,5 +160,5 @@ def test_open_runs_are_those_started_and_not_ended() -> None:
     for state, run_id in (("START", "a"), ("RUNNING", "a"), ("START", "b"), ("RUNNING", "c"), ("FAIL", "a")):
         track_open_runs(open_runs, {"type": state, "run_id": run_id, "job": "j/j", "metrics": []})
     assert open_runs == {"b": {"run_id": "b", "job": "j/j"}}
-    abort = event_of([inferred_abort(open_runs["b"], event_time_ns=5, emitter={"id": "e"})], new_id)
+    abort = event_of([inferred_end(open_runs["b"], event_time_ns=5, emitter={"id": "e"})], new_id)
     assert (abort.type, abort.inferred, abort.run_id, abort.job.format()) == ("ABORT", True, "b", "j/j")

@@ -238,7 +238,10 @@ MISUSES = {
 @pytest.mark.parametrize("misuse", MISUSES.values(), ids=MISUSES)
 def test_wrong_use_is_one_clear_warning_and_no_exception(bench, caplog, monkeypatch, misuse) -> None:
     misuse()
-    assert [record.levelno for record in caplog.records if record.name == "modeltrail"] == [logging.WARNING]
+    (told,) = [record for record in caplog.records if record.name == "modeltrail"]
+    assert told.levelno == logging.WARNING
+    first, _, rest = told.getMessage().partition(": ")
+    assert not rest.startswith(f"{first}: ")
     monkeypatch.setenv("MODELTRAIL_STRICT", "1")
     with pytest.raises((MisuseError, TypeError, ValueError, AttributeError)):
         misuse()
@@ -254,7 +257,9 @@ def test_wrong_use_of_a_run_is_a_warning_too(bench, caplog) -> None:
         run.end("DONE")
     run.log_metric("late", 1.0)
     run.end()
-    assert len([record for record in caplog.records if record.name == "modeltrail"]) == 7
+    told = [record.getMessage() for record in caplog.records if record.name == "modeltrail"]
+    assert len(told) == 7
+    assert any(message.startswith(f"log_metric: run {run.id} has ended") for message in told)
     assert bench.states() == ["START", "COMPLETE"]
     assert bench.together()[run.id].metrics == ()
 

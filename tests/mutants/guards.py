@@ -103,6 +103,62 @@ GUARDS = (
         (f"{SPOOL_TESTS}/test_draining.py::test_a_dead_process_spool_is_sent_and_removed",),
     ),
     Guard(
+        1, "a rank whose process died is told from one that left", f"{SDK}/notes.py",
+        "    if run.get(PRESENCE):", "    if False:",
+        (f"{SPOOL_TESTS}/test_draining.py::"
+         "test_a_process_that_joined_a_run_and_died_is_told_from_one_that_left_it[False]",),
+    ),
+    Guard(
+        1, "a rank that leaves its run says so", f"{SDK}/run.py",
+        "            self._recorder.emit({**self._base, **error, PRESENCE: False})", "            del error",
+        ("tests/faults/test_ranks.py::test_eight_ranks_record_one_run_which_rank_0_starts_and_ends",),
+    ),
+    Guard(
+        1, "a rank that outlives its run is found", "consumers/modeltrail_server/queries/fold.py",
+        "            if after_ns > LATE_NS:", "            if False:",
+        ("tests/modeltrail_server/queries/test_query_fold.py::"
+         "test_what_befalls_a_process_that_does_not_end_the_run_is_a_trouble_of_the_run_and_not_its_error",),
+    ),
+    Guard(
+        1, "a forked child begins a spool of its own", f"{SDK}/emitter.py",
+        "os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)", "",
+        ("tests/modeltrail/test_emitter.py::test_a_forked_child_writes_as_an_emitter_of_its_own",),
+    ),
+    Guard(
+        1, "a note that a signal handler writes within another is not lost", f"{SDK}/emitter.py",
+        "            if self._deferred:\n                self._write_deferred()\n\n    def flush", "\n    def flush",
+        ("tests/modeltrail/test_emitter.py::test_a_signal_handler_may_emit_within_a_call",),
+    ),
+    Guard(
+        1, "a part of a note that a full disk took is cut off", f"{SDK}/spool/writing.py",
+        "            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - count)\n", "",
+        ("tests/modeltrail/test_bad_homes.py::"
+         "test_a_disk_that_takes_no_more_costs_what_it_did_not_take_and_training_nothing",),
+    ),
+    Guard(
+        1, "a home on a network file system is refused", f"{SDK}/emitter.py",
+        "            if kind := network_filesystem(home):", "            if kind := None:",
+        ("tests/modeltrail/test_bad_homes.py::"
+         "test_a_home_on_nfs_is_told_once_with_the_remedy_and_nothing_is_written_there",),
+    ),
+    Guard(
+        1, "a process told to stop aborts its runs", f"{SDK}/ending.py",
+        "            self._abort()\n", "            pass\n",
+        ("tests/faults/test_ranks.py::test_a_rank_told_to_stop_says_so_before_it_goes",),
+    ),
+    Guard(
+        1, "an event that the log refuses becomes a gap", f"{SDK}/sending/connection.py",
+        'gaps.append(gap_for(record, f"the log refused the event: {error}"))', "pass",
+        ("tests/modeltrail/test_emitter.py::test_an_event_that_the_log_refuses_becomes_a_gap_and_the_rest_goes_on",),
+    ),
+    Guard(
+        1, "a log that fails is opened and tried again", f"{SDK}/sending/connection.py",
+        "        except Exception as error:  # noqa: BLE001 - whatever a log or its library raises, sending goes on",
+        "        except ZeroDivisionError as error:",
+        ("tests/faults/test_emitting_broker.py::test_a_broker_that_dies_in_the_midst_and_comes_back_costs_nothing",),
+        True,
+    ),
+    Guard(
         1, "time of an emitter strictly increases", f"{SDK}/emitter.py",
         "        self._last_ns = max(time.time_ns(), self._last_ns + TIME_STEP_NS)\n        payload",
         "        self._last_ns = time.time_ns()\n        payload",

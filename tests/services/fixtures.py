@@ -202,6 +202,13 @@ def secure_postgres(request: pytest.FixtureRequest) -> Iterator[SecurePostgres]:
         yield server
 
 
+def start_local_kafka(request: pytest.FixtureRequest, folder: Path, kind: type[Kafka]) -> Kafka:
+    """Return a running broker of this kind, always a local process; the caller closes it."""
+    broker = _local_kafka(request, folder, kind)
+    broker.start()
+    return broker
+
+
 def start_nodes(request: pytest.FixtureRequest, folder: Path) -> KafkaNodes:
     """Return a running Kafka of three nodes, always local processes; the caller closes it."""
     try:

@@ -68,20 +68,36 @@ class SecureKafka(LocalKafka):
 class GuardedKafka(SecureKafka):
     """A secure broker whose users may do what access control lists grant them, and nothing else.
 
-    Whoever comes through the open listener may do anything.
+    Whoever comes through the open listener may do everything.
     """
 
+    def options_of(self, user: str) -> dict[str, str]:
+        """Return modeltrail's log options of one of GUARDED_USERS."""
+        return self.options("PLAIN") | {"username": user}
+
+    def allow(self, topic: str, operation: str) -> None:
+        """Let USER do ``operation`` (WRITE, READ, DESCRIBE) on ``topic``."""
+        from kafka.admin import (
+            ACL,
+            ACLOperation,
+            ACLPermissionType,
+            KafkaAdminClient,
+            ResourcePattern,
+            ResourceType,
+        )
+
+        with KafkaAdminClient(bootstrap_servers=self.bootstrap) as admin:
+            pattern = ResourcePattern(ResourceType.TOPIC, topic)
+            allowed = ACL(f"User:{USER}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, pattern)
+            assert not admin.create_acls([allowed])["failed"]
+
     def _secured(self, plain: dict[str, str]) -> dict[str, str]:
-        users = " ".join(f'user_{user}="{PASSWORD}"' for user in GUARDED_USERS)
+        users = " ".join(f'user_{user}="{PASSWORD}"' for user in (USER, *GUARDED_USERS))
         return super()._secured(plain) | {
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
             _JAAS.format(mechanism="plain"): f"{_PLAIN} required {users};",
         }
-
-    def options_of(self, user: str) -> dict[str, str]:
-        """Return modeltrail's log options of one of GUARDED_USERS."""
-        return self.options("PLAIN") | {"username": user}
 
 
 def unsigned_token(subject: str, *, lifetime_s: int = 3_600) -> str:

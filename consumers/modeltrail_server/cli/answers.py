@@ -66,7 +66,7 @@ def runs(
         job_key = resolve(snapshot, job, kinds=("job",)).key if job else None
         found = list_runs(snapshot, job_key=job_key, state=state.upper(), since_ns=since_ns, limit=limit, page=page)
     narrowed = " ".join(word for word in (state.upper(), job and f"of {job}", since and f"since {since}") if word)
-    lines = render_runs(found) or [
+    lines = render_runs(found, width=command.width) or [
         Text(f"no runs {narrowed}".strip() + (f"; more: --page {found.next}" if found.next else ""))
     ]
     command.print_answer(found, lines, as_json=as_json)
@@ -189,7 +189,7 @@ def _write_page(file: Path, markup: str) -> None:
 def _print_list(
     context: typer.Context,
     fetch: Callable[[Snapshot], Page[T]],
-    render: Callable[[Page[T]], list[Text]],
+    render: Callable[..., list[Text]],
     what: str,
     bounds: AsOf | None,
     *,
@@ -199,4 +199,4 @@ def _print_list(
     with command.snapshot(bounds) as snapshot:
         page = fetch(snapshot)
     nothing = Text(f"no {what} {'then' if bounds else 'yet'}")
-    command.print_answer(page, render(page) or [nothing], as_json=as_json)
+    command.print_answer(page, render(page, width=command.width) or [nothing], as_json=as_json)

@@ -63,7 +63,7 @@ def check(
     if name is None:
         with command.snapshot(parse_bounds(as_of, at)) as snapshot:
             found = take_inventory(snapshot, judged_by, limit=limit, page=page)
-        lines = render_reports(found) if found.items else [Text(NO_MODELS)]
+        lines = render_reports(found, width=command.width) if found.items else [Text(NO_MODELS)]
         command.print_answer(found, lines, as_json=as_json)
         passed = all(entry.passed for entry in found.items)
     else:

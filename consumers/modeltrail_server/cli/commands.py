@@ -68,7 +68,7 @@ HEADINGS: Mapping[str, Mapping[str, Listed]] = MappingProxyType(
             "rebuild": Listed("replaying", "build the read model anew beside the one that serves"),
             "dead-letters": Listed("deadletters", "see and retry records that could not be read"),
             "doctor": Listed("system", "examine what a training job needs"),
-            "serve": Listed("serving", "project and audit until told to stop"),
+            "serve": Listed("serving", "project, index and audit until told to stop"),
         },
     }
 )

@@ -16,10 +16,12 @@ from modeltrail.config import Config
 from modeltrail.errors import LogNotFoundError
 from modeltrail.log.opening import open_log, parse_address
 from modeltrail.log.protocol import Log
+from modeltrail.waiting import waiting_for_log
 from rich.console import Console
 from rich.text import Text
 
 from modeltrail_server.cli.printing import ProgressLine, ProjectionProgress, print_lines, quiet_pipe, say
+from modeltrail_server.cli.rendering.folding import folded
 from modeltrail_server.queries.errors import EmptyDatabaseError
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class CommandContext:
         if not self.is_embedded:
             return
         try:
-            log = open_log(self.config.log, create=False)
+            log = self.open_log()
         except LogNotFoundError:
             return
         with log, ProgressLine("records caught up with") as line:
@@ -92,13 +94,19 @@ class CommandContext:
                 sys.stdout.write(to_json(value) + "\n")
                 sys.stdout.flush()
             else:
-                print_lines(lines)
+                print_lines(each for line in lines for each in folded(line, self.width))
 
     @contextmanager
     def log(self) -> Iterator[Log]:
         """Give the log, which must be there. Raises LogNotFoundError, LogUnavailableError, ConfigurationError."""
-        with open_log(self.config.log, options=self.config.log_options, create=False) as log:
+        with self.open_log() as log:
             yield log
+
+    def open_log(self, address: str = "", *, create: bool = False) -> Log:
+        """Return the open log, or that at ``address``; say so at once where it is waited for. Raises as ``log``."""
+        address = address or self.config.log
+        with waiting_for_log(say, address):
+            return open_log(address, options=self.config.log_options, create=create)
 
     @contextmanager
     def engine(self) -> "Iterator[Engine]":

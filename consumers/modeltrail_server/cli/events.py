@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Log, Record
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.errors import InvalidEventError
@@ -58,10 +57,7 @@ def import_command(
     named = files_meant(path for path in files if path != STANDARD_INPUT)
     named += [STANDARD_INPUT] if STANDARD_INPUT in files else []
     results: dict[str, Import] = {}
-    with (
-        open_log(command.config.log, options=command.config.log_options) as log,
-        ProgressLine("events imported") as progress,
-    ):
+    with command.open_log(create=True) as log, ProgressLine("events imported") as progress:
         before = 0
         for path in named:
             result = results[str(path)] = Import()

@@ -1,7 +1,7 @@
 """The commands about what came from what: lineage, path, impact. Each asks, renders, sets the exit code."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from modeltrail_server.cli.rendering.graph_formats import dot, mermaid, render_t
 from modeltrail_server.cli.rendering.lineage import render_lineage
 from modeltrail_server.cli.rendering.tracing import render_columns, render_impact, render_path
 from modeltrail_server.cli.times import parse_bounds, parse_time_ns
+from modeltrail_server.events.documents import to_one_line
 from modeltrail_server.queries.columns import trace_columns
 from modeltrail_server.queries.graph import Direction, Graph
 from modeltrail_server.queries.impact import IMPACT_NODES, impact, package_impact
@@ -93,7 +94,8 @@ def lineage(
         graph = trace(snapshot, resolve(snapshot, name), direction, bounds=bounds)
         events = _documents(snapshot, graph) if format == Format.OPENLINEAGE else []
     graph = view(graph, seen, [str(each) for each in kind or ()])
-    _print_graph(command, graph, Format.JSON if as_json else format, events)
+    narrowed = [option for option, value in (("--since", since), ("--until", until), ("--kind", kind)) if value]
+    _print_graph(command, graph, Format.JSON if as_json else format, events, narrowed)
 
 
 @app.command()
@@ -141,10 +143,16 @@ def impact_command(
     command.print_answer(found, lines, as_json=as_json)
 
 
-def _print_graph(command: CommandContext, graph: Graph, format: Format, documents: Iterable[bytes]) -> None:  # noqa: A002
+def _print_graph(
+    command: CommandContext,
+    graph: Graph,
+    format: Format,  # noqa: A002
+    documents: Iterable[bytes],
+    narrowed: Sequence[str],
+) -> None:
     if format == Format.OPENLINEAGE:
         with quiet_pipe():
-            sys.stdout.buffer.writelines(document + b"\n" for document in documents)
+            sys.stdout.buffer.writelines(documents)
             sys.stdout.buffer.flush()
     elif format in (Format.MERMAID, Format.DOT):
         with quiet_pipe():
@@ -152,6 +160,8 @@ def _print_graph(command: CommandContext, graph: Graph, format: Format, document
     else:
         width = command.width
         lines = render_table(graph, width=width) if format == Format.TABLE else render_lineage(graph, width=width)
+        if narrowed and len(graph.nodes) == 1:
+            lines[-1] = Text(f"└ nothing is left of it with {' and '.join(narrowed)}", style="dim")
         command.print_answer(graph, lines, as_json=format == Format.JSON)
 
 
@@ -159,4 +169,4 @@ def _documents(snapshot: Snapshot, graph: Graph) -> list[bytes]:
     """Return the events that tell the edges of a graph, as OpenLineage, oldest first."""
     ids = {edge.event_id for edge in graph.edges if edge.event_id}
     stored = sorted(snapshot.events_by_id(ids), key=lambda item: (item.event.event_time_ns, item.event.event_id))
-    return [write(item.event).replace(b"\n", b" ") for item in stored]
+    return [to_one_line(write(item.event).decode("utf-8")).encode("utf-8") + b"\n" for item in stored]

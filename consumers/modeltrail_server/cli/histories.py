@@ -62,7 +62,7 @@ def what_changed(
     command = command_context(context)
     with command.snapshot(parse_bounds(as_of, None)) as snapshot:
         found = changes_since(snapshot, parse_time_ns(since) // NS_PER_MS, limit=limit)
-    command.print_answer(found, render_changes(found, everything=everything), as_json=as_json)
+    command.print_answer(found, render_changes(found, width=command.width, everything=everything), as_json=as_json)
 
 
 def _on_a_day(
@@ -74,6 +74,6 @@ def _on_a_day(
         model = resolve(snapshot, name, kinds=("model",)).ref.unversioned
         kind, word = ("target", target) if target else ("", alias)
         found = holdings_on(snapshot, model, since_ns, until_ns, kind=kind, word=word)
-    command.print_answer(found, render_holdings(found, asked=word), as_json=as_json)
+    command.print_answer(found, render_holdings(found, width=command.width, asked=word), as_json=as_json)
     if not found.holdings:
         raise typer.Exit(EXIT_NO)

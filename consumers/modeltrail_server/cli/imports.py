@@ -4,7 +4,6 @@ from contextlib import ExitStack
 from typing import Annotated
 
 import typer
-from modeltrail.log.opening import open_log
 from modeltrail.mlflow.naming import DEFAULT_MLFLOW_NAMESPACE, NAMESPACE_VARIABLE, Naming
 
 from modeltrail_server.cli.context import command_context
@@ -43,7 +42,7 @@ def mlflow(
     command = command_context(context)
     with ExitStack() as stack:
         reading = open_source(source, registry)
-        log = stack.enter_context(open_log(command.config.log, options=command.config.log_options))
+        log = stack.enter_context(command.open_log(create=True))
         told_to = f"{log.identity.topic_id} {namespace}"
         ledger = Ledger(command.config.home / LEDGER_NAME, f"{told_to} again" if again else told_to)
         stack.callback(ledger.close)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Position
 from modeltrail_schemas.errors import ModeltrailError
 
@@ -71,7 +70,7 @@ def replay(
             command.print_answer(done, render_replayed(done), as_json=as_json)
         else:
             assert to_topic is not None
-            with open_log(to_topic, options=command.config.log_options) as target:
+            with command.open_log(to_topic, create=True) as target:
                 sent = replay_to_log(history, target, until=until, on_progress=progressed, stop=stop)
             command.print_answer(sent, render_republished(sent, to_topic), as_json=as_json)
         interrupted = stop.is_set()

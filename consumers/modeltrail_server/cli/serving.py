@@ -35,7 +35,9 @@ def serve(
     ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
-    """Project, audit and answer HTTP, until SIGTERM or Ctrl-C. Logs are JSON lines, readable ones on a terminal.
+    """Project, index for search, audit and answer HTTP, until SIGTERM or Ctrl-C.
+
+    Logs are JSON lines, readable ones on a terminal.
 
     The role api takes events from whoever has a token, and needs tokens wherever others than this machine reach it.
     """

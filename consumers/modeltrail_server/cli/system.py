@@ -6,10 +6,12 @@ from contextlib import suppress
 import typer
 from modeltrail import command as sdk_command
 from modeltrail.doctor import Examine
+from modeltrail.waiting import waiting_for_log
 from modeltrail_schemas.errors import ModeltrailError
 
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.options import EXIT_DOWN, AsJson
+from modeltrail_server.cli.printing import say
 from modeltrail_server.cli.rendering.system import render_digest, render_status
 from modeltrail_server.projection.digest import digest_of
 from modeltrail_server.serving.status import collect
@@ -30,13 +32,14 @@ def digest(context: typer.Context, as_json: AsJson = False) -> None:
 def status(context: typer.Context, as_json: AsJson = False) -> None:
     """Say where everything stands, and how far behind. Exit code 3 when something that should answer does not."""
     command = command_context(context)
-    if command.anything_there:
-        with command.engine() as engine:
-            with suppress(ModeltrailError):  # what is wrong is found again, and said, below
-                command.catch_up(engine)
-            found = collect(command.config, engine)
-    else:
-        found = collect(command.config, None)
+    with waiting_for_log(say, command.config.log):
+        if command.anything_there:
+            with command.engine() as engine:
+                with suppress(ModeltrailError):  # what is wrong is found again, and said, below
+                    command.catch_up(engine)
+                found = collect(command.config, engine)
+        else:
+            found = collect(command.config, None)
     command.print_answer(found, render_status(found, width=command.width), as_json=as_json)
     if not found.is_up:
         raise typer.Exit(EXIT_DOWN)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from os import PathLike, environ
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import TypeVar
 from modeltrail import config as configuration
 from modeltrail.errors import LogNotFoundError
 from modeltrail.log.opening import open_log, parse_address
-from rich.text import Text
 from sqlalchemy import Engine
 
 from modeltrail_server.cli.rendering.check import render_report
@@ -19,9 +19,9 @@ from modeltrail_server.cli.rendering.comparison import render_comparison
 from modeltrail_server.cli.rendering.history import render_history
 from modeltrail_server.cli.rendering.lineage import render_lineage
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
-from modeltrail_server.cli.rendering.searching import render_found
+from modeltrail_server.cli.rendering.searching import render_found, render_nothing
 from modeltrail_server.cli.rendering.show import render_answer
-from modeltrail_server.library.results import Listing, Result
+from modeltrail_server.library.results import WIDTH, Listing, Result
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.projector import catch_up
@@ -51,9 +51,9 @@ from modeltrail_server.queries.records import Answer, ModelVersionView, RunLine,
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search import indexing
 from modeltrail_server.search.finding import DEFAULT_LIMIT, find, parse_ordering
+from modeltrail_server.search.hints import hints
 from modeltrail_server.search.results import Found
 
-WIDTH = 100
 T = TypeVar("T")
 
 
@@ -135,7 +135,9 @@ class Records:
         with self._snapshot(indexed=True) as snapshot:
             ordering = parse_ordering(order_by) if order_by else None
             found = find(snapshot, expression, ordering=ordering, limit=limit)
-        return Result(found, render_found(found, folded=True) or [Text("no run satisfies it")])
+            found = found if found.hits else replace(found, hints=hints(snapshot, expression))
+        lines = render_found(found, folded=True, width=WIDTH, limit=limit)
+        return Result(found, lines or render_nothing(found, expression, width=WIDTH, then=False))
 
     def runs(self, *, job: str = "", state: str = "") -> Listing[RunLine]:
         """Return runs, the last to begin first."""

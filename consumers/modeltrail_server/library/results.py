@@ -9,6 +9,7 @@ from modeltrail_schemas.errors import ModeltrailError
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.as_json import to_json, to_plain
+from modeltrail_server.cli.rendering.folding import folded
 from modeltrail_server.cli.rendering.html.drawing import draw
 from modeltrail_server.cli.rendering.html.page import text
 from modeltrail_server.queries.comparison import Comparison
@@ -19,6 +20,7 @@ from modeltrail_server.queries.listing import Page
 from modeltrail_server.queries.records import ModelVersionView, RunView
 from modeltrail_server.search.results import Found
 
+WIDTH = 100
 SHOWN_IN_NOTEBOOK = 20
 FENCE = "```"
 _STYLE = (
@@ -42,7 +44,7 @@ class Result(Generic[T]):
 
     def __str__(self) -> str:
         """Return what the command line prints."""
-        return "\n".join(line.plain for line in self.lines)
+        return "\n".join(each.plain for line in self.lines for each in folded(line, WIDTH))
 
     def __repr__(self) -> str:
         """Return the text, since that is what somebody at a prompt wants to see."""
@@ -67,7 +69,7 @@ class Result(Generic[T]):
 class Listing(Generic[T]):
     """Many answers, fetched a page at a time while they are iterated over; each iteration begins anew."""
 
-    def __init__(self, fetch: Callable[[str | None], Page[T]], render: Callable[[Page[T]], list[Text]]) -> None:
+    def __init__(self, fetch: Callable[[str | None], Page[T]], render: Callable[..., list[Text]]) -> None:
         self._fetch, self._render = fetch, render
 
     def __iter__(self) -> Iterator[T]:
@@ -94,7 +96,7 @@ class Listing(Generic[T]):
 
     def _first(self) -> list[Text]:
         items = tuple(islice(self, SHOWN_IN_NOTEBOOK))
-        return self._render(Page(items)) or [Text("none")]
+        return self._render(Page(items), width=WIDTH) or [Text("none")]
 
     def _repr_html_(self) -> str:
         return f'<div class="modeltrail">{_STYLE}<pre>{_escaped(self._first())}</pre></div>'

@@ -45,6 +45,8 @@ def fetch_together(
     connection: Connection, questions: Sequence[tuple[SelectBase, Mapping[str, object]]]
 ) -> list[Rows]:
     """Return the rows of each of several statements, asked in one round trip where the database is not in here."""
+    if not questions:
+        return []
     if not connection.in_transaction():
         connection.begin()
     texts = [text_of(connection.dialect.name, *question) for question in questions]

@@ -5,7 +5,7 @@ where the pointer says.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,13 +18,20 @@ from sqlalchemy.exc import DBAPIError
 
 from modeltrail_server.errors import DatabaseUnavailableError, ProjectionVersionError
 from modeltrail_server.projection.engine import explained, is_missing_table, writing
-from modeltrail_server.projection.fetching import fetch
+from modeltrail_server.projection.fetching import fetch, fetch_together
 from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables, control_tables, tables_of
 
 # Whoever changes which generations there are holds this PostgreSQL advisory lock (the bytes of "modeltrl").
 GENERATIONS_LOCK = int.from_bytes(b"modeltrl", "big")
 POINTER_ID = 1
 SNAPSHOT_ATTEMPTS = 10
+SEEKING = {
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "plan_cache_mode": "force_generic_plan",
+}
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,13 @@ def current_generation(connection: Connection, *, lock: bool = False) -> Generat
     With ``lock`` it stays the current one until the transaction ends. After None on PostgreSQL the transaction can
     only end.
     """
+    return _find_current(connection, [_pointed_at(lock=lock)])
+
+
+def _find_current(connection: Connection, statements: Sequence[Select[Any]]) -> Generation | None:
+    """Return what the last of ``statements`` finds, all asked together."""
     try:
-        rows = fetch(connection, _pointed_at(lock=lock), {})
+        rows = fetch_together(connection, [(statement, {}) for statement in statements])[-1]
     except Exception as error:
         if is_missing_table(error):
             return None
@@ -162,7 +174,9 @@ def _open_snapshot(engine: Engine, stack: ExitStack) -> tuple[Connection, Tables
         connection = stack.enter_context(engine.connect())
         if engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        generation = current_generation(connection)
+            generation = _find_current(connection, [_seeking(), _pointed_at(lock=False)])
+        else:
+            generation = current_generation(connection)
         if generation is None:
             raise LookupError("nothing was projected into this database yet")
         check_version(generation)
@@ -182,6 +196,15 @@ def lock_generations(connection: Connection) -> None:
     """Wait until nobody else changes which generations there are; SQLite's write lock does that already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({GENERATIONS_LOCK})")
+
+
+@lru_cache(maxsize=1)
+def _seeking() -> Select[Any]:
+    """Return what sets up a transaction of PostgreSQL that only reads: it goes from row to row by indices.
+
+    Every question does. A few things have very many links, so the planner expects many of each, and would read all.
+    """
+    return select(*(func.set_config(name, value, True) for name, value in SEEKING.items()))
 
 
 @lru_cache(maxsize=2)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Connection, Integer, LargeBinary, Table
+from sqlalchemy import BigInteger, Boolean, Connection, Double, Integer, LargeBinary, Table
 
 from modeltrail_server.errors import PositionMovedError
 from modeltrail_server.projection.batches import EventRow
@@ -17,7 +17,14 @@ from modeltrail_server.projection.tables import AnyText, Tables
 from modeltrail_server.projection.upserts import column_names, escaped_rows, merged_tables, on_conflict, quote
 
 UNIQUE_VIOLATION = "23505"
-_TYPE_NAMES = ((BigInteger, "int8"), (Integer, "int4"), (Boolean, "bool"), (LargeBinary, "bytea"), (AnyText, "text"))
+_TYPE_NAMES = (
+    (BigInteger, "int8"),
+    (Integer, "int4"),
+    (Double, "float8"),
+    (Boolean, "bool"),
+    (LargeBinary, "bytea"),
+    (AnyText, "text"),
+)
 
 
 class PostgresqlWriter:
@@ -34,13 +41,17 @@ class PostgresqlWriter:
         with _driver(connection).cursor(binary=True) as cursor:
             there = {row[0] for row in cursor.execute(query, ([event.event_id for event in events],))}
         new = [event for event in events if event.event_id not in there] if there else events
+        self.insert_rows(connection, tables.event, new)
+        return list(there)
+
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows whose keys are not there. Raises PositionMovedError where one was inserted meanwhile."""
         try:
-            _copy(connection, tables.event, tables.event.name, new)
+            _copy(connection, table, table.name, rows)
         except Exception as error:
-            if _is_race(error, tables.event):
+            if _is_race(error, table):
                 raise PositionMovedError from error
             raise
-        return list(there)
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
         """Merge each row with the one of the same key that is there; links are inserted."""

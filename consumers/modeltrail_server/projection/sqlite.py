@@ -37,6 +37,10 @@ class SqliteWriter:
         found = (driver.execute(query, (event.event_id, last_row)).fetchone() for event in events)
         return [row[0] for row in found if row is not None]
 
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows whose keys are not there."""
+        _run(connection, table, INSERT, rows)
+
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:
         """Merge each row with the one of the same key that is there; links are inserted."""
         _run(connection, tables.link, INSERT, rows.links)  # new, as their events are

@@ -4,9 +4,9 @@ How rows get into the tables is the writers' part; nothing else differs between 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Connection, Engine, Table, insert, update
 
 from modeltrail_server.errors import PositionMovedError
 from modeltrail_server.projection import conflicts
@@ -29,11 +29,15 @@ class Written(NamedTuple):
 class Writer(Protocol):
     """Writes into the tables of one generation, inside the caller's transaction.
 
-    Both methods take rows in key order, no key twice, and leave the transaction open.
+    The methods take rows in key order, no key twice, and leave the transaction open.
     """
 
     def insert_events(self, connection: Connection, tables: Tables, events: Sequence[EventRow]) -> list[bytes]:
         """Insert the events whose id is not there yet; return the ids that were there. Raises PositionMovedError."""
+        ...
+
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows whose keys are not there, in any order. Raises PositionMovedError where one is meanwhile."""
         ...
 
     def merge_rows(self, connection: Connection, tables: Tables, rows: Rows) -> None:

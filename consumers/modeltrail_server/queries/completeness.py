@@ -16,6 +16,7 @@ from modeltrail_server.queries.policy import ALWAYS_COUNTED, DEFAULT_POLICY, MAX
 from modeltrail_server.queries.records import Answer, Code, ModelVersionView, RunView, Step, Use
 
 MAX_RANKS_SHOWN = 4
+MAX_TROUBLES_SHOWN = 8
 
 
 class Level(StrEnum):
@@ -213,6 +214,11 @@ def _check_end(run: RunView) -> Iterator[Finding]:
         yield Finding(Level.WEAK, "run", what, "what it made may be unfinished")
     elif run.ended_ns is None:
         yield Finding(Level.WEAK, "run", "the run has not ended", "there may be more to come", "run.end()")
+    for trouble in run.troubles[:MAX_TROUBLES_SHOWN]:
+        why = "what was made may be from before" if trouble.after_ns else "its part of the work may be unfinished"
+        yield Finding(Level.WEAK, "run", trouble.what, why)
+    if (more := len(run.troubles) - MAX_TROUBLES_SHOWN) > 0:
+        yield Finding(Level.WEAK, "run", f"{more} more processes failed, were lost, or outlived the run")
 
 
 def _check_inputs(run: RunView) -> Iterator[Finding]:

@@ -54,12 +54,12 @@ def timelines_about(
     """Return, by model or dataset, the declarations (of types ``only``, if any) that tell where ``refs`` stand."""
     versions = {ref_key(ref): ref for ref in refs}
     names = {ref_key(ref.unversioned) for ref in refs}
+    general = [role for role in ABOUT_ALL_VERSIONS if not only or role in only]
     if only:
-        found = snapshot.declarations(versions.keys() | names, only)
+        links = snapshot.declarations((versions, only), (names - versions.keys(), general))
     else:
-        found = snapshot.declarations(names - versions.keys(), ABOUT_ALL_VERSIONS)
-        found += snapshot.links_of_entities(versions, ["subject"], limit=MAX_DECLARATIONS)
-    links = [link for link in found if link.entity_key in versions or link.role in ABOUT_ALL_VERSIONS]
+        links = snapshot.links_of_entities(versions, ["subject"], limit=MAX_DECLARATIONS)
+        links += snapshot.declarations((names - versions.keys(), general))
     ids = {link.event_id for link in links}
     opened = {
         versions[link.entity_key].unversioned
@@ -80,7 +80,7 @@ def standing(snapshot: Snapshot, models: Collection[EntityRef]) -> dict[EntityRe
 def timeline_since(snapshot: Snapshot, name: EntityRef, since_ns: int) -> Timeline:
     """Return the declarations about a model or dataset and its versions from ``since_ns`` on."""
     key = ref_key(name)
-    links = snapshot.declarations([key], ABOUT_ALL_VERSIONS)
+    links = snapshot.declarations(([key], ABOUT_ALL_VERSIONS))
     links += snapshot.last_links_since(key, "subject", since_ns, limit=MAX_DECLARATIONS)
     ids = {link.event_id for link in links}
     return by_name(stored.event for stored in snapshot.events_by_id(ids)).get(name, NOTHING_DECLARED)
@@ -147,7 +147,7 @@ def meanings(snapshot: Snapshot, usages: Collection[Usage]) -> dict[Usage, Entit
 def tenures_of(snapshot: Snapshot, versions: Collection[EntityRef]) -> list[Tenure]:
     """Return when which of these model versions had which alias or stage, of those that some run used a model by."""
     keys = {ref_key(version) for version in versions}
-    links = snapshot.declarations(keys, NAMING, limit=MAX_DECLARATIONS)
+    links = snapshot.declarations((keys, NAMING), limit=MAX_DECLARATIONS)
     ids = {link.event_id for link in links}
     steps = [step for stored in snapshot.events_by_id(ids) for step in steps_of(stored.event)] if ids else []
     words = {
@@ -186,7 +186,7 @@ def events_of_words(snapshot: Snapshot, model: EntityRef, since_ns: int, until_n
         ids |= {link.event_id for link in later if link.event_time_ns <= end}
     events = [stored.event for stored in snapshot.events_by_id(ids)]
     deployed = {ref_key(ref) for event in events if event.type == Declaration.DEPLOYED for ref in event.subjects}
-    retired = snapshot.declarations(deployed, [Declaration.RETIRED]) if deployed else []
+    retired = snapshot.declarations((deployed, [Declaration.RETIRED])) if deployed else []
     return [*events, *(stored.event for stored in snapshot.events_by_id({link.event_id for link in retired}))]
 
 
@@ -208,7 +208,7 @@ def _standing_events(snapshot: Snapshot, models: Collection[EntityRef]) -> list[
     deployed = {
         ref_key(subject) for event in events if event.type == Declaration.DEPLOYED for subject in event.subjects
     }
-    links = snapshot.declarations(deployed, [Declaration.RETIRED]) if deployed else []
+    links = snapshot.declarations((deployed, [Declaration.RETIRED])) if deployed else []
     links += _links_of_names(snapshot, untold, (*NAMING, *DEPLOYING)) if untold else []
     further = {link.event_id for link in links}
     return [*events, *(stored.event for stored in snapshot.events_by_id(further))] if further else events
@@ -225,7 +225,7 @@ def _whole_timelines(
 
 
 def _links_of_names(snapshot: Snapshot, models: Collection[EntityRef], roles: Sequence[str]) -> list[LinkRow]:
-    return snapshot.declarations({ref_key(model) for model in models}, roles)
+    return snapshot.declarations(({ref_key(model) for model in models}, roles))
 
 
 def _is_untold(snapshot: Snapshot, kind: str, model: EntityRef) -> bool:

@@ -22,7 +22,10 @@ from modeltrail_schemas.order import order_key, state_precedence
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.lifecycle import steps_of
 from modeltrail_server.queries.mentions import VersionsTold, inputs_told, outputs_told
-from modeltrail_server.queries.records import Claim, Claimed, Code, Lost, MetricCurve, RunView, Step, Use
+from modeltrail_server.queries.records import Claim, Claimed, Code, Lost, MetricCurve, RunView, Step, Trouble, Use
+
+LATE_NS = 1_000_000_000
+"""The processes of a run end it together, give or take this."""
 
 _STATES = frozenset(RunState)
 _NOTES = frozenset({Declaration.ANNOTATED, Declaration.CORRECTED})
@@ -56,7 +59,8 @@ def fold_run(run_id: str, events: Iterable[LineageEvent]) -> RunView:
         seeds=_claimed((event, event.seeds) for event in counting),
         inputs=fold_uses(counting, [event.inputs for event in counting], inputs_told(counting)),
         outputs=fold_uses(counting, [event.outputs for event in counting], outputs_told(counting)),
-        error=next((event.error for event in reversed(counting) if event.error), None),
+        error=next((event.error for event in reversed(counting) if event.error and not _is_a_ranks(event)), None),
+        troubles=fold_troubles(counting, deciding),
         tags=_last_of_each(event.tags for event in counting),
         notes=tuple(_note(event) for event in counting if event.type in _NOTES),
         description=next((text for event in reversed(counting) for text in _texts(event)), ""),
@@ -71,6 +75,28 @@ def fold_run(run_id: str, events: Iterable[LineageEvent]) -> RunView:
         producers=tuple(dict.fromkeys(event.producer for event in counting if event.producer)),
         events=len(everything),
     )
+
+
+def fold_troubles(events: Sequence[LineageEvent], deciding: LineageEvent | None) -> tuple[Trouble, ...]:
+    """Return what befell the run's other processes, in order; ``deciding`` is the event that gives the run its state.
+
+    What the process that ended the run adds later is its own. Within LATE_NS all end together.
+    """
+    troubles = []
+    late: dict[str, Trouble] = {}
+    end_ns = deciding.event_time_ns if deciding and deciding.type in TERMINAL_STATES else None
+    for event in events:
+        emitter = event.emitter
+        if event.kind != Kind.RUN or event.type != RunState.RUNNING or not emitter.id or event.imported_from:
+            continue
+        who = f"rank {emitter.rank}" if emitter.rank else f"process {emitter.process_id} on {emitter.host}"
+        if event.error is not None:
+            troubles.append(Trouble(who, event.event_time_ns, event.error, lost=event.inferred))
+        elif deciding and end_ns is not None and emitter.id != deciding.emitter.id and _asserts(event):
+            after_ns = max((metric.time_ns for metric in event.metrics), default=event.event_time_ns) - end_ns
+            if after_ns > LATE_NS:
+                late[who] = Trouble(who, event.event_time_ns, after_ns=after_ns)
+    return (*troubles, *late.values())
 
 
 def fold_metrics(events: Sequence[LineageEvent]) -> tuple[MetricCurve, ...]:
@@ -136,6 +162,15 @@ def merge_uses(earlier: Use, later: Use) -> Use:
         retracted=later.retracted or earlier.retracted,
         meant=later.meant or earlier.meant,
     )
+
+
+def _is_a_ranks(event: LineageEvent) -> bool:
+    """Return whether an error is one process's, which did not end the run."""
+    return event.type == RunState.RUNNING and bool(event.emitter.id)
+
+
+def _asserts(event: LineageEvent) -> bool:
+    return bool(event.metrics or event.parameters or event.inputs or event.outputs or event.seeds)
 
 
 def _measured_on(dataset: EntityRef, told: Iterable[VersionsTold]) -> EntityRef:

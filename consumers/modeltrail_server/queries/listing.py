@@ -184,7 +184,7 @@ def _names(snapshot: Snapshot, kind: str, limit: int, page: str | None) -> tuple
 def _timelines(snapshot: Snapshot, rows: list[EntityRow], roles: Sequence[str]) -> dict[EntityRef, Timeline]:
     """Return what was declared, of these types, about the names ``rows`` and their versions."""
     keys = [row.entity_key for row in rows]
-    links = snapshot.declarations(keys, roles, limit=MAX_DECLARATIONS)
+    links = snapshot.declarations((keys, roles), limit=MAX_DECLARATIONS)
     ids = {link.event_id for link in links}
     return by_name(stored.event for stored in snapshot.events_by_id(ids)) if ids else {}
 

@@ -70,7 +70,7 @@ class Memory:
         if any(key not in self.links for key in keys) or not set(relations).issubset(REMEMBERED_RELATIONS):
             return None
         links = (link for key in dict.fromkeys(keys) for link in self.links[key])
-        return _latest_first((link for link in links if link.relation in relations), limit)
+        return latest_first((link for link in links if link.relation in relations), limit)
 
     def declarations_of(self, keys: Collection[bytes], roles: Sequence[str], limit: int) -> list[LinkRow] | None:
         """Return the links of these to declarations of ``roles``, latest first; None where some are unknown."""
@@ -78,7 +78,7 @@ class Memory:
         if any(key not in known for key in keys):
             return None
         links = (link for key in dict.fromkeys(keys) for link in known[key] if link.relation == "subject")
-        return _latest_first((link for link in links if link.role in roles), limit)
+        return latest_first((link for link in links if link.role in roles), limit)
 
     def contents_of(self, keys: Collection[bytes]) -> list[ContentRow] | None:
         """Return the contents of these, the first to be named first; None where some are unknown."""
@@ -94,5 +94,6 @@ class Memory:
         return [row for key in keys if (row := self.firsts[key]) is not None]
 
 
-def _latest_first(links: Iterable[LinkRow], limit: int) -> list[LinkRow]:
+def latest_first(links: Iterable[LinkRow], limit: int) -> list[LinkRow]:
+    """Return up to ``limit`` of ``links``, the latest to be told first."""
     return sorted(links, key=lambda link: (link.event_time_ns, link.event_id), reverse=True)[:limit]

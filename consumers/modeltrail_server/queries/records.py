@@ -134,11 +134,34 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What befell a process of the run that neither started nor ended it: it failed, was lost, or outlived the run.
+
+    ``who`` is its rank or, without one, its process; ``after_ns`` how long after the run's end it still recorded.
+    """
+
+    who: str
+    time_ns: int
+    error: RunError | None = None
+    lost: bool = False
+    after_ns: int = 0
+
+    @property
+    def what(self) -> str:
+        """Return it in words."""
+        if self.lost:
+            return f"{self.who} was lost: its process ended without leaving the run"
+        if self.error is not None:
+            return f"{self.who} failed: {self.error.type}: {self.error.message}"
+        return f"{self.who} recorded for {self.after_ns / 1e9:.0f} s after the run had ended"
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """All that is recorded of a run. ``environment`` may carry no more than its digest.
 
-    ``parts`` are the last runs that name this one as their parent.
-    ``ended_ns`` is None while it runs. ``withdrawn`` are events that a later one retracted: they do not count.
+    ``parts`` are the last runs that name this one as their parent. ``ended_ns`` is None while it runs.
+    ``withdrawn`` are events that a later one retracted: they do not count.
     """
 
     run_id: str
@@ -163,6 +186,7 @@ class RunView:
     notes: tuple[Step, ...] = ()
     description: str = ""
     owners: tuple[str, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
     gaps: tuple[Lost, ...] = ()
     withdrawn: tuple[Step, ...] = ()
     redactions: int = 0

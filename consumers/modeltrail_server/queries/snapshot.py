@@ -20,7 +20,7 @@ from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS, Memory
+from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS, Memory, latest_first
 from modeltrail_server.queries.rows import (
     ActivityLink,
     EntityLink,
@@ -127,16 +127,21 @@ class Snapshot:
         statement = links.links_of_entities(self.tables, self.as_of)
         return [LinkRow(*row) for row in self._rows(statement, keys, limit, relations=list(relations))]
 
-    def declarations(self, keys: Collection[bytes], roles: Sequence[str], *, limit: int = MAX_LINKS) -> list[LinkRow]:
-        """Return the links of these entities to declarations of types ``roles`` about them, latest first.
+    def declarations(self, *about: tuple[Collection[bytes], Sequence[str]], limit: int = MAX_LINKS) -> list[LinkRow]:
+        """Return the links of entities to declarations about them, latest first; of each group of keys, some types.
 
-        A name has those about its versions, too.
+        A name has those about its versions, too. All is asked for together.
         """
-        known = self._memory.declarations_of(keys, roles, limit)
-        if known is not None:
-            return known
+        known = [self._memory.declarations_of(keys, roles, limit) for keys, roles in about]
         statement = links.declarations(self.tables, self.as_of)
-        return [LinkRow(*row) for row in self._rows(statement, keys, limit, roles=list(roles))]
+        together = [
+            (statement, {"keys": chunk, "roles": list(roles), "row_limit": limit})
+            for (keys, roles), found in zip(about, known, strict=True)
+            if found is None and roles
+            for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT)
+        ]
+        rows = [LinkRow(*row) for found in fetch_together(self.connection, together) for row in found]
+        return latest_first([*rows, *(link for found in known if found for link in found)], limit)
 
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
         """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""

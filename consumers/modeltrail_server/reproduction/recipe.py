@@ -160,7 +160,9 @@ def _doubts(run: RunView, code: SourceCode) -> Iterable[str]:
     if run.environment is None or not run.environment.packages:
         yield "no packages are recorded: others may give another result"
     if code.untracked:
-        yield f"{len(code.untracked)} files were not in git: {', '.join(code.untracked[:3])}"
+        count = len(code.untracked)
+        files = "1 file was" if count == 1 else f"{count} files were"
+        yield f"{files} not in git: {', '.join(code.untracked[:3])}"
     for use in run.inputs:
         if not use.version_known:
             yield f"{display(use.entity)}: which version was read is not recorded"

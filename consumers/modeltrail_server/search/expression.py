@@ -8,8 +8,9 @@ What stands before the dot is metrics, params, tags or attributes; a word withou
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import ClassVar, NamedTuple, NoReturn
 
 from modeltrail_schemas.errors import ModeltrailError
@@ -17,7 +18,12 @@ from modeltrail_schemas.errors import ModeltrailError
 MAX_EXPRESSION_CHARACTERS = 4_000
 MAX_TERMS = 50
 MAX_DEPTH = 50
-ATTRIBUTES = ("state", "job", "started", "commit", "model", "dataset", "run")
+ATTRIBUTES = (
+    *("state", "job", "name", "owner", "user", "started", "ended", "duration"),
+    *("commit", "model", "dataset", "run", "parent"),
+)
+TIMES = frozenset({"started", "ended"})
+NUMBERS = TIMES | {"duration"}
 
 _KINDS = {
     **dict.fromkeys(("metrics", "metric"), "metric"),
@@ -28,8 +34,13 @@ _KINDS = {
 _ATTRIBUTE_NAMES = {
     "status": "state",
     "start_time": "started",
+    "created": "started",
     "begin": "started",
+    "end_time": "ended",
     "run_id": "run",
+    "run_name": "name",
+    "user_id": "user",
+    "parent_run_id": "parent",
     **{name: name for name in ATTRIBUTES},
 }
 _TOKEN = re.compile(
@@ -41,7 +52,6 @@ _TOKEN = re.compile(
 )
 _SIGNS = {"==": "=", "<>": "!="}
 ORDERED = frozenset({"<", "<=", ">", ">="})
-_EXACT_ATTRIBUTES = frozenset({"job", "commit", "model", "dataset", "run"})
 
 
 class SearchSyntaxError(ModeltrailError):
@@ -112,10 +122,10 @@ def parse_expression(text: str) -> Expression:
 
 
 def parse_key(text: str) -> tuple[str, str]:
-    """Return (kind, name) of ``metrics.auc``. Raises SearchSyntaxError for anything else."""
+    """Return (kind, name) of ``metrics.auc`` or ``started``. Raises SearchSyntaxError for anything else."""
     tokens = list(_tokens(text))
-    if len(tokens) != 1 or tokens[0].kind != "key":
-        raise SearchSyntaxError(text, 1, "not the name of a metric", remedy="write metrics.NAME")
+    if len(tokens) != 1 or tokens[0].kind not in ("key", "word"):
+        raise SearchSyntaxError(text, 1, "not the name of a metric", remedy="write metrics.NAME, or started")
     return _Parser(text, tokens).key(tokens[0])
 
 
@@ -128,11 +138,6 @@ def terms_of(expression: Expression) -> Iterator[Term]:
     else:
         for operand in expression.operands:
             yield from terms_of(operand)
-
-
-def conjuncts_of(expression: Expression) -> tuple[Expression, ...]:
-    """Return what must all hold."""
-    return expression.operands if isinstance(expression, All) else (expression,)
 
 
 def is_word(text: str) -> bool:
@@ -228,9 +233,14 @@ class _Parser:
         else:
             kind, name = _KINDS.get(token.left.lower(), ""), token.name.strip('`"')
         if not kind:
-            self._fail(f"nothing is called {token.left!r}", token, remedy="write metrics.X, params.X or tags.X")
+            near = _near(token.left, _KINDS) or "metrics.X, params.X, tags.X or attributes.X"
+            self._fail(f"nothing is called {token.left!r}", token, remedy=f"write {near}")
         if kind == "attribute" and name.lower() not in _ATTRIBUTE_NAMES:
-            self._fail(f"a run has no attribute {name!r}", token, remedy=f"there are: {', '.join(ATTRIBUTES)}")
+            there = f"there are: {', '.join(ATTRIBUTES)}; metrics.X, params.X, tags.X"
+            remedy = _near(name, _ATTRIBUTE_NAMES)
+            self._fail(
+                f"a run has no attribute {name!r}", token, remedy=f"write {remedy}; {there}" if remedy else there
+            )
         return kind, _ATTRIBUTE_NAMES[name.lower()] if kind == "attribute" else name
 
     def _operator(self, negated: bool) -> tuple[str, tuple[Value, ...]]:
@@ -272,18 +282,26 @@ class _Parser:
             self._fail("a tag is compared with text", column, remedy=f"write tags.{term.name} = '…'")
         if term.operator in ("like", "ilike") and not texts:
             self._fail("LIKE compares with text", column)
-        if term.kind != "attribute":
+        if term.kind == "attribute":
+            self._check_attribute(term, texts, column)
+
+    def _check_attribute(self, term: Term, texts: list[str], column: _Token) -> None:
+        if term.name not in NUMBERS:
+            if len(texts) < len(term.values):
+                self._fail(f"{term.name} is compared with text", column, remedy=f"write {term.name} = '…'")
+            if term.operator in ORDERED:
+                remedy = f"write {term.name} = '…', {term.name} IN ('…', '…') or {term.name} LIKE '…%'"
+                self._fail(f"{term.name} has no order", column, remedy=remedy)
             return
-        if len(texts) < len(term.values):
-            self._fail(f"{term.name} is compared with text", column, remedy=f"write {term.name} = '…'")
-        if term.name in _EXACT_ATTRIBUTES and term.operator not in ("=", "!=", "in"):
-            self._fail(f"{term.name} is compared by =, != or IN", column)
-        if term.name == "state" and term.operator in ORDERED:
-            self._fail(
-                "states have no order", column, remedy="write state = 'COMPLETE' or state IN ('FAIL', 'ABORT')"
-            )
-        if term.name == "started" and term.operator not in ORDERED:
-            self._fail("a time is compared by <, <=, > or >=", column, remedy="write started >= '2026-03-03'")
+        if term.operator not in ORDERED:
+            example = "started >= '2026-03-03'" if term.name in TIMES else "duration > 3600"
+            self._fail(f"{term.name} is compared by <, <=, > or >=", column, remedy=f"write {example}")
+        if texts and term.name not in TIMES:
+            self._fail(f"{term.name} is a number of seconds", column, remedy=f"write {term.name} > 3600")
 
     def _fail(self, what: str, token: _Token | None = None, *, remedy: str = "") -> NoReturn:
         raise SearchSyntaxError(self._text, (token or self._next).column, what, remedy=remedy)
+
+
+def _near(word: str, words: Iterable[str]) -> str:
+    return next(iter(get_close_matches(word.lower(), list(words), n=1)), "")

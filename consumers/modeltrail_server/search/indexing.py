@@ -5,34 +5,34 @@ has its own position, moved by a compare-and-set in the transaction that writes:
 """
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 from modeltrail.log.protocol import Record
 from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.identity import canonical_run_id
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, delete, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 
+from modeltrail_server.errors import PositionMovedError
 from modeltrail_server.projection.engine import explained, writing
 from modeltrail_server.projection.facts import run_identity
 from modeltrail_server.projection.generations import Generation, current_generation, positions_of
 from modeltrail_server.projection.projector import Source
-from modeltrail_server.queries.fold import fold_run
+from modeltrail_server.projection.upserts import insert_unless_there
+from modeltrail_server.projection.writing import writer_for
 from modeltrail_server.queries.snapshot import MAX_EVENTS, Snapshot
-from modeltrail_server.search.rows import SearchRows, rows_of
+from modeltrail_server.search.rows import Key, KeyRow, cut_text, rows_of, values_of
 from modeltrail_server.search.tables import SearchTables, search_tables_of
 
-MAX_BATCH_RECORDS = 4_000
-RUNS_A_FETCH = 50
+MAX_BATCH_RECORDS = 2_000
+RUNS_A_FETCH = 100
 POLL_WAIT_MS = 500
 MAX_ATTEMPTS = 100
-
-
-class _MovedError(Exception):
-    """Somebody else moved the index, or the pointer, since it was read."""
+T = TypeVar("T")
 
 
 def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None) -> int:
@@ -49,9 +49,23 @@ def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None
             if generation is None:
                 return done
             return done + _follow(log, engine, generation, stop)
-        except (_MovedError, IntegrityError):
+        except (PositionMovedError, IntegrityError):
             attempts += 1
     return done
+
+
+def events_of_runs(snapshot: Snapshot, keys: Sequence[bytes]) -> Iterator[tuple[bytes, str, list[LineageEvent]]]:
+    """Yield key, id and events of each of these runs; of one with very many, the first 10,000."""
+    stored = snapshot.events_of_runs(keys)
+    if len(stored) >= MAX_EVENTS and len(keys) > 1:
+        for key in keys:
+            yield from events_of_runs(snapshot, [key])
+        return
+    by_run: dict[str, list[LineageEvent]] = {}
+    for item in stored:
+        by_run.setdefault(canonical_run_id(item.event.run_id), []).append(item.event)
+    for run_id, events in by_run.items():
+        yield run_identity(run_id)[0], run_id, events
 
 
 def _follow(log: Source, engine: Engine, generation: Generation, stop: threading.Event | None) -> int:
@@ -59,7 +73,7 @@ def _follow(log: Source, engine: Engine, generation: Generation, stop: threading
     _make_tables(engine, tables)
     end = positions_of(engine, generation)
     if end is None:
-        raise _MovedError
+        raise PositionMovedError
     with explained(engine), engine.connect() as connection:
         begun = {row[0]: row[1] for row in connection.execute(select(*tables.position.c))}
     behind = {partition for partition, offset in end.items() if begun.get(partition, 0) < offset}
@@ -100,19 +114,30 @@ def _make_tables(engine: Engine, tables: SearchTables) -> None:
 
 def _write(engine: Engine, generation: Generation, records: Sequence[Record], expected: int | None) -> None:
     """Index the runs that ``records``, of one partition, tell of, and move the position past them."""
-    tables = search_tables_of(generation.number)
+    tables, writer = search_tables_of(generation.number), writer_for(engine)
     keys = sorted(set(_runs_told_of(records)))
     with writing(engine) as connection:
         if current_generation(connection, lock=True) != generation:
-            raise _MovedError
+            raise PositionMovedError
         _move(connection, tables, records[0].partition, expected, records[-1].offset + 1)
-        snapshot = Snapshot(connection, generation.tables)
-        for table in (tables.parameter, tables.metric, tables.tag):
-            if keys:
-                gone = delete(table).where(table.c.run_key == bindparam("old_key"))
-                connection.execute(gone, [{"old_key": key} for key in keys])
+        snapshot, told = Snapshot(connection, generation.tables), set[Key]()
         for chunk in _chunks(keys, RUNS_A_FETCH):
-            _insert(connection, tables, _rows_of_runs(snapshot, chunk))
+            # First what was, then what is: whoever indexed one of these meanwhile, knowing more, is not overwritten.
+            connection.execute(delete(tables.value).where(tables.value.c.run_key.in_(chunk)))
+            found = {key: values_of(run_id, events) for key, run_id, events in events_of_runs(snapshot, chunk)}
+            told.update(*(values.by_key for values in found.values()))
+            rows = [row for key, values in found.items() for row in rows_of(key, values)]
+            writer.insert_rows(connection, tables.value, rows)
+        _note_keys(connection, tables, told)
+
+
+def _note_keys(connection: Connection, tables: SearchTables, told: Iterable[Key]) -> None:
+    rows = sorted(KeyRow(key.id, key.kind, cut_text(key.name)) for key in told)
+    for chunk in _chunks(rows, RUNS_A_FETCH):
+        there = select(tables.key.c.key_id).where(tables.key.c.key_id.in_([row.key_id for row in chunk]))
+        known = set(connection.scalars(there))
+        if new := [row._asdict() for row in chunk if row.key_id not in known]:
+            connection.execute(insert_unless_there(connection, tables.key), new)
 
 
 def _move(connection: Connection, tables: SearchTables, partition: int, expected: int | None, to: int) -> None:
@@ -122,7 +147,7 @@ def _move(connection: Connection, tables: SearchTables, partition: int, expected
         return
     is_expected = (position.c.partition == partition) & (position.c.next_offset == expected)
     if connection.execute(update(position).values(next_offset=to).where(is_expected)).rowcount != 1:
-        raise _MovedError
+        raise PositionMovedError
 
 
 def _runs_told_of(records: Iterable[Record]) -> Iterator[bytes]:
@@ -135,35 +160,7 @@ def _runs_told_of(records: Iterable[Record]) -> Iterator[bytes]:
             yield run_identity(event.run_id)[0]
 
 
-def _rows_of_runs(snapshot: Snapshot, keys: Collection[bytes]) -> SearchRows:
-    stored = snapshot.events_of_runs(keys)
-    if len(stored) >= MAX_EVENTS and len(keys) > 1:
-        parts = [_rows_of_runs(snapshot, [key]) for key in keys]
-        return SearchRows(
-            [row for part in parts for row in part.parameters],
-            [row for part in parts for row in part.metrics],
-            [row for part in parts for row in part.tags],
-        )
-    by_run: dict[str, list[LineageEvent]] = {}
-    for item in stored:
-        by_run.setdefault(canonical_run_id(item.event.run_id), []).append(item.event)
-    rows = SearchRows([], [], [])
-    for run_id, events in by_run.items():
-        own = rows_of(run_identity(run_id)[0], fold_run(run_id, events))
-        rows.parameters.extend(own.parameters)
-        rows.metrics.extend(own.metrics)
-        rows.tags.extend(own.tags)
-    return rows
-
-
-def _insert(connection: Connection, tables: SearchTables, rows: SearchRows) -> None:
-    of_kind = ((tables.parameter, rows.parameters), (tables.metric, rows.metrics), (tables.tag, rows.tags))
-    for table, told in of_kind:
-        if told:
-            connection.execute(insert(table), [row._asdict() for row in told])
-
-
-def _chunks(keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
-    iterator = iter(keys)
+def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

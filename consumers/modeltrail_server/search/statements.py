@@ -1,225 +1,229 @@
-"""Expressions as SQL: which rows of an index a term means, and which runs satisfy a tree. Runs nothing.
+"""Meanings as SQL: which rows of the index a condition means, and which runs satisfy a tree. Runs nothing.
 
-Each term is one range of one index, or a probe by a run's key; whoever runs a statement bounds its rows.
+A condition is a *range*, if one of its tests is answered by an index, or a *probe* by a run's key. A search reads one
+range in one order, up to a bound, and probes the rest of each run in it: one statement, which the database leaves as
+soon as the answer is full.
 """
 
-from datetime import UTC, datetime
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
-from operator import and_ as both
-from operator import or_ as either
 from typing import Any, cast
 
-from modeltrail_schemas.event import RunState
-from modeltrail_schemas.identity import job_key, ref_key, run_key
-from modeltrail_schemas.names import EntityRef, parse_name
 from sqlalchemy import (
-    Column,
     ColumnElement,
+    FromClause,
     Select,
     and_,
     bindparam,
-    exists,
-    false,
     func,
+    literal_column,
     not_,
     or_,
     select,
     true,
-    tuple_,
 )
 
-from modeltrail_server.projection.tables import Tables
-from modeltrail_server.search.expression import ORDERED, All, Either, Expression, Not, SearchSyntaxError, Term, Value
+from modeltrail_server.search.expression import ORDERED
+from modeltrail_server.search.meaning import BEGINS, Condition, Conjunction, Meaning, Negation, Test, prefix_of
+from modeltrail_server.search.rows import ATTRIBUTE, PARAM, Key, number_of
 from modeltrail_server.search.tables import SearchTables
 
-FULL_COMMIT_CHARACTERS = 40
+MAX_SET_ROWS = 50_000
 LAST_CHARACTER = "\U0010ffff"
-_RUNNING = (RunState.START.value, RunState.RUNNING.value)
-_LINKED = {"commit": ("commit", "commit"), "model": ("model", "output"), "dataset": ("dataset", "input")}
+STARTED = Key(ATTRIBUTE, "started")
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "in": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_NUMERIC_BEGINNINGS = tuple("-0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Rows of one key: those for which all ``tests`` hold; of ``tests`` one at least is answered by an index.
+
+    ``one_value``: all rows have the same value, so the index has them in the order of time.
+    """
+
+    key: Key
+    tests: tuple[Test, ...] = ()
+
+    @property
+    def one_value(self) -> bool:
+        """Return whether the rows are of one value."""
+        return any(test.operator in ("=", "in") and len(test.values) == 1 for test in self.tests)
+
+
+def range_of(meaning: Meaning) -> Range | None:
+    """Return the rows that ``meaning`` means, where an index has them together."""
+    if isinstance(meaning, Condition) and any(_is_indexed(meaning.key, test) for test in meaning.tests):
+        return Range(meaning.key, meaning.tests)
+    return None
 
 
 class Catalogue:
-    """The tables of one generation, as search sees them: each term as a condition, each condition on its table."""
+    """The tables of one generation's index, as a search sees them."""
 
-    def __init__(self, tables: Tables, index: SearchTables, dialect: str) -> None:
-        self.tables, self.index, self.dialect = tables, index, dialect
+    def __init__(self, tables: SearchTables, dialect: str) -> None:
+        self._value, self._dialect = tables.value, dialect
 
-    def keys_of(self, term: Term) -> Select[Any] | None:
-        """Select the keys of the runs that satisfy ``term`` by one range of an index; None where there is none."""
-        run = self.tables.run
-        if term.operator == "!=" or (term.operator in ("like", "ilike") and not _prefix_of(term)):
-            return None
-        if term.kind != "attribute":
-            table, condition = self._row_condition(term)
-            return select(table.c.run_key).where(condition)
-        if term.name == "job":
-            return select(run.c.run_key).where(run.c.job_key.in_(_job_keys(term)))
-        if term.name == "started":
-            return select(run.c.run_key).where(_compare(run.c.first_time_ns, term.operator, [_time_ns(term)]))
-        if term.name == "run":
-            return select(run.c.run_key).where(run.c.run_key.in_([run_key(str(value)) for value in term.values]))
-        if term.name in _LINKED:
-            link = self.tables.link
-            return select(link.c.activity_key).where(self._linked(term), link.c.activity_key.is_not(None)).distinct()
-        return None
+    def counted(self, rows: Range) -> Select[Any]:
+        """Count the rows of a range, no further than :row_limit."""
+        value = self._value
+        within: Select[Any] = select(literal_column("1")).select_from(value).where(self._within(rows, value))
+        return select(func.count()).select_from(within.limit(_row_limit()).subquery())
 
-    def satisfying(self, expression: Expression) -> Select[Any]:
-        """Select those of the runs :keys that satisfy ``expression``."""
-        run = self.tables.run
-        among = run.c.run_key.in_(bindparam("keys", expanding=True))
-        return select(run.c.run_key).where(among, self._condition(expression))
+    def walked(
+        self, rows: Range, rest: Meaning, sets: Collection[Meaning], *, by_number: bool, descending: bool
+    ) -> Select[Any]:
+        """Select (run_key, number, started_ns) of the rows of a range whose runs satisfy ``rest``, in order.
 
-    def by_metric(self, name: str, *, descending: bool, after: bool) -> Select[Any]:
-        """Select (run_key, value) of metric ``name``, best first, after (:value, :key); :row_limit rows."""
-        metric = self.index.metric
-        statement = select(metric.c.run_key, metric.c.value)
-        statement = statement.where(metric.c.name == name, metric.c.value.is_not(None))
-        here = tuple_(metric.c.value, metric.c.run_key)
-        there = tuple_(bindparam("value"), bindparam("key"))
-        if after:
-            statement = statement.where(here < there if descending else here > there)
-        order = (metric.c.value.desc(), metric.c.run_key.desc()) if descending else (metric.c.value, metric.c.run_key)
-        return statement.order_by(*order).limit(bindparam("row_limit", type_=None))
+        The order is that of numbers, else of time. Looks at :looked_at rows, returns :row_limit. ``sets`` are
+        conditions whose runs are read at once, and looked up; of the others each run is probed.
+        """
+        value = self._value
+        order = (value.c.number,) * by_number + (value.c.started_ns, value.c.run_key)
+        walk = select(value.c.run_key, value.c.number, value.c.started_ns).where(self._within(rows, value))
+        walk = walk.order_by(*(column.desc() if descending else column for column in order))
+        seen = walk.limit(bindparam("looked_at", type_=None)).subquery("seen")
+        return select(seen).where(self._condition(rest, seen, sets)).limit(_row_limit())
 
-    def metrics_of(self, names: list[str]) -> Select[Any]:
-        """Select (run_key, name, value) of these metrics of the runs :keys."""
-        metric = self.index.metric
-        among = metric.c.run_key.in_(bindparam("keys", expanding=True))
-        return select(metric.c.run_key, metric.c.name, metric.c.value).where(among, metric.c.name.in_(names))
+    def gathered(
+        self, rows: Range, rest: Meaning, best_of: Key | None, sets: Collection[Meaning], *, descending: bool
+    ) -> Select[Any]:
+        """Select (run_key, number, started_ns) of all rows of a range whose runs satisfy ``rest``, in no order.
 
-    def texts_of(self, kind: str, names: list[str]) -> Select[Any]:
-        """Select (run_key, name, text) of these parameters or tags of the runs :keys."""
-        table = self.index.tag if kind == "tag" else self.index.parameter
-        among = table.c.run_key.in_(bindparam("keys", expanding=True))
-        return select(table.c.run_key, table.c.name, table.c.text).where(among, table.c.name.in_(names))
+        ``number`` is the best under ``best_of``, null where there is none.
+        """
+        value = self._value
+        seen = select(value.c.run_key, value.c.started_ns).where(self._within(rows, value)).subquery("seen")
+        best: ColumnElement[Any] = literal_column("NULL")
+        if best_of is not None:
+            other = value.alias("best")
+            extreme = func.max(other.c.number) if descending else func.min(other.c.number)
+            own = select(extreme).where(other.c.run_key == seen.c.run_key, other.c.key_id == best_of.id)
+            best = own.scalar_subquery()
+        return select(seen.c.run_key, best, seen.c.started_ns).where(self._condition(rest, seen, sets))
 
-    def _condition(self, expression: Expression) -> ColumnElement[bool]:
-        if isinstance(expression, Not):
-            return not_(self._condition(expression.operand))
-        if isinstance(expression, All):
-            return reduce(both, map(self._condition, expression.operands), true())
-        if isinstance(expression, Either):
-            return reduce(either, map(self._condition, expression.operands), false())
-        return self._probe(expression)
+    def told(self, keys: list[int]) -> Select[Any]:
+        """Select (run_key, key_id, text, number) of the runs :keys under these keys, in the order told."""
+        value = self._value
+        among = value.c.run_key.in_(bindparam("keys", expanding=True))
+        columns = (value.c.run_key, value.c.key_id, value.c.text, value.c.number)
+        return select(*columns).where(among, value.c.key_id.in_(keys)).order_by(value.c.place)
 
-    def _probe(self, term: Term) -> ColumnElement[bool]:
-        run = self.tables.run
-        if term.kind != "attribute":
-            table, condition = self._row_condition(term, probing=True)
-            return exists().where(table.c.run_key == run.c.run_key, condition)
-        if term.name == "state":
-            return self._state(term)
-        if term.name == "started":
-            return _compare(run.c.first_time_ns, term.operator, [_time_ns(term)])
-        if term.name == "job":
-            return _negated_if(term, and_(run.c.job_key.is_not(None), run.c.job_key.in_(_job_keys(term))))
-        if term.name == "run":
-            return _negated_if(term, run.c.run_key.in_([run_key(str(value)) for value in term.values]))
-        link = self.tables.link
-        return _negated_if(
-            term, exists().where(link.c.activity_key == run.c.run_key, self._linked(term, probing=True))
+    def _within(self, rows: Range, value: FromClause) -> ColumnElement[bool]:
+        """Return what a row of the range is: for each test, in the words of the index that answers it."""
+        key = rows.key
+        tests = [
+            and_(_indexed(value, key, test), self._holds(test, value))
+            if _is_indexed(key, test)
+            else self._holds(test, value)
+            for test in rows.tests
+        ]
+        return and_(value.c.key_id == key.id, *(tests or [value.c.number.is_not(None)]))
+
+    def _condition(self, meaning: Meaning, seen: FromClause, sets: Collection[Meaning]) -> ColumnElement[bool]:
+        if isinstance(meaning, Condition):
+            return self._member(meaning, seen) if meaning in sets else self._probe(meaning, seen)
+        if isinstance(meaning, Negation):
+            return not_(self._condition(meaning.operand, seen, sets))
+        conditions = [self._condition(operand, seen, sets) for operand in meaning.operands]
+        return (
+            reduce(operator.and_ if isinstance(meaning, Conjunction) else operator.or_, conditions)
+            if conditions
+            else true()
         )
 
-    def _row_condition(self, term: Term, *, probing: bool = False) -> tuple[Any, ColumnElement[bool]]:
-        """Return the table of a metric, parameter or tag, and what its row must satisfy.
+    def _member(self, condition: Condition, seen: FromClause) -> ColumnElement[bool]:
+        """Return whether a run is among those of a range, which is read once.
 
-        ``probing``: the row is found by its run, so its value must not lead the planner to another index.
+        What is asked whether it is true, no planner makes a join of; and a limit tells it that the set is small.
         """
-        seen = _unindexed if probing else _as_it_is
-        if term.kind == "metric":
-            metric = self.index.metric
-            return metric, and_(
-                metric.c.name == term.name, _compare(seen(metric.c.value), term.operator, term.values)
-            )
-        table = self.index.tag if term.kind == "tag" else self.index.parameter
-        numbers = [value for value in term.values if not isinstance(value, str)]
-        texts = [value for value in term.values if isinstance(value, str)]
-        if term.operator in ("like", "ilike"):
-            compared = self._like(seen(table.c.text), term)
-        elif numbers and texts:
-            compared = or_(seen(table.c.number).in_(numbers), seen(table.c.text).in_(texts))
-        elif numbers:
-            compared = _compare(seen(table.c.number), term.operator, numbers)
-        else:
-            compared = _compare(seen(table.c.text), term.operator, texts)
-        return table, and_(table.c.name == term.name, compared)
+        own = self._value.alias()
+        runs: Select[Any] = select(own.c.run_key).where(self._within(Range(condition.key, condition.tests), own))
+        return seen.c.run_key.in_(runs.limit(literal_column(str(MAX_SET_ROWS)))).is_(true())
 
-    def _linked(self, term: Term, *, probing: bool = False) -> ColumnElement[bool]:
-        link, entity = self.tables.link, self.tables.entity
-        linked = (_unindexed if probing else _as_it_is)(link.c.entity_key)
-        kind, relation = _LINKED[term.name]
-        if kind == "commit":
-            keys = [ref_key(EntityRef("commit", "", str(value))) for value in term.values]
-            whole = linked.in_(keys)
-            short = [str(value) for value in term.values if len(str(value)) < FULL_COMMIT_CHARACTERS]
-            beginnings = [_begins_with(entity.c.name, text) for text in short]
-            found = select(entity.c.entity_key).where(entity.c.kind == "commit", or_(false(), *beginnings))
-            return and_(link.c.relation == relation, or_(whole, linked.in_(found)) if short else whole)
-        refs = [_named(term, kind, str(value)) for value in term.values]
-        versions = linked.in_([ref_key(ref) for ref in refs if ref.version])
-        names = [ref_key(ref) for ref in refs if not ref.version]
-        of_names = select(entity.c.entity_key).where(entity.c.name_key.in_(names))
-        return and_(link.c.relation == relation, or_(versions, linked.in_(of_names)) if names else versions)
+    def _probe(self, condition: Condition, seen: FromClause) -> ColumnElement[bool]:
+        """Return whether a run has such a value, as a subquery of its own.
 
-    def _state(self, term: Term) -> ColumnElement[bool]:
-        state = self.tables.run.c.state
-        if term.operator in ("like", "ilike"):
-            return self._like(state, term)
-        wanted = [word for value in term.values for word in _states(str(value))]
-        return _negated_if(term, state.in_(wanted))
+        A scalar subquery is asked for each run by the row's key; an EXISTS some planners would make a join of, which
+        reads every row of the key first. So that no other index is chosen, none orders what is compared.
+        """
+        own = self._value.alias()
+        unordered = {name: func.coalesce(own.c[name], own.c[name]) for name in ("text", "number")}
+        tests = [self._holds(test, own, unordered) for test in condition.tests]
+        found: Select[Any] = select(literal_column("1")).where(
+            own.c.run_key == seen.c.run_key, own.c.key_id == condition.key.id, *tests
+        )
+        return found.limit(1).scalar_subquery().is_not(None)
 
-    def _like(self, column: ColumnElement[Any], term: Term) -> ColumnElement[bool]:
+    def _holds(
+        self, test: Test, value: FromClause, seen: Mapping[str, ColumnElement[Any]] | None = None
+    ) -> ColumnElement[bool]:
+        """Return the test as a condition on a row: the twin of ``meaning.satisfies``."""
+        columns: Any = seen or {"text": value.c.text, "number": value.c.number}
+        texts = [each for each in test.values if isinstance(each, str)]
+        numbers = [each for each in test.values if not isinstance(each, str)]
+        if test.operator in ("like", "ilike"):
+            return self._like(columns["text"], test)
+        if test.operator == BEGINS:
+            return _begins_with(columns["text"], texts[0])
+        if numbers and texts:
+            return or_(columns["number"].in_(numbers), columns["text"].in_(texts))
+        return _compare(columns["number" if numbers else "text"], test.operator, numbers or texts)
+
+    def _like(self, column: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
         """Return LIKE with % and _ as everywhere, letters told apart; ILIKE equates a to z with A to Z only."""
-        pattern, prefix = str(term.values[0]), _prefix_of(term)
+        pattern, prefix = str(test.values[0]), prefix_of(test)
         bounds = _begins_with(column, prefix) if prefix else true()
-        if term.operator == "ilike":
-            if self.dialect == "postgresql":
+        if test.operator == "ilike":
+            if self._dialect == "postgresql":
                 return column.ilike(pattern, escape="\x01")
             return column.like(pattern, escape="\x01")  # SQLite's equates ASCII letters
-        if self.dialect == "postgresql":
+        if self._dialect == "postgresql":
             return and_(bounds, column.like(pattern, escape="\x01"))
         return and_(bounds, column.op("GLOB")(_as_glob(pattern)))
 
 
-def _compare(column: ColumnElement[Any], operator: str, values: Any) -> ColumnElement[bool]:
-    if operator == "in":
+def _indexed(value: FromClause, key: Key, test: Test) -> ColumnElement[bool]:
+    """Return in which of the two indices the rows are of which a test holds, and where in that of numbers."""
+    if not all(isinstance(each, str) for each in test.values):
+        return true()
+    numbers = [number_of(key, str(each)) for each in test.values] if test.operator in ("=", "in") else [None]
+    if None in numbers:
+        return value.c.number.is_(None)
+    return _compare(value.c.number, "in", numbers)
+
+
+def _is_indexed(key: Key, test: Test) -> bool:
+    """Return whether an index has the rows of which ``test`` holds together."""
+    if test.operator in ("like", BEGINS):
+        prefix = prefix_of(test)  # texts that are numbers are in the other index
+        return bool(prefix) and not (key.kind == PARAM and prefix.startswith(_NUMERIC_BEGINNINGS))
+    are_texts = {isinstance(value, str) for value in test.values}
+    if len(are_texts) > 1 or test.operator in ("ilike", "!="):
+        return False
+    if are_texts == {False}:
+        return True
+    return test.operator not in ORDERED and len({number_of(key, str(value)) is None for value in test.values}) == 1
+
+
+def _compare(column: ColumnElement[Any], sign: str, values: Sequence[Any]) -> ColumnElement[bool]:
+    if sign == "in" and len(values) > 1:
         return column.in_(list(values))
-    value = values[0]
-    comparisons = {
-        "=": column == value,
-        "!=": column != value,
-        "<": column < value,
-        "<=": column <= value,
-        ">": column > value,
-        ">=": column >= value,
-    }
-    return cast("ColumnElement[bool]", comparisons[operator])
-
-
-def _as_it_is(column: Column[Any]) -> ColumnElement[Any]:
-    return column
-
-
-def _unindexed(column: Column[Any]) -> ColumnElement[Any]:
-    """Return the column's value as an expression that no index orders."""
-    return func.coalesce(column, column)
+    return cast("ColumnElement[bool]", _COMPARISONS[sign](column, values[0]))
 
 
 def _begins_with(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     return and_(column >= text, column <= text + LAST_CHARACTER)
-
-
-def _negated_if(term: Term, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    return not_(condition) if term.operator == "!=" else condition
-
-
-def _prefix_of(term: Term) -> str:
-    """Return what a LIKE pattern begins with before its first wildcard; empty for anything else."""
-    if term.operator != "like":
-        return ""
-    text = str(term.values[0])
-    ends = [text.find(wildcard) for wildcard in "%_" if wildcard in text]
-    return text[: min(ends)] if ends else text
 
 
 def _as_glob(pattern: str) -> str:
@@ -227,30 +231,5 @@ def _as_glob(pattern: str) -> str:
     return "".join(wild.get(character, character) for character in pattern)
 
 
-def _states(word: str) -> tuple[str, ...]:
-    return _RUNNING if word.upper() in _RUNNING else (word.upper(),)
-
-
-def _job_keys(term: Term) -> list[bytes]:
-    refs = [_named(term, "job", str(value).replace("@", "%40")) for value in term.values]
-    return [job_key(ref.namespace, ref.name) for ref in refs]
-
-
-def _named(term: Term, kind: str, text: str) -> EntityRef:
-    try:
-        return parse_name(text, kind=kind)
-    except ValueError as error:
-        raise SearchSyntaxError("", term.column, str(error), remedy="write NAMESPACE/NAME") from None
-
-
-def _time_ns(term: Term) -> int:
-    """Return the time that a term names. Raises SearchSyntaxError."""
-    assert term.operator in ORDERED
-    text: Value = term.values[0]
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        remedy = "write started >= '2026-03-03' or '2026-03-03T14:05:00Z'"
-        raise SearchSyntaxError("", term.column, f"{text!r} is no time", remedy=remedy) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.replace(microsecond=0).timestamp()) * 1_000_000_000 + moment.microsecond * 1_000
+def _row_limit() -> Any:
+    return bindparam("row_limit", type_=None)

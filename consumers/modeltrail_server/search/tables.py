@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, 
 
 from modeltrail_server.projection.tables import AnyText
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,8 @@ class SearchTables:
     """The tables of one generation. Columns are those of the rows in rows.py."""
 
     metadata: MetaData
-    parameter: Table
-    metric: Table
-    tag: Table
+    value: Table
+    key: Table
     position: Table
 
 
@@ -27,46 +26,42 @@ def search_tables_of(generation: int) -> SearchTables:
     """Return the search tables of ``generation``."""
     metadata, prefix = MetaData(), f"g{generation}_search{INDEX_VERSION}_"
 
-    def key(name: str) -> Column[bytes]:
-        return Column(name, LargeBinary(16), primary_key=True)
-
     def table(name: str, *columns: Column[Any] | Index) -> Table:
         return Table(prefix + name, metadata, *columns, sqlite_with_rowid=False)
 
-    def text(name: str, *, primary_key: bool = False) -> Column[str]:
-        return Column(name, AnyText, primary_key=primary_key, nullable=False)
-
-    def started() -> Column[int]:
-        return Column("started_ns", BigInteger, nullable=False)
-
+    number = Column("number", Double, nullable=True)
+    # A value is found by its number, else by its text: each row is in one index of the two, whole. Both go on by
+    # time, so of runs with one value the latest are read first.
+    as_number, as_text = number.is_not(None), number.is_(None)
+    by_number, by_text = f"{prefix}value_by_number", f"{prefix}value_by_text"
     return SearchTables(
         metadata=metadata,
-        parameter=table(
-            "parameter",
-            key("run_key"),
-            text("name", primary_key=True),
-            text("text"),
-            Column("number", Double, nullable=True),
-            started(),
-            Index(f"{prefix}parameter_by_text", "name", "text", "run_key"),
-            Index(f"{prefix}parameter_by_number", "name", "number", "run_key"),
+        value=table(
+            "value",
+            Column("run_key", LargeBinary(16), primary_key=True),
+            Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+            Column("place", Integer, primary_key=True, autoincrement=False),
+            Column("text", AnyText, nullable=False),
+            number,
+            Column("started_ns", BigInteger, nullable=False),
+            Index(
+                by_number,
+                *("key_id", "number", "started_ns", "run_key", "text"),
+                postgresql_where=as_number,
+                sqlite_where=as_number,
+            ),
+            Index(
+                by_text,
+                *("key_id", "text", "started_ns", "run_key", "number"),
+                postgresql_where=as_text,
+                sqlite_where=as_text,
+            ),
         ),
-        metric=table(
-            "metric",
-            key("run_key"),
-            text("name", primary_key=True),
-            text("dataset", primary_key=True),
-            Column("value", Double, nullable=True),
-            started(),
-            Index(f"{prefix}metric_by_value", "name", "value", "run_key"),
-        ),
-        tag=table(
-            "tag",
-            key("run_key"),
-            text("name", primary_key=True),
-            text("text"),
-            started(),
-            Index(f"{prefix}tag_by_text", "name", "text", "run_key"),
+        key=table(
+            "key",
+            Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+            Column("kind", AnyText, nullable=False),
+            Column("name", AnyText, nullable=False),
         ),
         position=table(
             "position",

@@ -7,9 +7,10 @@ from modeltrail_server.serving.watching import WATCH_INTERVAL_S, Observation, Pr
 STUCK_S = 60.0
 # A look may wait for a broker and a database, each for as long as its connection may take.
 STALE_S = WATCH_INTERVAL_S + 60.0
-PROJECTOR, AUDITOR, API = "projector", "auditor", "api"
+PROJECTOR, INDEXER, AUDITOR, API = "projector", "indexer", "auditor", "api"
 _NEEDED = {
     PROJECTOR: ("log", "database"),
+    INDEXER: ("log", "database"),
     AUDITOR: ("log", "audit"),
     API: ("log", "database"),
 }

@@ -20,7 +20,8 @@ from modeltrail_server.api.tokens import Tokens, require_for
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.projector import LoggingObserver, Observer, Projector
-from modeltrail_server.serving.health import API, AUDITOR, PROJECTOR, reasons_not_ready
+from modeltrail_server.search.following import follow as follow_index
+from modeltrail_server.serving.health import API, AUDITOR, INDEXER, PROJECTOR, reasons_not_ready
 from modeltrail_server.serving.watching import Watch
 
 GROUP = "modeltrail-projector"
@@ -34,6 +35,7 @@ class Role(StrEnum):
     """What a server does."""
 
     PROJECTOR = PROJECTOR
+    INDEXER = INDEXER
     AUDITOR = AUDITOR
     API = API
 
@@ -91,7 +93,7 @@ class _Server:
         works: list[tuple[str, Callable[[], None]]] = []
         if Role.API in self._roles or self._addresses.health_port is not None:
             works += self._http_works()
-        own = {Role.PROJECTOR: self._project, Role.AUDITOR: self._audit}
+        own = {Role.PROJECTOR: self._project, Role.INDEXER: self._index, Role.AUDITOR: self._audit}
         return works + [(role, own[role]) for role in self._roles if role in own]
 
     def _http_works(self) -> list[tuple[str, Callable[[], None]]]:
@@ -143,6 +145,17 @@ class _Server:
         try:
             with log, Projector(log, engine, group=GROUP, observer=self._observer) as projector:
                 projector.run(self._stop)
+        finally:
+            engine.dispose()
+
+    def _index(self) -> None:
+        log = _opened_log(self._config, self._stop)
+        if log is None:
+            return
+        engine = open_engine(self._config.database)
+        try:
+            with log:
+                follow_index(log, engine, self._stop)
         finally:
             engine.dispose()
 

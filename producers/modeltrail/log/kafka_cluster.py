@@ -21,9 +21,9 @@ from modeltrail.errors import (
 from modeltrail.log.kafka_connections import connect
 from modeltrail.log.kafka_options import client_settings
 from modeltrail.log.kafka_tls import tls_fault
+from modeltrail.log.opening import CONNECT_TIMEOUT_MS
 from modeltrail.log.protocol import LogIdentity, Position
 
-CONNECT_TIMEOUT_MS = 10_000
 REQUEST_TIMEOUT_MS = 10_000
 RECONNECT_MAX_MS = 1_000
 IDENTITY_CHECK_MS = 1_000

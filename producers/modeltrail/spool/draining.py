@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modeltrail.encoding import encode_notes
 from modeltrail.log.protocol import Outgoing
-from modeltrail.notes import TIME_STEP_NS, Fields, Note, gap_note, inferred_abort, track_open_runs
+from modeltrail.notes import TIME_STEP_NS, Fields, Note, gap_note, inferred_end, track_open_runs
 from modeltrail.spool.acknowledgement import NOWHERE, Place, write_acknowledged
 from modeltrail.spool.layout import Header, damaged_file, events_file, notes_file, segments
 from modeltrail.spool.outbox import Batch, Outbox
@@ -160,7 +160,7 @@ class SpoolDrain:
             self._last = note
 
     def _aborts(self) -> list[Note]:
-        """Return the ends of the runs that the process left open, right after the last thing it said."""
+        """Return the ends of the runs that the process left open or did not leave, after the last thing it said."""
         time_ns, emitter = self._header.event_time_ns, self._header.emitter
         if self._last is not None:
             time_ns, emitter = self._last.time_ns, self._last.fields.get("emitter", {})
@@ -168,7 +168,7 @@ class SpoolDrain:
         for run in self._open_runs.values():
             time_ns += TIME_STEP_NS
             emitter = emitter | {"sequence": emitter.get("sequence", 0) + 1}
-            aborts.append(inferred_abort(run, event_time_ns=time_ns, emitter=emitter))
+            aborts.append(inferred_end(run, event_time_ns=time_ns, emitter=emitter))
         return aborts
 
     def _gap(self, damage: Damage, earlier: Note | None) -> Note:

@@ -13,7 +13,7 @@ from modeltrail.sending.flushing import flush_spools
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.event import LineageEvent
 
-TIMEOUT_S = 240
+TIMEOUT_S = 900
 MODELTRAIL = ("-c", "from modeltrail.command import main; raise SystemExit(main())")
 AUTOLOGGED = """
 import warnings; warnings.simplefilter("ignore")

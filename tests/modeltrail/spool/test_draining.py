@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from modeltrail.notes import encode_note
+from modeltrail.notes import encode_note, track_open_runs
 from modeltrail.spool.draining import SpoolDrain
 from modeltrail.spool.layout import Header, damaged_file, events_file, notes_file, segments
 from modeltrail.spool.ownership import adopt, remove_unfinished
@@ -70,6 +70,26 @@ def test_a_dead_process_spool_is_sent_and_removed(tmp_path: Path, metric_note: M
     assert events[-1].inferred
     assert events[-1].event_time_ns > max(event.event_time_ns for event in events[:-1])
     assert events[-1].job.format() == "a/b"
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_process_that_joined_a_run_and_died_is_told_from_one_that_left_it(
+    tmp_path: Path, metric_note: MakeNote, left: bool
+) -> None:
+    """Also where the segment in which it joined is gone: the header of the next one knows. The run is not ended."""
+    notes = [metric_note(0, takes_part=True), metric_note(1), *([{**metric_note(2), "takes_part": False}] * left)]
+    writer = SpoolWriter.create(tmp_path, "e1", host="h", log="the log")
+    open_runs: dict[str, dict[str, object]] = {}
+    for number, note in enumerate(notes):
+        writer.append(stamped(number, note))
+        track_open_runs(open_runs, note)
+        writer.rotate(Header(open_runs, 10**18 + number * 300_000_000, {"id": "e1", "rank": 3}))
+    writer.close()
+    events = distinct(drain(tmp_path / "e1"))
+    assert {event.type for event in events} == {"RUNNING"}
+    lost = [event for event in events if event.error]
+    assert len(lost) == (0 if left else 1)
+    assert all(event.inferred and event.error and event.error.type == "ProcessLost" for event in lost)
 
 
 def test_a_crash_after_any_step_neither_loses_nor_changes_an_event(tmp_path: Path, metric_note: MakeNote) -> None:

@@ -70,9 +70,9 @@ def test_a_seeded_training_is_reproduced_and_the_new_run_is_linked_to_the_origin
     code, out, err = modeltrail(*AGAIN)
 
     assert code == 0, out + err
-    assert out.splitlines()[-1].startswith("reproduced: run:")
+    assert out.splitlines()[-2].startswith("reproduced: run:")
     assert "risk/fraud@1 has the same bytes" in out
-    again, original = (word[4:] for word in out.splitlines()[-1].split() if word.startswith("run:"))
+    again, original = (word[4:] for word in out.partition("reproduced:")[2].split() if word.startswith("run:"))
     run = json.loads(modeltrail("show", f"run:{again}", "--json")[1])
     assert run["tags"] == {"reproduces": original}
     assert "made again by" in modeltrail("show", "risk/fraud@1")[1]

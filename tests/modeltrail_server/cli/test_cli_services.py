@@ -49,7 +49,7 @@ def is_served(modeltrail, records):
 
 
 def test_what_a_training_script_records_is_projected_audited_and_answered(services, start, modeltrail):
-    server = start("serve")
+    server = start("serve", "--port", 0)
     subprocess.run([sys.executable, "-c", TRAINING], check=True, timeout=PATIENCE_S, cwd=services)
     wait_until(lambda: "accuracy 0.95" in modeltrail("show", "fraud")[1], server)
 
@@ -70,13 +70,13 @@ def test_servers_killed_and_started_again_lose_nothing_and_count_nothing_twice(
 ):
     (tmp_path / "first.jsonl").write_text("".join(line(number) + "\n" for number in range(3_000)))
     (tmp_path / "second.jsonl").write_text("".join(line(number) + "\n" for number in range(2_000, 6_000)))
-    server = start("serve")
+    server = start("serve", "--port", 0)
     assert modeltrail("events", "import", tmp_path / "first.jsonl")[0] == 0
     wait_until(lambda: "runs" in modeltrail("status")[1], server)
     server.kill()
     server.wait(PATIENCE_S)
     assert modeltrail("events", "import", tmp_path / "second.jsonl")[0] == 0
-    server = start("serve")
+    server = start("serve", "--port", 0)
     wait_until(lambda: is_served(modeltrail, 7_000), server)
     server.send_signal(signal.SIGINT)
     assert server.wait(PATIENCE_S) == 0
@@ -99,7 +99,7 @@ def test_a_broker_that_goes_and_comes_back_is_waited_for(
     topic = make_topic(breakable_kafka.bootstrap, message_timestamp_type="LogAppendTime")
     monkeypatch.setenv("MODELTRAIL_LOG", f"kafka://{breakable_kafka.bootstrap}/{topic}")
     monkeypatch.setenv("MODELTRAIL_DATABASE", new_database())
-    server = start("serve")
+    server = start("serve", "--port", 0)
     path = home / "events.jsonl"
     path.write_text(line(1))
     assert modeltrail("events", "import", path)[0] == 0

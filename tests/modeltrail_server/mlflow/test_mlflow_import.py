@@ -21,7 +21,7 @@ from modeltrail_schemas.codec import decode
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_server.cli import main
 
-TIMEOUT_S = 240
+TIMEOUT_S = 900
 STEPS = 1_000
 FILL = """
 import math, sys, time

@@ -1,10 +1,11 @@
 """The fold of a run: a function of the set of its events, that keeps contradictions and the last of the rest."""
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from modeltrail_schemas.event import Emitter, Gap, Kind, LineageEvent, Metric, Retraction, SourceCode
+from modeltrail_schemas.event import Emitter, Gap, Kind, LineageEvent, Metric, Retraction, RunError, SourceCode
 from modeltrail_schemas.names import EntityRef
 from modeltrail_server.queries.fold import fold_run
 
@@ -48,6 +49,34 @@ def test_any_order_and_any_duplication_of_events_is_one_run(events, random):
     random.shuffle(shuffled)
 
     assert repr(fold_run("run-1", shuffled)) == repr(fold_run("run-1", events))
+
+
+def test_what_befalls_a_process_that_does_not_end_the_run_is_a_trouble_of_the_run_and_not_its_error():
+    second = 1_000_000_000
+    rank = [Emitter(id=f"e{number}", rank=number) for number in range(4)]
+
+    def at(number, event_type, time_ns, **fields):
+        return replace(event(number, event_type, **fields), event_time_ns=time_ns)
+
+    run = fold_run(
+        "run-1",
+        [
+            at(1, "START", 1, emitter=rank[0]),
+            at(2, "RUNNING", 2, emitter=rank[1], inferred=True, error=RunError("ProcessLost", "gone")),
+            at(3, "RUNNING", 3, emitter=rank[2], error=RunError("ValueError", "no data")),
+            at(4, "COMPLETE", 4, emitter=rank[0]),
+            at(5, "RUNNING", 5, emitter=rank[2], metrics=(Metric("soon after", 1.0, time_ns=5),)),
+            at(6, "RUNNING", 9 * second, emitter=rank[3], metrics=(Metric("late", 1.0, time_ns=9 * second),)),
+            at(7, "RUNNING", 9 * second, emitter=rank[0], parameters={"of the one that ended it": "1"}),
+        ],
+    )
+
+    assert (run.state, run.error) == ("COMPLETE", None)
+    assert [trouble.what for trouble in run.troubles] == [
+        "rank 1 was lost: its process ended without leaving the run",
+        "rank 2 failed: ValueError: no data",
+        "rank 3 recorded for 9 s after the run had ended",
+    ]
 
 
 def test_two_values_of_a_parameter_are_both_kept_with_who_said_them():

@@ -6,6 +6,7 @@ import pytest
 from modeltrail.log.protocol import Position
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.fetching import bound, fetch, text_of
+from modeltrail_server.projection.generations import SEEKING
 from modeltrail_server.projection.tables import tables_of
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.statements import entities, events, links, runs
@@ -81,6 +82,13 @@ def plan_of(connection, statement, **asked):
     return [row[-1] for row in driver.execute(explain + text.sql, bound(text, parameters)).fetchall()]
 
 
+@pytest.mark.parametrize("keys", [[KEY], [KEY, b"2" * 16]])
+def test_declarations_are_found_by_their_type_among_very_many(connection, keys):
+    plan = plan_of(connection, links.declarations(TABLES, None), keys=keys)
+
+    assert [step for step in plan if "USING COVERING INDEX g1_link_by_role (entity_key=? AND role=?)" in step], plan
+
+
 @pytest.mark.parametrize(("name", "statement"), list(all_statements()))
 def test_every_statement_seeks_an_index(connection, name, statement):
     plan = plan_of(connection, statement)
@@ -98,8 +106,13 @@ def test_every_statement_seeks_an_index_on_postgresql(new_database):
     TABLES.metadata.create_all(engine)
     with engine.connect() as connection:
         # An empty table is read whole whatever its indices, unless there is another way and the planner is told so.
-        connection.exec_driver_sql("SET enable_seqscan = off")
-        connection.exec_driver_sql("SET enable_bitmapscan = off")
+        for setting in ("enable_seqscan", "enable_bitmapscan"):
+            connection.exec_driver_sql(f"SET {setting} = off")
+        for setting, value in SEEKING.items():
+            connection.exec_driver_sql(f"SET {setting} = '{value}'")
+        for keys in ([KEY], [KEY, b"2" * 16]):
+            declared = plan_of(connection, links.declarations(TABLES, None), keys=keys)
+            assert "g1_link_by_role" in "".join(declared), declared
         for name, statement in all_statements():
             plan = plan_of(connection, statement)
             if name in READ_UP_TO_A_LIMIT | SMALL:

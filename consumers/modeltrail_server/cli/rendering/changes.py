@@ -4,17 +4,18 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.style import Part, line, name, printable, short_run, table, when
+from modeltrail_server.cli.rendering.style import Part, line, name, printable, short_run, table, when, wrapped
 from modeltrail_server.queries.changes import Changes, Failed, NewVersion, Said
 from modeltrail_server.queries.holdings import Holding, Holdings
 from modeltrail_server.queries.records import Step
 
 NS_PER_MS = 1_000_000
 MAX_SHOWN = 20
+MAX_ERROR_CHARACTERS = 140
 _BAD = frozenset({"RETRACTED", "RETIRED", "CORRECTED"})
 
 
-def render_changes(found: Changes, *, everything: bool = False) -> list[Text]:
+def render_changes(found: Changes, *, width: int, everything: bool = False) -> list[Text]:
     """Return what is new, most telling first: what was declared, what failed, what appeared.
 
     It is in the order in which it was recorded; the times shown are when it happened.
@@ -26,11 +27,11 @@ def render_changes(found: Changes, *, everything: bool = False) -> list[Text]:
     lines = [line(f"recorded since {since}: {found.records} events")]
     lines += [line((f"runs: {states}", "dim"))] if states else []
     limit = None if everything else MAX_SHOWN
-    lines += _section("declared", [_said_cells(said) for said in found.said], limit)
-    lines += _section("failed", [_failed_cells(run) for run in found.failed], limit)
+    lines += _section("declared", [_said_cells(said) for said in found.said], limit, width)
+    lines += _failures(found.failed, limit, width)
     for kind in ("model", "dataset"):
         new = [_new_cells(version) for version in found.versions if version.version.kind == kind]
-        lines += _section(f"new {kind} versions", new, limit)
+        lines += _section(f"new {kind} versions", new, limit, width)
     if found.lost_events:
         lines.append(line((f"{found.lost_events} events were lost by their emitters", "yellow")))
     if found.next_ms is not None:
@@ -39,13 +40,10 @@ def render_changes(found: Changes, *, everything: bool = False) -> list[Text]:
     return lines
 
 
-def _section(title: str, rows: Sequence[tuple[Part, ...]], limit: int | None) -> list[Text]:
+def _section(title: str, rows: Sequence[tuple[Part, ...]], limit: int | None, width: int) -> list[Text]:
     if not rows:
         return []
-    shown = rows[:limit] if limit else rows
-    more = len(rows) - len(shown)
-    heading = line(("\n" + title, "bold"), (f"  {len(rows)}" if len(rows) > 1 else "", "dim"))
-    return [heading, *table(shown), *([line((f"… and {more} more: --all shows them", "dim"))] if more else [])]
+    return [Text(""), _heading(title, len(rows)), *table(rows[:limit], width=width), *_rest(len(rows), limit)]
 
 
 def _said_cells(said: Said) -> tuple[Part, ...]:
@@ -65,11 +63,26 @@ def _who(step: Step) -> str:
     return ": ".join(word for word in (by, step.why) if word)
 
 
-def _failed_cells(run: Failed) -> tuple[Part, ...]:
-    job = name(run.job) if run.job.name else ""
-    began = ("  " + when(run.time_ns), "dim")
-    error = run.error if len(run.error) <= 60 else run.error[:59] + "…"
-    return began, f"run {short_run(run.run_id)}", (run.state, "bold red"), job, printable(error)
+def _failures(failed: Sequence[Failed], limit: int | None, width: int) -> list[Text]:
+    """Return the runs that failed, each with the beginning of its error below it."""
+    if not failed:
+        return []
+    lines = [Text(""), _heading("failed", len(failed))]
+    for run in failed[:limit]:
+        job = f"  {name(run.job)}" if run.job.name else ""
+        lines.append(line(("  " + when(run.time_ns), "dim"), f"  run {short_run(run.run_id)}  {run.state}{job}"))
+        error = run.error if len(run.error) <= MAX_ERROR_CHARACTERS else run.error[: MAX_ERROR_CHARACTERS - 1] + "…"
+        lines += [Text(text, style="red") for text in wrapped(printable(error), width=width, indent=4)]
+    return lines + _rest(len(failed), limit)
+
+
+def _heading(title: str, count: int) -> Text:
+    return line((title, "bold"), (f"  {count}" if count > 1 else "", "dim"))
+
+
+def _rest(count: int, limit: int | None) -> list[Text]:
+    more = count - limit if limit else 0
+    return [line((f"… and {more} more: --all shows them", "dim"))] if more > 0 else []
 
 
 def _new_cells(new: NewVersion) -> tuple[Part, ...]:
@@ -82,7 +95,7 @@ def _new_cells(new: NewVersion) -> tuple[Part, ...]:
     )
 
 
-def render_holdings(found: Holdings, *, asked: str = "") -> list[Text]:
+def render_holdings(found: Holdings, *, width: int, asked: str = "") -> list[Text]:
     """Return which version had which word in a time, with who gave it and when it ended."""
     span = when(found.since_ns) if found.since_ns == found.until_ns else when(found.since_ns)[:10]
     lines = [line((name(found.model), "bold"), f"  {span}")]
@@ -91,7 +104,7 @@ def render_holdings(found: Holdings, *, asked: str = "") -> list[Text]:
         lines.append(line((f"{what} then", "yellow")))
         lines += [line((f"what there was: {', '.join(map(printable, found.words))}", "dim"))] if found.words else []
         return lines
-    return [*lines, *table([_holding_cells(holding, found) for holding in found.holdings])]
+    return [*lines, *table([_holding_cells(holding, found) for holding in found.holdings], width=width)]
 
 
 def _holding_cells(holding: Holding, found: Holdings) -> tuple[Part, ...]:

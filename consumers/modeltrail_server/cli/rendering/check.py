@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.show import LEVEL_STYLES
-from modeltrail_server.cli.rendering.style import Part, labelled, line, printable, wrapped
+from modeltrail_server.cli.rendering.style import Part, labelled, line, printable, short_digests, wrapped
 from modeltrail_server.queries.completeness import Level, Report
 from modeltrail_server.queries.policy import DEFAULT_POLICY
 
@@ -19,7 +19,7 @@ def render_report(report: Report, *, width: int) -> list[Text]:
         head = line(
             (finding.level.ljust(INDENT), LEVEL_STYLES[finding.level]), " " if len(finding.level) >= INDENT else ""
         )
-        lines.append(head.append_text(line((finding.piece, "bold"), f" {printable(finding.what)}")))
+        lines.append(head.append_text(line((finding.piece, "bold"), f" {short_digests(printable(finding.what))}")))
         if finding.why:
             lines += [Text(text, style="dim") for text in wrapped(printable(finding.why), width=width, indent=INDENT)]
         if finding.remedy:

@@ -20,13 +20,13 @@ def render_comparison(comparison: Comparison, *, width: int, everything: bool = 
         return [
             Text("no differences in what is recorded" if comparison.rows else "nothing is recorded of these runs")
         ]
-    header = ("", *_headings(comparison.subjects), "")
+    header = ("", *headings(comparison.subjects), "")
     labels = max(len(_label(row)) for row in rows)
     limit = max(MIN_COLUMN, (width - labels - DELTA_WIDTH) // len(comparison.subjects) - 2)
-    return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header)
+    return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header, width=width)
 
 
-def _headings(subjects: Sequence[str]) -> list[str]:
+def headings(subjects: Sequence[str]) -> list[str]:
     """Return what tells the subjects apart: versions alone where all are of one model."""
     names = [subject.partition(":")[2] for subject in subjects]
     versions = [name.rpartition("@") for name in names]

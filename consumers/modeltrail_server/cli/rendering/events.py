@@ -22,10 +22,13 @@ def render_event(record: Record, event: LineageEvent | None) -> Text:
         return line.append(f"not an event: {len(record.value)} bytes", style="red")
     line.append(f" {when(event.event_time_ns, seconds=True)} ")
     line.append(f" {event.type:<10}", style=STATE_STYLES.get(event.type, "cyan"))
+    line.append(" ")
     words = [event.job.format() if event.job.name else "", event.run_id[:SHORT_ID_CHARACTERS]]
     words += [f"← {display_name(ref)}" for ref in event.inputs]
     words += [f"→ {display_name(ref)}" for ref in event.outputs]
     words += [display_name(ref) for ref in event.subjects]
+    said = event.statement
+    words += [word for word in (said.alias, said.stage, said.target) if word] if said else []
     words += [f"{metric.name} {metric.value:.6g}" for metric in event.metrics[:3]]
     return line.append(" ".join(word for word in words if word))
 
@@ -47,7 +50,7 @@ def render_imports(results: Mapping[str, Import]) -> list[Text]:
 
 def render_import(name: str, result: Import) -> list[Text]:
     """Return how many events of a file were taken, and each that was not with its place and reason."""
-    lines = [Text(f"{printable(name)}: {result.accepted:,} events imported")]
+    lines = [Text(f"{printable(name)}: {result.accepted:,} events imported", no_wrap=True)]
     if not result.accepted and not result.refusals:
         lines[0].append(": there is no event in it", style="yellow")
     if result.refusals:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.lineage import FLAG_STYLES, node_text, render_incomplete
+from modeltrail_server.cli.rendering.lineage import FLAG_STYLES, node_text, render_incomplete, run_characters
 from modeltrail_server.cli.rendering.style import Part, line, printable, table, wrapped
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, distances
 
@@ -30,7 +30,7 @@ def render_table(graph: Graph, *, width: int) -> list[Text]:
         first = 0 if way == ways[0] else 1  # the start stands in both
         order = sorted((away, identity) for identity, (away, _) in near.items() if away >= first)
         rows += [_row(graph, graph.nodes[identity], near[identity], way) for _, identity in order]
-    lines = table(rows, header=("away", "kind", "how", "name", ""), right=(0,))
+    lines = table(rows, header=("away", "kind", "how", "name", ""), right=(0,), width=width)
     guesses = [edge for edge in graph.edges if edge.inferred]
     if guesses:
         lines += [Text(""), line(("inferred", "bold"))]
@@ -45,7 +45,7 @@ def mermaid(graph: Graph) -> str:
     lines = ["flowchart LR"]
     for identity, node in graph.nodes.items():
         begin, end = _SHAPES.get(node.kind, ("{{", "}}"))
-        lines.append(f'  {numbers[identity]}{begin}"{_mermaid_text(_label(node))}"{end}{_class(graph, node)}')
+        lines.append(f'  {numbers[identity]}{begin}"{_mermaid_text(_label(graph, node))}"{end}{_class(graph, node)}')
     for edge in _drawn(graph):
         words = _mermaid_text(edge.role or ("" if edge.relation in ("input", "output", "commit") else edge.relation))
         arrow = "-.->" if edge.inferred else "-->"
@@ -62,9 +62,8 @@ def dot(graph: Graph) -> str:
     for identity, node in graph.nodes.items():
         extra = ", penwidth=3" if identity == graph.start else ""
         extra += ", color=red" if "RETRACTED" in node.flags else ""
-        lines.append(
-            f"  {_dot(identity)} [label={_dot(_label(node))}, shape={_DOT_SHAPES.get(node.kind, 'hexagon')}{extra}];"
-        )
+        label, shape = _dot(_label(graph, node)), _DOT_SHAPES.get(node.kind, "hexagon")
+        lines.append(f"  {_dot(identity)} [label={label}, shape={shape}{extra}];")
     for edge in _drawn(graph):
         words = edge.role or ("" if edge.relation in ("input", "output", "commit") else edge.relation)
         extra = f", style=dashed, tooltip={_dot(edge.inferred)}" if edge.inferred else ""
@@ -76,7 +75,13 @@ def _row(graph: Graph, node: Node, found: tuple[int, Edge | None], way: Directio
     away, edge = found
     flags: list[Part] = [(printable(flag), FLAG_STYLES.get(flag, "green")) for flag in node.flags]
     how = "" if edge is None else edge.role or ("inferred" if edge.inferred else _words(graph, edge, way))
-    return str(away), node.kind, how, node_text(node, flags=False), Text(", ").join(map(_text, flags))
+    return (
+        str(away),
+        node.kind,
+        how,
+        node_text(node, flags=False, run_characters=run_characters(graph)),
+        Text(", ").join(map(_text, flags)),
+    )
 
 
 def _words(graph: Graph, edge: Edge, way: Direction) -> str:
@@ -93,8 +98,10 @@ def _text(part: Part) -> Text:
     return part if isinstance(part, Text) else Text.assemble(part)
 
 
-def _label(node: Node) -> str:
-    return "\n".join([node_text(node, flags=False).plain.replace("  ", " "), *node.flags])
+def _label(graph: Graph, node: Node) -> str:
+    return "\n".join(
+        [node_text(node, flags=False, run_characters=run_characters(graph)).plain.replace("  ", " "), *node.flags]
+    )
 
 
 def _class(graph: Graph, node: Node) -> str:

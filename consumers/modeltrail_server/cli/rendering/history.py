@@ -24,7 +24,7 @@ MAX_CHANGES = 12
 def render_history(found: NameHistory | RunHistory, *, width: int, everything: bool = False) -> list[Text]:
     """Return a history in lines, oldest first. Without ``everything``, at most twelve changes are shown a version."""
     if isinstance(found, RunHistory):
-        lines = table([_event_cells(entry) for entry in found.events])
+        lines = table([_event_cells(entry) for entry in found.events], width=width)
         return [*lines, line(("there are more events", "yellow"))] if found.later else lines
     lines = [line((f"{printable(name(found.name))}", "bold"))]
     lines += [line(("there are earlier versions: --limit shows more", "yellow"))] if found.earlier else []

@@ -29,11 +29,11 @@ CSV_HEADER = ("model", "version", "owners", "purpose", "risk", "deployed", "late
 _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def render_reports(page: Page[InventoryLine]) -> list[Text]:
+def render_reports(page: Page[InventoryLine], *, width: int) -> list[Text]:
     """Return the verdict on each version, a line each, then how many pass."""
     rows = [(_verdict(entry), _score(entry), (name(entry.model), "bold"), _troubles(entry)) for entry in page.items]
     passed = sum(entry.passed for entry in page.items)
-    lines = table(rows, header=("", "score", "model", ""), right=(1,)) if rows else []
+    lines = table(rows, header=("", "score", "model", ""), right=(1,), width=width) if rows else []
     return [*lines, *_more(page.next), line(f"{passed} of {len(page.items)} pass")]
 
 
@@ -89,8 +89,8 @@ def render_identified(found: Identified, *, width: int) -> list[Text]:
         lines += [
             line(("not known", "bold yellow"), ": no recorded version has this content"),
             Text("→ it may have changed since it was recorded, or come from elsewhere. Record it where it is used:"),
-            Text(f'  run.use_dataset(path="{printable(found.path)}")'),
-            Text(f'  run.log_model("NAME", path="{printable(found.path)}")'),
+            Text(f'  run.use_dataset(path="{printable(found.path)}")', no_wrap=True),
+            Text(f'  run.log_model("NAME", path="{printable(found.path)}")', no_wrap=True),
         ]
     return lines
 
@@ -114,4 +114,4 @@ def _troubles(entry: InventoryLine) -> Text:
 
 
 def _more(token: str | None) -> list[Text]:
-    return [line((f"more: --page {token}", "dim"))] if token else []
+    return [Text(f"more: --page {token}", style="dim", no_wrap=True)] if token else []

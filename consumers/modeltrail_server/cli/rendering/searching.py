@@ -15,26 +15,59 @@ from modeltrail_server.cli.rendering.style import (
     state,
     table,
     when,
+    wrapped,
 )
 from modeltrail_server.search.results import Found, Hit, Sweep
 from modeltrail_server.search.words import Mentioned
 
 MAX_VALUE_CHARACTERS = 24
+MAX_RUN_CHARACTERS = 28
+MAX_JOB_CHARACTERS, MIN_JOB_CHARACTERS = 40, 16
+GAP = 2
+UNBOUNDED = 10_000  # a row of values stays one line: columns are left out for want of width, not broken
 
 
-def render_found(found: Found, *, folded: bool) -> list[Text]:
-    """Return the runs found, in the order of the answer, with the values they were asked about."""
-    shown: Sequence[Hit | Sweep] = found.folded if folded else found.hits
-    names = list(dict.fromkeys(key for hit in found.hits for key in hit.values))
-    header = ("run", "state", "began", "job", *(printable(key.partition(".")[2]) for key in names))
-    lines = table([_row(each, names) for each in shown], header=header) if shown else []
+def render_found(found: Found, *, folded: bool, width: int, limit: int) -> list[Text]:
+    """Return the runs found, in the order of the answer, with the values they were asked about; nothing for none.
+
+    ``limit`` is how many lines of runs; where not all columns of values fit, the last are left out, and named.
+    """
+    everything: Sequence[Hit | Sweep] = found.folded if folded else found.hits
+    shown = everything[:limit]
+    if not shown:
+        return []
+    names = list(dict.fromkeys(key for each in shown for key in _first(each).values))
+    rows = [_row(each, names, job_characters=MAX_JOB_CHARACTERS) for each in shown]
+    header = ("run", "state", "began", "job", *(_cut(printable(key.partition(".")[2] or key)) for key in names))
+    lines = table(rows, header=header, width=UNBOUNDED)
+    if max(each.cell_len for each in lines) > width:
+        rows = [_row(each, names, job_characters=MIN_JOB_CHARACTERS) for each in shown]
+        lines = table(rows, header=header, width=UNBOUNDED)
+    fixed, left_out = len(header) - len(names), 0
+    while max(each.cell_len for each in lines) > width and len(header) > fixed + 1:
+        rows, header, left_out = [row[:-1] for row in rows], header[:-1], left_out + 1
+        lines = table(rows, header=header, width=UNBOUNDED)
+    if left_out:
+        unseen = ", ".join(printable(key) for key in names[-left_out:])
+        lines += [line((text, "dim")) for text in wrapped(f"not shown for want of width: {unseen}", width=width)]
+    return lines + _remarks(shown, complete=found.complete and len(shown) == len(everything))
+
+
+def render_nothing(found: Found, expression: str, *, width: int, then: bool) -> list[Text]:
+    """Return that nothing was found, why, and what can be done."""
     if not found.complete:
-        more = f"looked at {found.looked_at:,} runs" if len(found.hits) == 0 else f"the first {len(found.hits)}"
-        lines.append(line((f"{more}: there may be more, raise --limit or ask for less", "yellow")))
+        what = f"none of the {found.looked_at:,} runs looked at {'satisfied' if then else 'satisfies'} it"
+        remedy = "name a job, or the runs: started >= '2026-03-03'" if then else "ask for less: name a job, or a time"
+        return [line((f"{what}, and there are more", "yellow")), line((f"→ {remedy}", "dim"))]
+    said = [f"no run {'satisfied' if then else 'satisfies'} {printable(expression)}"]
+    lines = [line(text) for text in wrapped(said[0], width=width)]
+    for hint in found.hints:
+        first, *more = wrapped(printable(hint), width=width - GAP)
+        lines += [line((f"→ {first}", "dim")), *(line((f"  {text}", "dim")) for text in more)]
     return lines
 
 
-def render_mentioned(found: Sequence[Mentioned]) -> list[Text]:
+def render_mentioned(found: Sequence[Mentioned], *, width: int) -> list[Text]:
     """Return things that a word found."""
     rows: list[tuple[Part, ...]] = []
     for each in found:
@@ -43,21 +76,42 @@ def render_mentioned(found: Sequence[Mentioned]) -> list[Text]:
             rows.append(((each.entity.kind, "dim"), (shown, "bold"), ("by its beginning", "dim")))
         else:
             rows.append(((each.entity.kind, "dim"), (name(each.entity), "bold"), (f"by {each.by}", "dim")))
-    return table(rows)
+    return table(rows, width=width)
 
 
-def _row(each: Hit | Sweep, names: Sequence[str]) -> tuple[Part, ...]:
+def _remarks(shown: Sequence[Hit | Sweep], *, complete: bool) -> list[Text]:
+    lines = []
+    if any(isinstance(each, Sweep) for each in shown):
+        lines.append(line(("×: the runs of one sweep, by its first; --all shows each", "dim")))
+    if not complete:
+        lines.append(line((f"the first {len(shown)}: there may be more, raise --limit or ask for less", "yellow")))
+    return lines
+
+
+def _first(each: Hit | Sweep) -> Hit:
+    return each.hits[0] if isinstance(each, Sweep) else each
+
+
+def _row(each: Hit | Sweep, names: Sequence[str], *, job_characters: int) -> tuple[Part, ...]:
+    best, what = _first(each), short_run(_first(each).run.run_id)
     if isinstance(each, Sweep):
-        best, what = each.hits[0], f"{short_run(each.parent_run_id)} ×{len(each.hits)}"
-    else:
-        best, what = each, short_run(each.run.run_id)
+        what = f"{short_run(each.parent_run_id)} ×{len(each.hits)}"
     values = [_value(best.values.get(key)) for key in names]
-    job = name(best.run.job) if best.run.job.name else ""
-    return (what, state(best.run.state), (when(best.run.started_ns)[:10], "dim"), job, *values)
+    job = _cut(name(best.run.job), job_characters) if best.run.job.name else ""
+    return (
+        _cut(what, MAX_RUN_CHARACTERS),
+        state(best.run.state),
+        (when(best.run.started_ns)[:10], "dim"),
+        job,
+        *values,
+    )
 
 
 def _value(value: str | float | None) -> str:
     if value is None:
         return ""
-    text = number(value) if isinstance(value, float) else printable(value)
-    return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 1] + "…"
+    return _cut(number(value) if isinstance(value, float) else printable(value))
+
+
+def _cut(text: str, characters: int = MAX_VALUE_CHARACTERS) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modeltrail_schemas.names import EntityRef
+from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import (
@@ -103,15 +103,21 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
         lines += labelled(
             "tags", [f"{printable(key)}={printable(value)}" for key, value in run.tags.items()], width=width
         )
+    for trouble in run.troubles[:limit]:
+        lines += labelled("ranks", [(printable(trouble.what), "yellow")], width=width)
     for gap in run.gaps:
         lines += labelled("gap", [(f"{gap.lost_events} events lost: {printable(gap.reason)}", "yellow")], width=width)
     for note in run.notes:
         lines += labelled("note", _step_parts(note), width=width)
     if run.redactions:
         lines += labelled(
-            "secrets", [f"{run.redactions} values were redacted before they were recorded"], width=width
+            "secrets", [f"{run.redactions} {_values(run.redactions)} redacted before recording"], width=width
         )
     return lines
+
+
+def _values(number: int) -> str:
+    return "value was" if number == 1 else "values were"
 
 
 def use_parts(use: Use) -> list[Part]:
@@ -213,7 +219,7 @@ def _job(view: JobView, width: int) -> list[Text]:
     for label, refs in (("reads", view.inputs), ("writes", view.outputs)):
         lines += labelled(label, [name(ref) for ref in refs], width=width) if refs else []
     for index, run in enumerate(view.last_runs):
-        lines += labelled("runs" if index == 0 else "", _run_line_parts(run), width=width)
+        lines += labelled("runs" if index == 0 else "", _run_line_parts(replace(run, job=NO_ENTITY)), width=width)
     return lines
 
 

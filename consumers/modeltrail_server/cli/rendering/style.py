@@ -9,10 +9,12 @@ from modeltrail_schemas.names import EntityRef
 from rich.cells import cell_len
 from rich.text import Text
 
+from modeltrail_server.cli.rendering.folding import columns, cut
 from modeltrail_server.queries.display import display
 
 LABEL_WIDTH = 8
 SHORT_RUN_CHARACTERS = 13
+UUID_GROUPS = (SHORT_RUN_CHARACTERS, 18, 23, 36)
 SHORT_COMMIT_CHARACTERS = 7
 SHORT_DIGITS = 8
 MAX_VALUE_CHARACTERS = 60
@@ -30,7 +32,7 @@ def line(*parts: Part) -> Text:
 
 
 def labelled(label: str, parts: Sequence[Part], *, width: int, separator: str = "  ") -> list[Text]:
-    """Return ``parts`` after a label, on as many lines as ``width`` asks for; none is ever cut."""
+    """Return ``parts`` after a label, on as many lines as ``width`` asks for; what is longer goes on below."""
     lines: list[Text] = []
     current = Text.assemble((label.ljust(LABEL_WIDTH), "dim"))
     empty = True
@@ -41,29 +43,22 @@ def labelled(label: str, parts: Sequence[Part], *, width: int, separator: str = 
             current, empty = Text(" " * LABEL_WIDTH), True
         if not empty:
             current.append(separator)
-        current.append_text(text)
+        first, *rest = cut(text, width - current.cell_len, width - LABEL_WIDTH)
+        current.append_text(first)
+        for more in rest:
+            lines.append(current)
+            current = Text(" " * LABEL_WIDTH).append_text(more)
         empty = False
     return [*lines, current]
 
 
-def table(rows: Iterable[Sequence[Part]], *, header: Sequence[str] = (), right: Sequence[int] = ()) -> list[Text]:
-    """Return rows in columns as wide as their widest cell; the last column ends where its text ends."""
+def table(
+    rows: Iterable[Sequence[Part]], *, header: Sequence[str] = (), right: Sequence[int] = (), width: int
+) -> list[Text]:
+    """Return rows in columns that fit ``width``; a cell too long for its column goes on below."""
     cells = [[part if isinstance(part, Text) else Text.assemble(part) for part in row] for row in rows]
-    if header:
-        cells.insert(0, [Text(word, style="dim") for word in header])
-    widths = [max(row[column].cell_len for row in cells) for column in range(len(cells[0]))] if cells else []
-    lines = []
-    for row in cells:
-        text = Text()
-        for column, cell in enumerate(row):
-            padding = " " * (widths[column] - cell.cell_len)
-            last = column == len(row) - 1
-            text.append(padding if column in right else "")
-            text.append_text(cell)
-            text.append("" if last else ("  " if column in right else padding + "  "))
-        text.rstrip()
-        lines.append(text)
-    return lines
+    head = [[Text(word, style="dim") for word in header]] if header else []
+    return columns([*head, *cells], right=right, width=width)
 
 
 def wrapped(text: str, *, width: int, indent: int = 0) -> list[str]:
@@ -127,7 +122,12 @@ def value_text(text: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
 
 def short_value(text: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
     """Return a compared value: digests and commits by their beginning, anything else as value_text does."""
-    return value_text(_HEXADECIMAL.sub(lambda match: match[1][:SHORT_DIGITS], _ALGORITHM.sub("", text)), limit=limit)
+    return value_text(short_digests(text), limit=limit)
+
+
+def short_digests(text: str) -> str:
+    """Return ``text`` with the digests and commits in it by their beginning."""
+    return _HEXADECIMAL.sub(lambda match: match[1][:SHORT_DIGITS], _ALGORITHM.sub("", text))
 
 
 def printable(text: str) -> str:
@@ -149,10 +149,19 @@ def state(word: str) -> Text:
     return Text(shown, style=STATE_STYLES.get(word, ""))
 
 
-def short_run(run_id: str) -> str:
-    """Return enough of a run's id to tell it from others; the whole where it is no UUID."""
-    is_uuid = len(run_id) == 36 and run_id.count("-") == 4
-    return run_id[:SHORT_RUN_CHARACTERS] if is_uuid else printable(run_id)
+def short_run(run_id: str, characters: int = SHORT_RUN_CHARACTERS) -> str:
+    """Return the beginning of a run's id; the whole where it is no UUID."""
+    return run_id[:characters] if _is_uuid(run_id) else printable(run_id)
+
+
+def telling_apart(run_ids: Iterable[str]) -> int:
+    """Return how many characters tell these runs apart, whole groups of a UUID: many begin in one millisecond."""
+    ids = {run_id for run_id in run_ids if _is_uuid(run_id)}
+    return next(count for count in UUID_GROUPS if count == 36 or len({each[:count] for each in ids}) == len(ids))
+
+
+def _is_uuid(run_id: str) -> bool:
+    return len(run_id) == 36 and run_id.count("-") == 4
 
 
 def _scaled(number: int, base: int, units: Sequence[str], gap: str) -> str:

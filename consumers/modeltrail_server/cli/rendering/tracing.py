@@ -64,7 +64,7 @@ def render_impact(found: Impact, *, width: int, everything: bool = False) -> lis
     if shown:
         lines += [
             Text(""),
-            *table(map(_cells, shown), header=("model", "runs away", "where", "owner", ""), right=(1,)),
+            *table(map(_cells, shown), header=("model", "runs away", "where", "owner", ""), right=(1,), width=width),
         ]
     hidden = len(found.models) - len(shown)
     lines += [line((f"… and {hidden} more: --all shows them", "dim"))] if hidden else []
@@ -72,7 +72,7 @@ def render_impact(found: Impact, *, width: int, everything: bool = False) -> lis
     for advice in found.advice:
         first, *rest = wrapped(printable(advice.what), width=width, indent=2)
         lines += [Text(f"- {first.strip()}"), *map(Text, rest)]
-        lines += [line(("    $ ", "dim"), printable(advice.command))] if advice.command else []
+        lines += [Text(f"    $ {printable(advice.command)}", no_wrap=True)] if advice.command else []
     if not found.complete:
         lines.append(line(("a bound ended the search, there is more: raise --nodes", "yellow")))
     return lines
@@ -107,10 +107,9 @@ def render_columns(found: ColumnLineage, *, width: int) -> list[Text]:
         rows = [
             (f"  {printable(edge.target.name)}", "←", _column(edge), (printable(edge.how), "dim")) for edge in edges
         ]
-        lines += table(rows)
+        lines += table(rows, width=width)
     if not found.complete:
         lines.append(line(("there is more beyond: raise --depth", "yellow")))
-    del width
     return lines
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import FromClause
 
-from modeltrail_server.projection.tables import Tables
+from modeltrail_server.projection.tables import AnyText, Tables
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.statements.parts import among, remembered, row_limit
 
@@ -30,14 +30,17 @@ def links_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 @remembered
 def declarations(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select the links of entities :keys to declarations about them, of types :roles, latest first.
+    """Select the links of entities :keys to declarations about them, of types :roles, of each type the latest first.
 
-    The relation stands in the text, not bound: only so an index of declarations alone serves it.
+    The relation stands in the text, not bound: only so an index of declarations alone serves it. Ordered by time
+    alone, another index would, which finds the declarations of any type.
     """
     link = tables.link
-    statement = _links(tables, as_of, link).where(link.c.relation == literal_column("'subject'"))
+    relation = literal_column("'subject'", AnyText)
+    statement = _links(tables, as_of, link, relation=relation).where(link.c.relation == relation)
     statement = statement.where(among(link.c.entity_key, "keys"), among(link.c.role, "roles"))
-    return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
+    order = (link.c.role.desc(), link.c.event_time_ns.desc(), link.c.event_id.desc())
+    return statement.order_by(*order).limit(row_limit())
 
 
 @remembered
@@ -159,9 +162,16 @@ def count_activities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     return select(func.count(bounded.c.activity_key.distinct()))
 
 
-def _links(tables: Tables, as_of: AsOf | None, source: FromClause, *more: ColumnElement[Any]) -> Select[Any]:
+def _links(
+    tables: Tables,
+    as_of: AsOf | None,
+    source: FromClause,
+    *more: ColumnElement[Any],
+    relation: ColumnElement[Any] | None = None,
+) -> Select[Any]:
     link, event = tables.link, tables.event
-    columns = (link.c.entity_key, link.c.event_time_ns, link.c.event_id, link.c.relation, link.c.role)
+    named = link.c.relation if relation is None else relation
+    columns = (link.c.entity_key, link.c.event_time_ns, link.c.event_id, named, link.c.role)
     statement = select(*columns, link.c.activity_key, *more)
     if as_of is None:
         return statement.select_from(source)

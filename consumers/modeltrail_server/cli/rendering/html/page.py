@@ -21,12 +21,14 @@ p { margin: .3rem 0 .6rem; max-width: 46rem; overflow-wrap: anywhere; }
 .chips { display: flex; flex-wrap: wrap; gap: .4rem; margin: .5rem 0 1rem; padding: 0; list-style: none; }
 .chips li { border: 1px solid var(--line); border-radius: 1rem; padding: .1rem .7rem; background: var(--card);
   font-size: .85rem; overflow-wrap: anywhere; }
+.scroll.end { direction: rtl; } .scroll.end svg { direction: ltr; display: block; }
+svg { max-width: 100%; height: auto; display: block; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .7rem; border-top: 1px solid var(--line); }
 tr:first-child > * { border-top: 0; }
 th { font-weight: 600; font-size: .85rem; color: var(--soft); white-space: nowrap; }
-td { overflow-wrap: anywhere; min-width: 6.5rem; } .n { text-align: right; }
+td { overflow-wrap: anywhere; min-width: 6.5rem; } td:first-child { min-width: 9rem; } .n { text-align: right; }
 table.pairs td:first-child { width: 12rem; }
 code, pre { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 code { overflow-wrap: anywhere; } pre { margin: 0; padding: .8rem; }
@@ -43,7 +45,8 @@ svg .dataset rect { stroke: var(--data); } svg .model rect { stroke: var(--model
 svg .start rect { stroke-width: 2.6; } svg .warn rect { stroke: var(--bad); stroke-dasharray: 4 3; }
 svg .inferred { stroke-dasharray: 3 3; }
 footer { margin-top: 2.5rem; font-size: .8rem; color: var(--soft); }
-@media (max-width: 34rem) { body { padding: 1rem .7rem 2rem; } th, td { padding: .3rem .45rem; } }
+@media (max-width: 34rem) { body { padding: 1rem .7rem 2rem; } th, td { padding: .3rem .45rem; }
+  td:first-child { min-width: 6.5rem; } table.pairs td:first-child { width: 9rem; } }
 @media print { .scroll { overflow: visible; } details { display: block; } }
 """
 

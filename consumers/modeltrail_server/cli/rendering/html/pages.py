@@ -1,12 +1,13 @@
 """The pages of ``show --html`` and ``compare --html``. Pure."""
 
+import re
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.comparison import compared_value
+from modeltrail_server.cli.rendering.comparison import compared_value, headings
 from modeltrail_server.cli.rendering.html.drawing import draw
-from modeltrail_server.cli.rendering.html.page import chips, code, folded, page, paragraph, section, table, text
+from modeltrail_server.cli.rendering.html.page import PAIR, chips, code, folded, page, paragraph, section, table, text
 from modeltrail_server.cli.rendering.style import name, number, size, value_text, when
 from modeltrail_server.queries.comparison import Comparison, Row
 from modeltrail_server.queries.completeness import FAILING, Level, Report
@@ -41,21 +42,19 @@ def show_page(view: Answer, report: Report | None, graph: Graph, lines: Sequence
 
 def compare_page(comparison: Comparison, graphs: Sequence[Graph], about: Sequence[str]) -> str:
     """Return the page that sets things side by side: what differs, then the rest; ``about``: a line on each."""
-    heading = " and ".join(subject.partition(":")[2] for subject in comparison.subjects)
-    header = ("", "", *(subject.partition(":")[2] for subject in comparison.subjects), "change")
-    differing = table([_compared(row) for row in comparison.differences], header=header)
+    names = [subject.partition(":")[2] for subject in comparison.subjects]
+    heading = f"{', '.join(names[:-1])} and {names[-1]}"
+    two = len(comparison.subjects) == PAIR
+    header = ("", *headings(comparison.subjects), *(["change"] if two else []))
+    differing = table([_compared(row, two=two) for row in comparison.differences], header=header)
     same = [row for row in comparison.rows if not row.differs]
-    equal = table([_compared(row) for row in same], header=header)
+    equal = table([_compared(row, two=two) for row in same], header=header)
     lineages = (
         section(f"Lineage of {subject.partition(':')[2]}", draw(graph))
         for subject, graph in zip(comparison.subjects, graphs, strict=True)
     )
-    described = table(
-        [
-            (text(subject.partition(":")[2]), text(line))
-            for subject, line in zip(comparison.subjects, about, strict=True)
-        ]
-    )
+    each = table([(text(named), text(line)) for named, line in zip(names, about, strict=True)])
+    described = each if len(set(about)) > 1 else paragraph(about[0])
     parts = [
         f"<h1>Compared: {text(heading)}</h1>",
         described if any(about) else "",
@@ -111,7 +110,7 @@ def _run(run: RunView) -> list[str]:
         section("Data", table([_use(use) for use in run.inputs], header=("version", "role", "known by", "size", ""))),
         section(
             "Metrics",
-            table(_metrics(run), header=("metric", "value", "least", "most", "steps", "on"), numbers=(1, 2, 3, 4)),
+            _metrics(run),
         ),
         section(
             "Parameters",
@@ -136,21 +135,26 @@ def _use(use: Use) -> tuple[str, ...]:
     known = text(use.strength) if use.version_known else '<span class="bad">version not recorded</span>'
     retracted = f'<span class="bad">RETRACTED {text(use.retracted.why)}</span>' if use.retracted else ""
     amount = size(use.bytes) if use.bytes is not None else ""
-    return text(name(use.entity)), text(", ".join(use.roles)), known, text(amount), retracted
+    return _name(name(use.entity)), text(", ".join(use.roles)), known, text(amount), retracted
 
 
-def _metrics(run: RunView) -> list[tuple[str, ...]]:
-    return [
-        (
-            text(curve.name),
-            f"<b>{text(number(curve.value))}</b>",
-            text(number(curve.minimum)) if curve.steps > 1 else "",
-            text(number(curve.maximum)) if curve.steps > 1 else "",
-            text(curve.steps),
-            text(name(curve.dataset)) if curve.dataset.name else "",
-        )
-        for curve in run.metrics
-    ]
+def _metrics(run: RunView) -> str:
+    """Return the metrics; how they went only where some have several steps."""
+    stepped = any(curve.steps > 1 for curve in run.metrics)
+    rows = []
+    for curve in run.metrics:
+        least, most = (number(curve.minimum), number(curve.maximum)) if curve.steps > 1 else ("", "")
+        steps = (least, most, curve.steps)
+        on = name(curve.dataset) if curve.dataset.name else ""
+        value = f"<b>{text(number(curve.value))}</b>"
+        rows.append((text(curve.name), value, *(text(step) for step in steps if stepped), _name(on)))
+    header = ("metric", "value", *(("least", "most", "steps") if stepped else ()), "on")
+    return table(rows, header=header, numbers=range(1, len(header) - 1))
+
+
+def _name(named: str) -> str:
+    """Return a name that may go on below behind what its parts end with."""
+    return re.sub("([/@.])", r"\1<wbr>", text(named)) if "&" not in text(named) else text(named)
 
 
 def _code(run: RunView) -> list[tuple[str, str]]:
@@ -194,9 +198,10 @@ def _steps(steps: Sequence[Step]) -> str:
     return table(rows, header=("when", "what", "", "by", "why"))
 
 
-def _compared(row: Row) -> tuple[str, ...]:
+def _compared(row: Row, *, two: bool) -> tuple[str, ...]:
     values = (
-        '<span class="soft">–</span>' if value is None else text(compared_value(row, value)) for value in row.values
+        '<span class="soft">–</span>' if value is None else _name(compared_value(row, value)) for value in row.values
     )
     delta = "" if row.delta is None else text(f"{row.delta:+.6g}")
-    return f'<span class="soft">{text(row.section)}</span>', text(row.name), *values, delta
+    section = "" if row.section in ("metrics", "params") else f'<span class="soft">{text(row.section)}</span> '
+    return section + text(row.name), *values, *([delta] if two else [])

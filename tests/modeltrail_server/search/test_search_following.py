@@ -1,0 +1,77 @@
+"""An indexer keeps the index up with the read model by itself, whoever else indexes at the same time."""
+
+import threading
+import time
+
+from modeltrail.config import load
+from modeltrail.log.embedded import EmbeddedLog
+from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.generations import reading
+from modeltrail_server.projection.projector import catch_up
+from modeltrail_server.queries.snapshot import Snapshot
+from modeltrail_server.search import following
+from modeltrail_server.search.finding import find
+from modeltrail_server.search.indexing import catch_up as index
+from modeltrail_server.serving.roles import Role, serve
+from told_history import History
+
+WAIT_S = 120
+
+
+def wait_until(condition):
+    """Wait until ``condition`` holds, for as long as a loaded machine may take."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.05)
+
+
+def found(database, expression):
+    """Return how many runs the index, as it is, has for ``expression``."""
+    engine = open_engine(database)
+    try:
+        with reading(engine) as (connection, tables):
+            return len(find(Snapshot(connection, tables), expression).hits)
+    finally:
+        engine.dispose()
+
+
+def test_what_the_read_model_holds_is_indexed_without_anybody_searching(history):
+    history.run("run-1", parameters={"lr": "1"})
+    stop, engine = threading.Event(), open_engine(history.database)
+    catch_up(history.log, engine)
+    index(history.log, engine)  # the tables are there
+    followers = [threading.Thread(target=following.follow, args=(history.log, engine, stop)) for _ in range(2)]
+    for thread in followers:
+        thread.start()
+    try:
+        for number in range(2, 6):
+            history.run(f"run-{number}", parameters={"lr": "1"})
+            catch_up(history.log, engine)
+            wait_until(lambda number=number: found(history.database, "params.lr = 1") == number)
+    finally:
+        stop.set()
+        for thread in followers:
+            thread.join(WAIT_S)
+        engine.dispose()
+
+
+def test_a_server_with_the_role_indexes_what_its_projector_projects(tmp_path):
+    config = load({}, tmp_path, options={"home": str(tmp_path / "home")})
+    stop = threading.Event()
+    with EmbeddedLog(config.home / "log.db") as log:
+        history = History(log, config.database)
+        history.run("run-1", parameters={"lr": "1"})
+        index_now = open_engine(config.database)
+        catch_up(log, index_now)
+        index(log, index_now)
+        index_now.dispose()
+        server = threading.Thread(target=serve, args=(config, [Role.PROJECTOR, Role.INDEXER], stop))
+        server.start()
+        try:
+            history.run("run-2", parameters={"lr": "1"})
+            wait_until(lambda: found(config.database, "params.lr = 1") == 2)
+        finally:
+            stop.set()
+            server.join(WAIT_S)
+    assert not server.is_alive()
