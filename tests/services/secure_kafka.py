@@ -68,9 +68,16 @@ class SecureKafka(LocalKafka):
 class GuardedKafka(SecureKafka):
     """A secure broker whose users may do what access control lists grant them, and nothing else.
 
-    Whoever comes through the open listener may do anything.
+    Whoever comes through the open listener may do everything.
     """
 
+<<<<<<< HEAD
+=======
+    def options_of(self, user: str) -> dict[str, str]:
+        """Return modeltrail's log options of one of GUARDED_USERS."""
+        return self.options("PLAIN") | {"username": user}
+
+>>>>>>> services
     def allow(self, topic: str, operation: str) -> None:
         """Let USER do ``operation`` (WRITE, READ, DESCRIBE) on ``topic``."""
         from kafka.admin import (
@@ -95,10 +102,13 @@ class GuardedKafka(SecureKafka):
             _JAAS.format(mechanism="plain"): f"{_PLAIN} required {users};",
         }
 
+<<<<<<< HEAD
     def options_of(self, user: str) -> dict[str, str]:
         """Return modeltrail's log options of one of GUARDED_USERS."""
         return self.options("PLAIN") | {"username": user}
 
+=======
+>>>>>>> services
 
 def unsigned_token(subject: str, *, lifetime_s: int = 3_600) -> str:
     """Return an unsecured JSON web token (RFC 7519, section 6) for ``subject``."""
