@@ -336,7 +336,7 @@ GUARDS = (
     Guard(
         3, "what time may mend is no refusal", f"{PROJECTION}/engine.py",
         "        return str(sqlstate).startswith(_REFUSAL_CLASSES)", "        return True",
-        (f"{REFUSAL_TESTS}::test_what_time_may_mend_is_never_set_aside[postgresql-53100]",), True,
+        (f"{REFUSAL_TESTS}::test_what_time_may_mend_is_never_set_aside[53100]",), True,
     ),
     Guard(
         3, "an event that another transaction inserts is no refusal", f"{PROJECTION}/postgresql.py",
