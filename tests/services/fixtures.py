@@ -19,7 +19,7 @@ from pytest_docker.plugin import DockerComposeExecutor, Services
 from services.kafka_nodes import KafkaNodes
 from services.local_kafka import LocalKafka
 from services.local_postgres import LocalPostgres
-from services.secure_kafka import SecureKafka
+from services.secure_kafka import GuardedKafka, SecureKafka
 from services.secure_postgres import SecurePostgres
 from services.server_process import ServiceUnavailableError, free_ports
 from sqlalchemy.engine import make_url
@@ -180,6 +180,15 @@ def secure_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     """Return a running broker with a listener that wants TLS and a user, always a local process."""
     folder = tmp_path_factory.mktemp("secure") / "kafka"
     with closing(_local_kafka(request, folder, SecureKafka)) as broker:
+        broker.start()
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
+    """Return a running broker whose users have the rights that a test grants, always a local process."""
+    folder = tmp_path_factory.mktemp("guarded") / "kafka"
+    with closing(_local_kafka(request, folder, GuardedKafka)) as broker:
         broker.start()
         yield broker
 

@@ -100,10 +100,14 @@ def _text(name: str, *, primary_key: bool = False) -> Column[str]:
     return Column(name, AnyText, primary_key=primary_key, nullable=False)
 
 
-# What was declared about a thing, by the type of declaration: a model may have very many of the others. It holds all
-# that is asked of them. As text, since an Index with a condition would load the dialect of each database.
-_LINK_BY_ROLE = """CREATE INDEX %(prefix)slink_by_role
-ON %(prefix)slink (entity_key, role, event_time_ns, event_id, activity_key) WHERE relation = 'subject'"""
+def _declarations_by_role(prefix: str) -> DDL:
+    """Return what indexes the declarations about a thing by their type, with all that is asked of them.
+
+    A model may have very many of another type. An Index with a condition would always load PostgreSQL's dialect.
+    """
+    columns = "entity_key, role, event_time_ns, event_id, activity_key"
+    statement = f"CREATE INDEX {prefix}link_by_role ON {prefix}link ({columns}) WHERE relation = 'subject'"
+    return DDL(statement)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=16)
@@ -114,7 +118,7 @@ def tables_of(generation: int) -> Tables:
     def table(name: str, *columns: Column[Any] | Index | PrimaryKeyConstraint, clustered: bool = False) -> Table:
         return Table(prefix + name, metadata, *columns, sqlite_with_rowid=not clustered)
 
-    made = Tables(
+    tables = Tables(
         generation=generation,
         metadata=metadata,
         # Every event once. The payload is the message as it stood in the log.
@@ -222,8 +226,8 @@ def tables_of(generation: int) -> Tables:
             clustered=True,
         ),
     )
-    event.listen(made.link, "after_create", DDL(_LINK_BY_ROLE % {"prefix": prefix}))  # type: ignore[no-untyped-call]
-    return made
+    event.listen(tables.link, "after_create", _declarations_by_role(prefix))
+    return tables
 
 
 @lru_cache(maxsize=1)

@@ -24,6 +24,7 @@ MAX_VALUE_CHARACTERS = 24
 MAX_RUN_CHARACTERS = 28
 MAX_JOB_CHARACTERS, MIN_JOB_CHARACTERS = 40, 16
 GAP = 2
+UNBOUNDED = 10_000  # a row of values stays one line: columns are left out for want of width, not broken
 
 
 def render_found(found: Found, *, folded: bool, width: int, limit: int) -> list[Text]:
@@ -38,14 +39,14 @@ def render_found(found: Found, *, folded: bool, width: int, limit: int) -> list[
     names = list(dict.fromkeys(key for each in shown for key in _first(each).values))
     rows = [_row(each, names, job_characters=MAX_JOB_CHARACTERS) for each in shown]
     header = ("run", "state", "began", "job", *(_cut(printable(key.partition(".")[2] or key)) for key in names))
-    lines = table(rows, header=header)
+    lines = table(rows, header=header, width=UNBOUNDED)
     if max(each.cell_len for each in lines) > width:
         rows = [_row(each, names, job_characters=MIN_JOB_CHARACTERS) for each in shown]
-        lines = table(rows, header=header)
+        lines = table(rows, header=header, width=UNBOUNDED)
     fixed, left_out = len(header) - len(names), 0
     while max(each.cell_len for each in lines) > width and len(header) > fixed + 1:
         rows, header, left_out = [row[:-1] for row in rows], header[:-1], left_out + 1
-        lines = table(rows, header=header)
+        lines = table(rows, header=header, width=UNBOUNDED)
     if left_out:
         unseen = ", ".join(printable(key) for key in names[-left_out:])
         lines += [line((text, "dim")) for text in wrapped(f"not shown for want of width: {unseen}", width=width)]
