@@ -12,7 +12,7 @@ from modeltrail_server.queries.graph import Direction, Edge, Graph, Node
 from told_history import dataset, model
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'&amp;"
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "wbr"}
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
