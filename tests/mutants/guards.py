@@ -52,8 +52,8 @@ GUARDS = (
         (f"{POWER_TESTS}::test_a_sync_reaches_the_notes_and_the_name_of_their_file",),
     ),
     Guard(
-        1, "the sync of the notes' folder", f"{SDK}/spool/writing.py",
-        "            sync_folder(self.ownership.folder)\n            self._synced_segment = self._segment",
+        1, "the sync of the notes' folder, the spool's name and its owner", f"{SDK}/spool/writing.py",
+        "            secure(self.ownership.folder)\n            self._synced_segment = self._segment",
         "            pass",
         (f"{POWER_TESTS}::test_a_sync_reaches_the_notes_and_the_name_of_their_file",),
     ),
@@ -340,7 +340,7 @@ GUARDS = (
     ),
     Guard(
         3, "an event that another transaction inserts is no refusal", f"{PROJECTION}/postgresql.py",
-        "            if _is_race(error, tables.event):", "            if False:",
+        "            if _is_race(error, table):", "            if False:",
         ("tests/modeltrail_server/projection/test_postgresql_writer.py::"
          "test_an_event_that_another_transaction_inserts_meanwhile_is_a_duplicate_at_the_next_try",), True,
     ),
