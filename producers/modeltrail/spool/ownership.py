@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -24,6 +25,18 @@ class Owner:
     process_id: int = 0
     started_ns: int = 0
     log: str = ""
+
+    def has_ended(self) -> bool:
+        """Return whether the process is known to be gone; of another machine's nothing is known."""
+        if self.host != socket.gethostname() or self.process_id <= 0:
+            return False
+        try:
+            os.kill(self.process_id, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
 
 
 @dataclass(slots=True)
