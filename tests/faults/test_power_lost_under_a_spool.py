@@ -14,6 +14,7 @@ from modeltrail.emitter import Emitter
 from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Outgoing
 from modeltrail.log.reading import read
+from modeltrail.spool.layout import owner_file
 from modeltrail.spool.outbox import Outbox
 from modeltrail.spool.writing import SpoolWriter
 from modeltrail_schemas.codec import decode
@@ -55,7 +56,8 @@ def test_a_sync_reaches_the_notes_and_the_name_of_their_file(tmp_path: Path, syn
     folder = writer.ownership.folder
     notes = {path.stat().st_ino for path in folder.iterdir() if path.suffix == ".notes"}
     assert notes
-    assert notes | {folder.stat().st_ino} <= set(synced)
+    named = {path.stat().st_ino for path in (folder, tmp_path, owner_file(folder))}
+    assert notes | named <= set(synced)
     writer.close()
 
 

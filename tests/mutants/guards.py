@@ -52,8 +52,8 @@ GUARDS = (
         (f"{POWER_TESTS}::test_a_sync_reaches_the_notes_and_the_name_of_their_file",),
     ),
     Guard(
-        1, "the sync of the notes' folder", f"{SDK}/spool/writing.py",
-        "            sync_folder(self.ownership.folder)\n            self._synced_segment = self._segment",
+        1, "the sync of the notes' folder, the spool's name and its owner", f"{SDK}/spool/writing.py",
+        "            secure(self.ownership.folder)\n            self._synced_segment = self._segment",
         "            pass",
         (f"{POWER_TESTS}::test_a_sync_reaches_the_notes_and_the_name_of_their_file",),
     ),

@@ -71,13 +71,10 @@ class GuardedKafka(SecureKafka):
     Whoever comes through the open listener may do everything.
     """
 
-<<<<<<< HEAD
-=======
     def options_of(self, user: str) -> dict[str, str]:
         """Return modeltrail's log options of one of GUARDED_USERS."""
         return self.options("PLAIN") | {"username": user}
 
->>>>>>> services
     def allow(self, topic: str, operation: str) -> None:
         """Let USER do ``operation`` (WRITE, READ, DESCRIBE) on ``topic``."""
         from kafka.admin import (
@@ -102,13 +99,6 @@ class GuardedKafka(SecureKafka):
             _JAAS.format(mechanism="plain"): f"{_PLAIN} required {users};",
         }
 
-<<<<<<< HEAD
-    def options_of(self, user: str) -> dict[str, str]:
-        """Return modeltrail's log options of one of GUARDED_USERS."""
-        return self.options("PLAIN") | {"username": user}
-
-=======
->>>>>>> services
 
 def unsigned_token(subject: str, *, lifetime_s: int = 3_600) -> str:
     """Return an unsecured JSON web token (RFC 7519, section 6) for ``subject``."""

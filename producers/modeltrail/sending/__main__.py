@@ -16,6 +16,8 @@ from pathlib import Path
 from modeltrail.config import Config, hidden
 from modeltrail.sending.launching import TAKE_WAIT_S, import_log
 from modeltrail.sending.place import Post, SendingPlace
+from modeltrail.sending.syncing import SpoolSyncer
+from modeltrail.spool.layout import spool_root
 
 NICENESS = 5
 MAX_LOG_BYTES = 256 * 1024
@@ -41,9 +43,10 @@ def main() -> int:
     post = SendingPlace.of(home, config.log).take(wait_s=TAKE_WAIT_S)
     if post is None:
         return 0
-    from modeltrail.sending.sender import Sender  # fastavro loads here
+    with SpoolSyncer(spool_root(home)).at_work():  # what is written already does not wait for what is loaded now
+        from modeltrail.sending.sender import Sender  # fastavro loads here
 
-    import_log(config)
+        import_log(config)
     if os.fork():
         os._exit(0)
     _yield_to_training()

@@ -52,8 +52,8 @@ def flush_spools(config: Config, *, timeout_ms: int, on_progress: Callable[[int]
         while waiting.left() and time.monotonic() < until:
             time.sleep(WAIT_INTERVAL_S)
         if not waiting.left() or time.monotonic() >= deadline:
-            fault = place.state().fault if waiting.left() else ""
-            return Flushed(waiting.gone, 0, is_complete=not waiting.left(), fault=fault)
+            is_complete = not waiting.left(at_last=True)
+            return Flushed(waiting.gone, 0, is_complete=is_complete, fault="" if is_complete else place.state().fault)
 
 
 class _Waiting:
@@ -67,13 +67,22 @@ class _Waiting:
             if log == config.log or (log == "" and not is_alive(folder)):
                 self._places[folder] = SpoolDrain(folder).written()
 
-    def left(self) -> bool:
-        """Return whether one of them is left."""
+    def left(self, *, at_last: bool = False) -> bool:
+        """Return whether one of them is left.
+
+        The spool of a process that ended is left until it is gone: its runs are still to be ended, while the sender
+        holds its lock as its process did. ``at_last`` the log's word for all that was written is enough: in another
+        container, a process may live though it is not seen.
+        """
         for folder, place in list(self._places.items()):
             if not folder.is_dir():
                 self.gone += 1
                 del self._places[folder]
-            elif read_acknowledged(folder) >= place and is_alive(folder):
+            elif (
+                read_acknowledged(folder) >= place
+                and is_alive(folder)
+                and (at_last or not read_owner(folder).has_ended())
+            ):
                 del self._places[folder]
         return bool(self._places)
 

@@ -6,7 +6,6 @@ It looks rather than being told: every POLL_INTERVAL_S it sees what was written 
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,17 +72,12 @@ class Sender:
 
     def run(self) -> None:
         """Send until nobody needs it any more, ``stop`` or ``terminate``; what is left stays in the spools."""
-        ended = threading.Event()
-        syncer = threading.Thread(
-            target=SpoolSyncer(self._root).run, args=(ended,), name="modeltrail-sync", daemon=True
-        )
         try:
-            syncer.start()
-            self._post.listen()
-            remove_unfinished(self._root)
-            self._serve()
+            with SpoolSyncer(self._root).at_work():
+                self._post.listen()
+                remove_unfinished(self._root)
+                self._serve()
         finally:
-            ended.set()
             self.close()
 
     def stop(self) -> None:

@@ -5,11 +5,12 @@ fsync is a matter of the file, not of who wrote: it writes out the pages of the 
 
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modeltrail.spool.layout import notes_file, segments, spool_folders
-from modeltrail.spool.ownership import sync_folder
+from modeltrail.spool.ownership import secure
 
 SYNC_INTERVAL_S = 0.08
 """How long a note waits at most for its sync to begin; of the 100 ms that are promised the rest is the disk's.
@@ -34,6 +35,18 @@ class SpoolSyncer:
             with suppress(OSError):  # a disk that fails is noticed by the next write
                 self.sync()
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Sync again and again in a thread, during the block."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self.run, args=(ended,), name="modeltrail-sync", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def sync(self) -> None:
         """Sync what has grown since the last time. Raises OSError."""
         seen: dict[Path, int] = {}
@@ -57,5 +70,5 @@ class SpoolSyncer:
         finally:
             os.close(descriptor)
         if synced is None:
-            sync_folder(path.parent)
+            secure(path.parent)
         return size_bytes

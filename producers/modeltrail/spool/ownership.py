@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -25,6 +26,18 @@ class Owner:
     started_ns: int = 0
     log: str = ""
 
+    def has_ended(self) -> bool:
+        """Return whether the process is known to be gone; of another machine's nothing is known."""
+        if self.host != socket.gethostname() or self.process_id <= 0:
+            return False
+        try:
+            os.kill(self.process_id, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
 
 @dataclass(slots=True)
 class Ownership:
@@ -42,7 +55,10 @@ class Ownership:
 
 
 def found(root: Path, emitter_id: str, *, host: str, log: str) -> Ownership:
-    """Make the spool of a new emitter and own it; nobody sees it before it is owned. Raises OSError."""
+    """Make the spool of a new emitter and own it; nobody sees it before it is owned. Raises OSError.
+
+    It survives the process; a power cut only after ``secure``.
+    """
     owner = Owner(host, os.getpid(), time.time_ns(), log)
     making = unfinished_folder(root, emitter_id)
     making.mkdir(parents=True)
@@ -50,12 +66,9 @@ def found(root: Path, emitter_id: str, *, host: str, log: str) -> Ownership:
     descriptor = os.open(owner_file(making), os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, json.dumps(asdict(owner)).encode())
-        os.fsync(descriptor)
         acknowledged_file(making).write_bytes(encode_place(NOWHERE))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         making.rename(folder)
-        for changed in (folder, root):
-            sync_folder(changed)
     except BaseException:
         os.close(descriptor)
         raise
@@ -70,8 +83,14 @@ def discard(ownership: Ownership) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
+def secure(folder: Path) -> None:
+    """Return once a spool and what its files are called survive a power cut. Raises OSError."""
+    for path in (owner_file(folder), folder, folder.parent):
+        sync_folder(path)
+
+
 def sync_folder(folder: Path) -> None:
-    """Return once the names in ``folder`` survive a power cut. Raises OSError."""
+    """Return once the names in ``folder``, or a file's content, survive a power cut. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

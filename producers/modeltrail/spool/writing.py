@@ -6,7 +6,7 @@ from pathlib import Path
 from modeltrail.spool.acknowledgement import Place
 from modeltrail.spool.framing import encode_frame
 from modeltrail.spool.layout import SEGMENT_BYTES, Header, encode_header, notes_file, unfinished_notes_file
-from modeltrail.spool.ownership import Ownership, found, sync_folder
+from modeltrail.spool.ownership import Ownership, found, secure
 
 
 class SpoolWriter:
@@ -83,7 +83,7 @@ class SpoolWriter:
             self._finished_descriptor = -1
         os.fsync(self._descriptor)
         if self._synced_segment != self._segment:
-            sync_folder(self.ownership.folder)
+            secure(self.ownership.folder)
             self._synced_segment = self._segment
 
     def close(self) -> None:

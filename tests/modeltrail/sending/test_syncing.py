@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from modeltrail.spool.layout import notes_file
+from modeltrail.spool.ownership import read_owner
 from modeltrail.spool.writing import SpoolWriter
 
 pytestmark = pytest.mark.fault
@@ -58,6 +59,22 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         yield disk
     finally:
         disk.unmount()
+
+
+def test_a_spool_that_only_another_process_synced_survives_a_power_cut_with_its_name_and_owner(
+    disk: Disk, tmp_path: Path
+) -> None:
+    writer = SpoolWriter.create(disk.root / "spool", "e1", host="h", log="the log")
+    writer.append(b"first")
+    subprocess.run([sys.executable, "-c", SYNC, str(disk.root / "spool")], check=True)
+    after = disk.after_a_power_cut(tmp_path / "after")
+    try:
+        folder = after.root / "spool" / "e1"
+        assert b"first" in notes_file(folder, 1).read_bytes()
+        assert read_owner(folder).log == "the log"
+    finally:
+        after.unmount()
+        writer.close()
 
 
 def test_what_another_process_synced_survives_a_power_cut(disk: Disk, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from modeltrail_server.search.results import Found, Hit, Sweep
 from modeltrail_server.search.words import Mentioned
 
 MAX_VALUE_CHARACTERS = 24
-MAX_RUN_CHARACTERS = 28
+MAX_RUN_CHARACTERS, MIN_RUN_CHARACTERS = 28, 12
 MAX_JOB_CHARACTERS, MIN_JOB_CHARACTERS = 40, 16
 GAP = 2
 UNBOUNDED = 10_000  # a row of values stays one line: columns are left out for want of width, not broken
@@ -37,11 +37,11 @@ def render_found(found: Found, *, folded: bool, width: int, limit: int) -> list[
     if not shown:
         return []
     names = list(dict.fromkeys(key for each in shown for key in _first(each).values))
-    rows = [_row(each, names, job_characters=MAX_JOB_CHARACTERS) for each in shown]
+    rows = [_row(each, names, MAX_RUN_CHARACTERS, MAX_JOB_CHARACTERS) for each in shown]
     header = ("run", "state", "began", "job", *(_cut(printable(key.partition(".")[2] or key)) for key in names))
     lines = table(rows, header=header, width=UNBOUNDED)
     if max(each.cell_len for each in lines) > width:
-        rows = [_row(each, names, job_characters=MIN_JOB_CHARACTERS) for each in shown]
+        rows = [_row(each, names, MIN_RUN_CHARACTERS, MIN_JOB_CHARACTERS) for each in shown]
         lines = table(rows, header=header, width=UNBOUNDED)
     fixed, left_out = len(header) - len(names), 0
     while max(each.cell_len for each in lines) > width and len(header) > fixed + 1:
@@ -92,14 +92,14 @@ def _first(each: Hit | Sweep) -> Hit:
     return each.hits[0] if isinstance(each, Sweep) else each
 
 
-def _row(each: Hit | Sweep, names: Sequence[str], *, job_characters: int) -> tuple[Part, ...]:
+def _row(each: Hit | Sweep, names: Sequence[str], run_characters: int, job_characters: int) -> tuple[Part, ...]:
     best, what = _first(each), short_run(_first(each).run.run_id)
     if isinstance(each, Sweep):
         what = f"{short_run(each.parent_run_id)} ×{len(each.hits)}"
     values = [_value(best.values.get(key)) for key in names]
     job = _cut(name(best.run.job), job_characters) if best.run.job.name else ""
     return (
-        _cut(what, MAX_RUN_CHARACTERS),
+        _cut(what, run_characters),
         state(best.run.state),
         (when(best.run.started_ns)[:10], "dim"),
         job,

@@ -1,0 +1,51 @@
+"""A flush is complete when the log has everything, the ends of runs whose processes died included."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from modeltrail.config import Config
+from modeltrail.sending.flushing import _Waiting
+from modeltrail.spool.acknowledgement import write_acknowledged
+from modeltrail.spool.draining import SpoolDrain
+from modeltrail.spool.layout import spool_root
+from modeltrail.spool.ownership import adopt, discard
+
+DEAD = """
+import sys
+from pathlib import Path
+from modeltrail.spool.writing import SpoolWriter
+SpoolWriter.create(Path(sys.argv[1]), "e1", host=sys.argv[2], log=sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize(("host", "is_left"), [(socket.gethostname(), True), ("another machine", False)])
+def test_the_spool_of_an_ended_process_is_left_until_it_is_gone_though_the_log_has_its_notes(
+    config: Config, host: str, is_left: bool
+) -> None:
+    """The sender, which holds its lock now, has still to end its runs. Whether one elsewhere lives is not known."""
+    subprocess.run([sys.executable, "-c", DEAD, str(spool_root(config.home)), host, config.log], check=True)
+    folder = spool_root(config.home) / "e1"
+    write_acknowledged(folder, SpoolDrain(folder).written())
+    waiting = _Waiting(config)
+    held = adopt(folder)
+    assert held is not None
+    assert waiting.left() is is_left
+    discard(held)
+    held.release()
+    assert not waiting.left()
+
+
+def test_at_last_the_word_of_the_log_is_enough(config: Config) -> None:
+    subprocess.run(
+        [sys.executable, "-c", DEAD, str(spool_root(config.home)), socket.gethostname(), config.log], check=True
+    )
+    folder = spool_root(config.home) / "e1"
+    write_acknowledged(folder, SpoolDrain(folder).written())
+    waiting = _Waiting(config)
+    held = adopt(folder)
+    assert held is not None
+    assert waiting.left()
+    assert not waiting.left(at_last=True)
+    held.release()
