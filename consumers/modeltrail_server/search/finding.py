@@ -116,8 +116,9 @@ class _Search:
             return walked
         self._count_all(MAX_SET_ROWS)
         cover = smallest_cover(self.meaning, self.counts)
-        # Few runs satisfied it: in the order of time a range is soon cheaper than a long walk.
-        if self.metric is None and cover is not None and cover.rows <= MAX_GATHERED_ROWS:
+        # Few runs satisfied it: where all else is in sets, a range is soon cheaper than a long walk in time.
+        in_sets = self.metric is None and all(part in self.counts for part in self.parts)
+        if in_sets and cover is not None and cover.rows <= MAX_GATHERED_ROWS:
             return self._gathered(cover)
         walked = self._walked(MAX_SIFTED_ROWS if self._sets() else MAX_PROBED_ROWS)
         if walked is None and cover is not None and cover.rows <= MAX_GATHERED_ROWS:
@@ -125,13 +126,20 @@ class _Search:
         return walked or (self.found, False)
 
     def _count_all(self, most: int) -> None:
-        """Count the rows of each comparison that has no more than ``most``."""
+        """Count the rows of each comparison that has no more than ``most``.
+
+        A walk by a metric sifts by the least of those that must all hold: no other is counted further than that.
+        """
+        least = min((self.counts[part] for part in self.parts if part in self.counts), default=most)
         for condition in conditions_of(self.meaning):
-            rows = range_of(condition)
-            if rows is not None and condition not in self.counts:
-                count = self._count(rows, most + 1)
-                if count <= most:
-                    self.counts[condition] = count
+            rows, is_part = range_of(condition), self.metric is not None and condition in self.parts
+            if rows is None or condition in self.counts:
+                continue
+            bound = max(min(most, least), MAX_SMALL_SET_ROWS) if is_part else most
+            count = self._count(rows, bound + 1)
+            if count <= bound:
+                self.counts[condition] = count
+                least = min(least, count) if is_part else least
 
     def _gathered(self, cover: Cover) -> tuple[list[bytes], bool]:
         """Return the answer from all rows of a few ranges."""

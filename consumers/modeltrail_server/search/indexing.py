@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from modeltrail_server.errors import PositionMovedError
 from modeltrail_server.projection.engine import explained, writing
 from modeltrail_server.projection.facts import run_identity
-from modeltrail_server.projection.generations import Generation, current_generation, positions_of
+from modeltrail_server.projection.generations import Generation, check_version, current_generation, positions_of
 from modeltrail_server.projection.projector import Source
 from modeltrail_server.projection.upserts import insert_unless_there
 from modeltrail_server.projection.writing import writer_for
@@ -48,6 +48,7 @@ def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None
                 generation = current_generation(connection)
             if generation is None:
                 return done
+            check_version(generation)
             return done + _follow(log, engine, generation, stop)
         except (PositionMovedError, IntegrityError):
             attempts += 1
