@@ -1,6 +1,6 @@
 # modeltrail with its server, from the lock files: hashes checked, nothing newer than what the tests ran with.
 # PYTHON_IMAGE: any image with Python >= 3.11, venv and pip.
-ARG PYTHON_IMAGE=python:3.12-slim
+ARG PYTHON_IMAGE=python:3.12.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
 # Behind a proxy that signs TLS itself: EXTRA_CA="$(cat ca.pem)". Only this stage sees it.

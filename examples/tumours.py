@@ -1,9 +1,12 @@
 """A small real project: models that tell malignant from benign tumours, on the data set that scikit-learn ships.
 
-Nothing here knows that it is watched by a demo. The calls to modeltrail are all that a training job needs.
+Nothing here knows that it is watched by a demo. The calls to modeltrail are all that a training job needs. Run by
+itself it trains one version.
 """
 
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import joblib
 import modeltrail
@@ -84,3 +87,17 @@ def evaluate(folder: Path, *, model_version: str) -> None:
         malignant = held_out["target"] == 0
         found = model.predict(held_out.drop(columns="target"))[malignant] == 0
         run.log_metric("recall_malignant", float(found.mean()), dataset=test)
+
+
+def main() -> None:
+    """Train one version in a folder of its own, recorded where MODELTRAIL_LOG says."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        data = clean(folder, load_raw(folder), version="v1", outliers_beyond=4)
+        train(folder, data, data_version="v1", model_version="1.0", kind="logistic", max_iter=5000)
+        if not modeltrail.flush(60_000):
+            sys.exit("the log does not answer: what was recorded waits in the spool (modeltrail doctor tells more)")
+
+
+if __name__ == "__main__":
+    main()

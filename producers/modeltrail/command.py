@@ -19,6 +19,7 @@ from modeltrail.errors import ModeltrailError
 from modeltrail.waiting import waiting_for_log
 
 if TYPE_CHECKING:
+    from modeltrail.doctor import Examine
     from modeltrail.sending.flushing import Flushed
     from modeltrail.spool.status import SpoolStatus
 
@@ -40,9 +41,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(
-    argv: Sequence[str], *, config: Config | None = None, out: Print | None = None, err: Print | None = None
+    argv: Sequence[str],
+    *,
+    config: Config | None = None,
+    examiners: "Sequence[Examine]" = (),
+    out: Print | None = None,
+    err: Print | None = None,
 ) -> int:
-    """Run a command of the SDK itself and return its exit code; any other command names the extra to install."""
+    """Run a command of the SDK itself and return its exit code; any other command names the extra to install.
+
+    ``examiners`` are what the doctor looks at besides.
+    """
     out, err = out or _to(sys.stdout), err or _to(sys.stderr)
     command = next((argument for argument in argv if not argument.startswith("-")), None)
     if command is not None and command not in _OWN:
@@ -54,8 +63,9 @@ def run(
         return int(exit_request.code or 0)
     try:
         config = config or load(os.environ, Path.cwd())
-        act = _run_doctor if parsed.command == "doctor" else _run_spool
-        return act(config, parsed, out, err)
+        if parsed.command == "doctor":
+            return _run_doctor(config, examiners, parsed, out, err)
+        return _run_spool(config, parsed, out, err)
     except ModeltrailError as error:
         err(f"{error}\n  → {error.remedy}" if error.remedy else str(error))
         return error.exit_code
@@ -105,11 +115,13 @@ def spools_as_json(statuses: "Sequence[SpoolStatus]") -> list[dict[str, object]]
     return [asdict(status) for status in statuses]
 
 
-def _run_doctor(config: Config, parsed: argparse.Namespace, out: Print, err: Print) -> int:
+def _run_doctor(
+    config: Config, examiners: "Sequence[Examine]", parsed: argparse.Namespace, out: Print, err: Print
+) -> int:
     from modeltrail.doctor import Level, examine, worst
 
     with waiting_for_log(err, config.log):
-        findings = examine(config)
+        findings = examine(config, examiners)
     if parsed.json:
         out(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

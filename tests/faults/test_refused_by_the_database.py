@@ -3,12 +3,12 @@
 The rules that refuse are added by the tests; what is refused by any other rule goes the same way.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
 import pytest
 from event_cases import history, outgoing
-from faults.states import undisturbed
+from faults.states import opened, undisturbed
 from modeltrail.log.memory import MemoryLog
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import LineageEvent
@@ -19,13 +19,13 @@ from modeltrail_server.projection.digest import compute_digest
 from modeltrail_server.projection.engine import writing
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.projector import Projector, catch_up
+from services.fixtures import DatabaseFactory
 from sqlalchemy import Connection, Engine, select
 
 pytestmark = pytest.mark.fault
 # Each costs a transaction that fails: ten round trips to a server.
 IN_A_ROW = {"sqlite": 10_000, "postgresql": 2_000}
 RULES = {"event": "kind = 'poison'", "run": "run_id LIKE 'poison%'", "link": "role = 'poison'"}
-Forbid = Callable[[str], None]
 
 
 def _poison(number: int) -> bytes:
@@ -145,12 +145,13 @@ def _raise_on_postgresql(engine: Engine, sqlstate: str, *, at_commit: bool = Fal
 
 
 @pytest.fixture
-def postgresql_engine(request: pytest.FixtureRequest, engine: Engine) -> Engine:
-    if not _is_postgresql(engine):
-        pytest.skip("SQLite tells no such classes")
-    return engine
+def postgresql_engine(new_database: DatabaseFactory) -> Iterator[Engine]:
+    """Return an engine of an empty database that tells classes of errors."""
+    with opened(new_database()) as engine:
+        yield engine
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("at_commit", [False, True])
 @pytest.mark.parametrize("sqlstate", ["22003", "22P05", "23514", "23505", "44000", "54000", "P0001"])
 def test_each_class_of_refusal_is_found_when_a_row_is_written_and_at_the_commit(
@@ -165,6 +166,7 @@ def test_each_class_of_refusal_is_found_when_a_row_is_written_and_at_the_commit(
     assert compute_digest(postgresql_engine).hex == undisturbed(good).hex
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "53100", "53200", "55P03", "57014", "57P01", "58030"])
 def test_what_time_may_mend_is_never_set_aside(sqlstate: str, postgresql_engine: Engine) -> None:
     good, log = history(4), MemoryLog()

@@ -18,7 +18,7 @@ from modeltrail.sending.place import SendingPlace
 
 pytestmark = pytest.mark.fault
 
-WAIT_S = 60
+WAIT_S = 120
 
 
 def wait_until(holds: Callable[[], object]) -> None:

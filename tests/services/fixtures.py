@@ -9,7 +9,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -19,7 +19,7 @@ from pytest_docker.plugin import DockerComposeExecutor, Services
 from services.kafka_nodes import KafkaNodes
 from services.local_kafka import LocalKafka
 from services.local_postgres import LocalPostgres
-from services.secure_kafka import SecureKafka
+from services.secure_kafka import GuardedKafka, SecureKafka
 from services.secure_postgres import SecurePostgres
 from services.server_process import ServiceUnavailableError, free_ports
 from sqlalchemy.engine import make_url
@@ -147,7 +147,14 @@ def postgres_url(request: pytest.FixtureRequest, compose: Services | None) -> It
 @pytest.fixture
 def new_database(postgres_url: str) -> Iterator[DatabaseFactory]:
     """Return ``new_database() -> url``: an empty database each time, dropped when the test ends."""
-    server, made = postgres_url, []
+    with fresh_databases(postgres_url) as make:
+        yield make
+
+
+@contextmanager
+def fresh_databases(server: str) -> Iterator[DatabaseFactory]:
+    """Give what makes an empty database each time; all are dropped at the end."""
+    made = []
 
     def make() -> str:
         name = f"test_{uuid.uuid4().hex}"
@@ -173,6 +180,15 @@ def secure_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     """Return a running broker with a listener that wants TLS and a user, always a local process."""
     folder = tmp_path_factory.mktemp("secure") / "kafka"
     with closing(_local_kafka(request, folder, SecureKafka)) as broker:
+        broker.start()
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
+    """Return a running broker whose users have the rights that a test grants, always a local process."""
+    folder = tmp_path_factory.mktemp("guarded") / "kafka"
+    with closing(_local_kafka(request, folder, GuardedKafka)) as broker:
         broker.start()
         yield broker
 

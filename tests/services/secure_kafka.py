@@ -13,6 +13,7 @@ from services.local_kafka import LocalKafka
 from services.server_process import free_ports
 
 USER, PASSWORD = "ana", "s3cret-of-ana"
+GUARDED_USERS = ("trainer", "projector", "reader", "describer", "nobody", "operator")
 _JAAS = "listener.name.secure.{mechanism}.sasl.jaas.config"
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
@@ -65,8 +66,18 @@ class SecureKafka(LocalKafka):
 
 
 class GuardedKafka(SecureKafka):
-    """A broker that asks what its users may do. Whoever comes through the open listener may do everything."""
+    """A secure broker whose users may do what access control lists grant them, and nothing else.
 
+    Whoever comes through the open listener may do everything.
+    """
+
+<<<<<<< HEAD
+=======
+    def options_of(self, user: str) -> dict[str, str]:
+        """Return modeltrail's log options of one of GUARDED_USERS."""
+        return self.options("PLAIN") | {"username": user}
+
+>>>>>>> services
     def allow(self, topic: str, operation: str) -> None:
         """Let USER do ``operation`` (WRITE, READ, DESCRIBE) on ``topic``."""
         from kafka.admin import (
@@ -84,11 +95,20 @@ class GuardedKafka(SecureKafka):
             assert not admin.create_acls([allowed])["failed"]
 
     def _secured(self, plain: dict[str, str]) -> dict[str, str]:
+        users = " ".join(f'user_{user}="{PASSWORD}"' for user in (USER, *GUARDED_USERS))
         return super()._secured(plain) | {
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
+            _JAAS.format(mechanism="plain"): f"{_PLAIN} required {users};",
         }
 
+<<<<<<< HEAD
+    def options_of(self, user: str) -> dict[str, str]:
+        """Return modeltrail's log options of one of GUARDED_USERS."""
+        return self.options("PLAIN") | {"username": user}
+
+=======
+>>>>>>> services
 
 def unsigned_token(subject: str, *, lifetime_s: int = 3_600) -> str:
     """Return an unsecured JSON web token (RFC 7519, section 6) for ``subject``."""

@@ -15,9 +15,10 @@ from services.server_process import free_ports
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
-PROJECTORS = 3
+PROJECTORS, AUDITORS = 3, 2
+ROOT = Path(__file__).parents[2]
 MODELTRAIL = [sys.executable, "-m", "modeltrail.command"]
-COMMAND_TIMEOUT_S = 120
+COMMAND_TIMEOUT_S, LOOKS = 600, 120
 TOKEN = "a-token-of-this-test"
 EXTRA_AUTHORITIES = Path("/usr/local/share/ca-certificates")  # where Debian keeps those the machine's owner added
 TRAINING = """
@@ -41,7 +42,11 @@ class Project:
         )
         command = f'docker compose --env-file "{settings}"'
         self._executor = DockerComposeExecutor(command, [str(compose_file)], name)
-        self.home = folder / "home"
+        self.environ = {
+            "MODELTRAIL_HOME": str(folder / "home"),
+            "MODELTRAIL_LOG": f"kafka://127.0.0.1:{self.kafka_port}/modeltrail",
+            "MODELTRAIL_DATABASE": f"postgresql://modeltrail:modeltrail@127.0.0.1:{self.postgres_port}/modeltrail",
+        }
 
     def compose(self, command: str) -> str:
         """Run a compose verb and return what it printed."""
@@ -49,14 +54,9 @@ class Project:
 
     def on_host(self, *command: str) -> str:
         """Run a command on the host, as a user of the stack does, and return what it printed."""
-        environ = {
-            "MODELTRAIL_HOME": str(self.home),
-            "MODELTRAIL_LOG": f"kafka://127.0.0.1:{self.kafka_port}/modeltrail",
-            "MODELTRAIL_DATABASE": f"postgresql://modeltrail:modeltrail@127.0.0.1:{self.postgres_port}/modeltrail",
-        }
         done = subprocess.run(
             command,
-            env=os.environ | environ,
+            env=os.environ | self.environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -88,9 +88,41 @@ def project(
         project.compose(REMOVAL + " --rmi local")
 
 
+def documented() -> list[str]:
+    """Return the commands of docs/operations.md that start the stack and use it from the host."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    block = text.partition("With Docker, everything at once")[2].partition("```console\n")[2].partition("```")[0]
+    return [line.partition("#")[0].removeprefix("$ ").strip() for line in block.splitlines()]
+
+
+def run_as_documented(project: Project) -> str:
+    """Run these commands, on the ports of the test; return what they printed."""
+    said = []
+    for command in documented():
+        program, _, arguments = command.partition(" ")
+        if program == "export":
+            name, _, value = arguments.partition("=")
+            ports = {"9092": project.kafka_port, "5432": project.postgres_port}
+            for documented_port, port in ports.items():
+                value = value.replace(f":{documented_port}/", f":{port}/")
+            assert project.environ[name] == value
+        elif program == "docker":
+            verb = arguments.removeprefix("compose ").replace("exec ", "exec -T ")
+            said.append(project.compose(verb + (" --build" if verb == "up -d --wait" else "")))
+        elif program == "python":
+            said.append(project.on_host(sys.executable, str(ROOT / arguments)))
+        else:
+            assert program == "modeltrail", command
+            said.append(project.on_host(*MODELTRAIL, *arguments.split()))
+            wait_until_projected(project)
+    return "\n".join(said)
+
+
 def test_the_stack_comes_up_healthy_works_from_the_host_and_keeps_what_it_has(project: Project) -> None:
-    up = f"up --detach --wait --scale projector={PROJECTORS}"
-    project.compose(f"{up} --build")
+    up = f"up --detach --wait --scale projector={PROJECTORS} --scale auditor={AUDITORS}"
+    said = run_as_documented(project)
+    assert "clinic/tumours@" in said
+    assert "verified" in said
     project.on_host(sys.executable, "-c", TRAINING)
     event = json.dumps(
         {
@@ -128,12 +160,13 @@ def check_privileges(project: Project) -> None:
         assert project.compose(f"exec -T {service} id -u").strip() != "0"
         with pytest.raises(Exception, match="Read-only file system"):
             project.compose(f"exec -T {service} touch /opt/modeltrail/written")
-    assert len(project.compose("ps --quiet projector").split()) == PROJECTORS
+    for service, count in (("projector", PROJECTORS), ("auditor", AUDITORS)):
+        assert len(project.compose(f"ps --quiet {service}").split()) == count
 
 
 def wait_until_projected(project: Project) -> None:
     """Return when the projectors have everything; the log may have grown by what the SDK sent last."""
-    for _ in range(COMMAND_TIMEOUT_S):
+    for _ in range(LOOKS):
         if project.caught_up():
             return
     pytest.fail(project.compose("logs --tail 20 projector"))
@@ -141,7 +174,7 @@ def wait_until_projected(project: Project) -> None:
 
 def wait_until_audited(project: Project) -> None:
     """Return when the auditor has signed everything, which then verifies."""
-    for _ in range(COMMAND_TIMEOUT_S):
+    for _ in range(LOOKS):
         status = json.loads(project.compose("exec -T auditor modeltrail audit status --json"))
         ends = json.loads(project.on_host(*MODELTRAIL, "status", "--json"))["log"]["end"]["offsets"]
         if sum(one["head"]["size"] for one in status["partitions"]) == sum(ends):

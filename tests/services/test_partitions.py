@@ -4,10 +4,12 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from benchmarks.histories import generate
+from kafka import KafkaAdminClient
 from modeltrail.log.memory import MemoryLog
 from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Log, Outgoing, Position
@@ -99,6 +101,28 @@ def test_projectors_and_auditors_that_join_leave_and_die_give_the_state_of_one_p
         assert joins.stop() == 0
         check_audit(folder, log, digest, tmp_path)
         check_merged(log)
+
+
+def test_a_partition_that_is_added_is_projected_without_a_restart(
+    kafka_bootstrap: str, new_topic: Callable[..., str], new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    topic, database = new_topic(partitions=1), new_database()
+    address = f"kafka://{kafka_bootstrap}/{topic}"
+    engine, records = open_engine(database), events(20)
+    half = len(records) // 2
+    settings = {"log": address, "database": database}
+    with Serving(tmp_path, "projector", ["projector"], settings, "--log-level", "DEBUG") as server:
+        with open_log(address) as log:
+            log.append(records[:half])
+            wait_until(lambda: "projected partition" in server.said and projected(engine, log), server)
+            with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
+                admin.create_partitions({topic: 2})
+            wait_until(lambda: log.partitions() == 2, server)
+        with open_log(address) as log:
+            log.append([replace(record, partition=1) for record in records[half:]])
+            wait_until(lambda: projected(engine, log), server)
+        assert compute_digest(engine).hex == of_one_partition(records, tmp_path).hex
+    engine.dispose()
 
 
 def check_audit(folder: Path, log: Log, digest: Digest, scratch: Path) -> None:

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse
 from modeltrail.errors import LogUnavailableError, RecordTooLargeError
 from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Log, Outgoing
+from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import select
 
 from modeltrail_server.api.receiving import receive
 from modeltrail_server.api.tokens import Tokens
-from modeltrail_server.errors import DatabaseUnavailableError
 from modeltrail_server.events.documents import Refusal
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
@@ -132,7 +132,9 @@ def _append(intake: Intake, body: bytes, sender: str | None) -> Response:
             intake.appender.append(received.records)
     except RecordTooLargeError as error:
         return _error(400, str(error))
-    except (LogUnavailableError, DatabaseUnavailableError) as error:
+    except ModeltrailError as error:
+        # A log or database that is down, or that wants a person: the sender can only keep its events and come again.
+        _logger.warning("cannot take events in", extra={"reason": str(error)})
         response = _error(503, str(error))
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
         return response

@@ -21,6 +21,7 @@ from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditError, AuditorRunningError
 from modeltrail_server.audit.files import Files
 from modeltrail_server.audit.keys import publish_verifier, read_key, root_store
+from modeltrail_server.audit.note import SignerKey
 
 OnPublish = Callable[[int, Checkpoint], None]
 OpenAuditor = Callable[[int], Auditor]
@@ -87,13 +88,19 @@ def follow(
     def open_auditor(partition: int) -> Auditor:
         return Auditor(folder, signer, log.identity, partition, files=files).open()
 
-    group = GROUP_PREFIX + signer.verifier.key_id.hex() if share else None
-    following = _Following(log, open_auditor, group, pace or Pace(), compress, on_publish)
+    following = _Following(
+        log, open_auditor, group_of(signer) if share else None, pace or Pace(), compress, on_publish
+    )
     try:
         following.run(once=once, stop=stop or Event())
     finally:
         following.close()
     return {partition: auditor.head for partition, auditor in following.auditors.items()}
+
+
+def group_of(signer: SignerKey) -> str:
+    """Return the consumer group of the auditors who share a folder, and so its key."""
+    return GROUP_PREFIX + signer.verifier.key_id.hex()
 
 
 class _Following:

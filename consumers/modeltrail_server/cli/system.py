@@ -1,9 +1,11 @@
 """The commands that look after the whole: status, digest, dead letters, and the SDK's own spool and doctor."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import typer
 from modeltrail import command as sdk_command
+from modeltrail.doctor import Examine
 from modeltrail.waiting import waiting_for_log
 from modeltrail_schemas.errors import ModeltrailError
 
@@ -45,8 +47,10 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
 def doctor(context: typer.Context) -> None:
-    """Examine configuration, home, spool, log and versions, and say what to do."""
-    _sdk(context, "doctor")
+    """Examine configuration, home, spool, log, permissions, database, audit, clocks, versions; say what to do."""
+    from modeltrail_server.serving.doctor import EXAMINERS
+
+    _sdk(context, "doctor", EXAMINERS)
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
@@ -55,6 +59,7 @@ def spool(context: typer.Context) -> None:
     _sdk(context, "spool")
 
 
-def _sdk(context: typer.Context, name: str) -> None:
+def _sdk(context: typer.Context, name: str, examiners: Sequence[Examine] = ()) -> None:
     """Hand a command to the SDK's own command line, which has it without the server too."""
-    raise typer.Exit(sdk_command.run([name, *context.args], config=command_context(context).config))
+    config = command_context(context).config
+    raise typer.Exit(sdk_command.run([name, *context.args], config=config, examiners=examiners))

@@ -1,7 +1,7 @@
 """Two or more runs or model versions side by side. Pure; states differences, claims nothing about causes."""
 
-import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +10,8 @@ from modeltrail_server.queries.records import MetricCurve, ModelVersionView, Run
 
 MAX_SUBJECTS = 20
 CONTRADICTION = " ≠ "
+MAX_SUBTRACTED = 1e300
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,8 @@ def _delta(values: Sequence[str | None]) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    try:
-        value = json.loads(text or "null")
-    except ValueError:
-        return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < 1e300 and math.isfinite(value) else None
+    value = float(text) if text and _JSON_NUMBER.fullmatch(text) else math.inf
+    return value if abs(value) < MAX_SUBTRACTED else None
 
 
 def _claims(claims: Iterable[object]) -> str:

@@ -84,7 +84,10 @@ def create(
 
 
 def check(bootstrap: Sequence[str], topic: str, *, options: Mapping[str, str]) -> list[Finding]:
-    """Return what is wrong with the topic, the worst first; empty when it is fit. Raises LogNotFoundError."""
+    """Return what is wrong with the topic, the worst first; empty when it is fit.
+
+    Raises LogNotFoundError; ConfigurationError where this user may not see the settings.
+    """
     cluster = Cluster(bootstrap, topic, options)
     try:
         replicas = [len(partition["replica_nodes"]) for partition in cluster.describe()["partitions"]]
@@ -95,6 +98,11 @@ def check(bootstrap: Sequence[str], topic: str, *, options: Mapping[str, str]) -
         settings = {name: setting["value"] for name, setting in described["topic"][topic].items()}
     finally:
         cluster.close()
+    if not settings:
+        raise ConfigurationError(
+            f"the brokers do not tell this user the settings of {topic}",
+            remedy=f"grant DESCRIBE_CONFIGS on it (kafka-acls.sh --add --topic {topic} --operation DescribeConfigs)",
+        )
     return judge(settings, replication=min(replicas))
 
 
