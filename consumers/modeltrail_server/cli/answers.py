@@ -12,7 +12,7 @@ from rich.text import Text
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.options import AsJson, AsOfTime, AtTime
 from modeltrail_server.cli.printing import say
-from modeltrail_server.cli.rendering.comparison import render_comparison
+from modeltrail_server.cli.rendering.comparison import render_commits, render_comparison
 from modeltrail_server.cli.rendering.html.pages import compare_page, show_page
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.show import render_answer
@@ -20,7 +20,7 @@ from modeltrail_server.cli.times import parse_bounds, parse_time_ns
 from modeltrail_server.queries.answering import answer
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.checking import check_subject
-from modeltrail_server.queries.comparison import MAX_SUBJECTS
+from modeltrail_server.queries.comparison import MAX_SUBJECTS, Comparison
 from modeltrail_server.queries.comparison import compare as side_by_side
 from modeltrail_server.queries.graph import Direction
 from modeltrail_server.queries.lineage import lineage as trace
@@ -163,9 +163,18 @@ def compare(
         _write_page(html, compare_page(comparison, graphs, [_about(view) for view in views]))
         return
     shown = comparison if everything else replace(comparison, rows=comparison.differences)
-    command.print_answer(
-        shown, render_comparison(comparison, width=command.width, everything=everything), as_json=as_json
-    )
+    lines = render_comparison(comparison, width=command.width, everything=everything)
+    command.print_answer(shown, lines if as_json else [*lines, *_commits(comparison)], as_json=as_json)
+
+
+def _commits(comparison: Comparison) -> list[Text]:
+    """Return the commits between the first and the last of the subjects, where their repository is at hand."""
+    from modeltrail_server.reproduction.commits import commits_between
+
+    row = next((row for row in comparison.differences if (row.section, row.name) == ("code", "commit")), None)
+    old, new = (row.values[0], row.values[-1]) if row else (None, None)
+    between = commits_between(Path.cwd(), old, new) if old and new and old != new else []
+    return render_commits(between)
 
 
 def _about(view: Answer) -> str:

@@ -56,7 +56,7 @@ class Workshop:
             )
         self._must(self._git("worktree", "add", "--quiet", "--detach", os.fspath(self.code), recipe.commit))
         if recipe.diff:
-            applied = _git(self.code, "apply", "--whitespace=nowarn", "-", given=recipe.diff.encode())
+            applied = run_git(self.code, "apply", "--whitespace=nowarn", "-", given=recipe.diff.encode())
             if applied.returncode:
                 reason = applied.stderr.decode("utf-8", "replace")[:MAX_REASON_CHARACTERS].strip()
                 raise NotReproducibleError(f"the recorded changes do not apply to {recipe.commit[:12]}: {reason}")
@@ -145,7 +145,7 @@ class Workshop:
             return None
 
     def _git(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-        return _git(self.repository, "-c", "core.hooksPath=/dev/null", *arguments)
+        return run_git(self.repository, "-c", "core.hooksPath=/dev/null", *arguments)
 
     def _must(self, done: "subprocess.CompletedProcess[bytes]") -> None:
         if done.returncode:
@@ -156,7 +156,7 @@ class Workshop:
 def repository_at(folder: Path) -> Path | None:
     """Return the root of the git repository that ``folder`` is in."""
     try:
-        done = _git(folder, "rev-parse", "--show-toplevel")
+        done = run_git(folder, "rev-parse", "--show-toplevel")
     except OSError:
         return None
     return Path(os.fsdecode(done.stdout.strip())) if done.returncode == 0 else None
@@ -192,7 +192,8 @@ def this_python() -> Path:
     return Path(sys.executable)
 
 
-def _git(folder: Path, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+def run_git(folder: Path, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+    """Return what git said of the repository at ``folder``, without a shell and without asking for anything."""
     return _done(["git", "-C", os.fspath(folder), *arguments], given=given, timeout_s=GIT_TIMEOUT_S)
 
 

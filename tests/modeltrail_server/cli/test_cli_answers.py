@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from modeltrail_schemas.event import SourceCode
 from told_history import dataset, model
 
 WIDTH = 80
@@ -215,3 +216,28 @@ def test_an_interrupt_ends_with_130_and_says_nothing(told, modeltrail, monkeypat
     code, out, err = modeltrail("models")
 
     assert (code, out, err) == (130, "", "")
+
+
+def test_a_comparison_tells_the_commits_between_where_the_repository_is_at_hand(
+    told, modeltrail, tmp_path, monkeypatch
+):
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    git = ("git", "-C", str(repository), "-c", "user.name=Ana", "-c", "user.email=ana@example.org")
+    subprocess.run([*git, "init", "-q"], check=True)
+    commits = []
+    for subject in ("Begin", "Lower the rate"):
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", subject], check=True)
+        done = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        commits.append(done.stdout.strip())
+    for commit, run in zip(commits, ("run-old", "run-new"), strict=True):
+        told.run(run, "COMPLETE", commit=commit, code=SourceCode(commit=commit))
+    monkeypatch.chdir(tmp_path)
+    elsewhere = modeltrail("compare", "run-old", "run-new")[1]
+    monkeypatch.chdir(repository)
+
+    shown = modeltrail("compare", "run-old", "run-new")[1]
+
+    assert "commits between" not in elsewhere
+    assert shown.startswith(f"{elsewhere}commits between\n  {commits[1][:7]}")
+    assert shown.endswith("Lower the rate\n")

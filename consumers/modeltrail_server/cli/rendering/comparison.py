@@ -27,6 +27,13 @@ def render_comparison(comparison: Comparison, *, width: int, everything: bool = 
     return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header, width=width)
 
 
+def render_commits(commits: Sequence[str]) -> list[Text]:
+    """Return the commits between two, as the repository at hand tells them."""
+    if not commits:
+        return []
+    return [Text("commits between", style="dim"), *(Text(f"  {printable(each)}") for each in commits)]
+
+
 def told_together(rows: Sequence[Row]) -> list[Row]:
     """Return ``rows`` with all packages as one, where one of the subjects recorded none: that is no difference."""
     packages = [row for row in rows if row.section == "env" and row.name.startswith(PACKAGE)]
