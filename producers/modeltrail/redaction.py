@@ -2,8 +2,8 @@
 
 Four signs, surest first: known shapes (key prefixes, JWT, PEM), credentials in URLs, secret-like names before a
 value, and random-looking strings. The last is careful: lineage is made of digests, commits, UUIDs, short base64.
-Every function returns the clean form and how many values it took out. ``-p VALUE`` of a command line is not
-recognised: to most programs it is a port or a path.
+Every function returns the clean form and how many values it took out. To most programs ``-p`` of a command line is a
+port or a path: its value goes only where it looks like a password. docs/secrets.md tells what is missed.
 """
 
 import math
@@ -39,6 +39,8 @@ _KNOWN = re.compile(
             r"\bpypi-AgE[A-Za-z0-9_-]{30,}",
             r"\bdapi[0-9a-f]{32}\b",
             r"\bdop_v1_[0-9a-f]{40,}",
+            r"(?<![A-Za-z0-9._~-])[A-Za-z0-9_~.]{3}[78]Q~[A-Za-z0-9_~.-]{31,}",
+            r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])",
             r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
             r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
         )
@@ -57,7 +59,8 @@ _ASSIGNMENT = re.compile(
     r"(?:(?P<quote>[\"'])(?P<quoted>[^\"'\n]{3,})(?P=quote)|(?P<bare>[^\s\"',;&(){}\[\]<>]{6,})(?P<next>[(\[]?))"
 )
 _RANDOM = re.compile(r"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9_+-]{32,}={0,2}(?![A-Za-z0-9_+/=-])|"
-                     r"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9+/]{40}(?![A-Za-z0-9_+/=-])")  # fmt: skip
+                     r"(?<![A-Za-z0-9_+/=.-])(?:[A-Za-z0-9+/]{40}(?![A-Za-z0-9_+/=-])|"
+                     r"(?:[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==)(?![A-Za-z0-9_+/=-]))")  # fmt: skip
 _DIGEST_BEFORE = re.compile(r"(?i)(?:sha|md|blake)[0-9a-z_]*[:=]$")
 _DIGEST_LABEL = re.compile(r"(?i)(?:sha|md|blake)[0-9a-z_]*-")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F-]+")
@@ -168,11 +171,15 @@ def redact_command(arguments: Sequence[str]) -> tuple[tuple[str, ...], int]:
     clean: list[str] = []
     count = 0
     value_is_secret = False
-    for argument in arguments:
+    for before, argument in pairwise(("", *arguments)):
         name, equals, value = argument.partition("=")
         if value_is_secret and not argument.startswith("--"):
             argument, found = REDACTED, 1
             value_is_secret = False
+        elif before == "-p" and _looks_chosen(argument):
+            argument, found = REDACTED, 1
+        elif argument.startswith("-p") and _looks_chosen(argument[2:]):
+            argument, found = f"-p{REDACTED}", 1
         elif equals and re.fullmatch(r"[-+~]*[A-Za-z_][\w./-]*", name):
             value, found = (REDACTED, 1) if value and judge_name(name).secret else redact_text(value)
             argument = f"{name}={value}"
@@ -214,6 +221,19 @@ def _has_key_pair(words: Sequence[str]) -> bool:
     return any(right == "key" and left in _KEYS for left, right in pairwise(words))
 
 
+def _looks_chosen(value: str) -> bool:
+    """Return whether a value has the look of a password: letters of both cases and digits, and no path or number."""
+    classes = bool(re.search("[a-z]", value)), bool(re.search("[A-Z]", value)), bool(re.search("[0-9]", value))
+    return len(value) >= 8 and all(classes) and not re.search(r"[\s/\\=:,]|\.[A-Za-z]", value)
+
+
+def _is_reference(value: str) -> bool:
+    """Return whether a value names what holds the secret, or is a place for it: a variable, a path, a format."""
+    if value.startswith("/"):
+        return not looks_random(value)
+    return value.startswith(("$", "*")) or bool(re.match("%(?![0-9A-F]{2})", value))
+
+
 def _is_opaque(value: str) -> bool:
     return len(value) >= 8 and not re.search(r"[\s<>\[\]{}]", value)
 
@@ -226,9 +246,11 @@ def _is_secret_assignment(match: re.Match[str]) -> bool:
     if (quoted := match["quoted"]) is not None:
         return quoted != REDACTED and not quoted.startswith(("$", "{", "<")) and (judged.sure or _is_opaque(quoted))
     value = match["bare"]
-    if match["next"] or value.startswith(("$", "%", "/", "*")) or value.lower().rstrip(".") in _NOT_A_VALUE:
+    if match["next"] or _is_reference(value) or value.lower().rstrip(".") in _NOT_A_VALUE:
         return False
-    if judge_name(value).secret or re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
+    if (judge_name(value).secret and not looks_random(value)) or re.fullmatch(
+        r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value
+    ):
         return False  # an expression: password=args.password
     if match["before"] or match["after"]:  # "password: reset it": prose and code; a secret has more than letters
         return _is_opaque(value) and bool(re.search(r"\d", value)) and bool(re.search(r"[A-Za-z]", value))

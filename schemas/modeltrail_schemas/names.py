@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 from modeltrail_schemas.surrogates import percent_encoded
 
 DEFAULT_NAMESPACE = "default"
-NAMES_REMEMBERED = 65_536
+NAMES_REMEMBERED = 8_192
 
 _RESERVED = re.compile(r"[%/@?&#\ud800-\udfff]")
 _URI_NAMESPACE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(.*)", re.DOTALL)

@@ -30,7 +30,7 @@ def sound_reader(definition: dict[str, Any], record_type: type[Any], wanted: Col
         schema, hint = field["type"], hints[field["name"]]
         body += compiler.read(schema, hint) if field["name"] in wanted else compiler.walk(schema, hint)
     body += [
-        "if at != len(data): raise ValueError(f'{len(data) - at} bytes follow the record, or lack')",
+        _CHECK_END,
         # Joined by what is no part of a character, so that two halves do not pass for one.
         "b'\\0'.join(texts).decode()",
         "for parse, text in references: parse(text.decode())",
@@ -85,7 +85,7 @@ class _Compiler:
             case "bytes":
                 return _bytes("")
             case "long":
-                return [f"if data[at] > {_GREATEST_SHORT}: _, at = number(data, at)", "else: at += 1"]
+                return [f"while data[at] > {_GREATEST_SHORT}: at += 1", "at += 1"]
             case "boolean":
                 return ["at += 1"]
             case "double":
@@ -114,9 +114,15 @@ class _Compiler:
         return name
 
 
+_CHECK_END = "if at != len(data): raise ValueError(f'{len(data) - at} bytes follow the record, or lack')"
 _NEXT = ["n = data[at]", "at += 1"]
 _CHECK_BRANCH = f"if n != {_PRESENT}: raise ValueError(f'no branch has the index {{n}}')"
-_END = [f"if n > {_GREATEST_SHORT} or n & 1: n, at = size(data, at - 1)", "end = at + (n >> 1)"]
+_END = [
+    f"if n > {_GREATEST_SHORT} or n & 1:",
+    f"    if n & 1 or data[at] > {_GREATEST_SHORT}: n, at = size(data, at - 1)",
+    f"    else: n, at = n & {_GREATEST_SHORT} | data[at] << 7, at + 1",
+    "end = at + (n >> 1)",
+]
 _APPEND_TEXT = "wanted.append(data[at:end].decode())"
 
 

@@ -6,9 +6,7 @@ import pytest
 from benchmarks.measuring import run_worker
 from benchmarks.reporting import Limit, Report, Row
 from benchmarks.sizes import Sizes
-from benchmarks.workloads import embedded_history
 from modeltrail_server.projection.engine import open_engine
-from services.fixtures import DatabaseFactory
 
 MAX_P95_MS = 5
 
@@ -30,27 +28,19 @@ def add_answers(report: Report, sizes: Sizes, kind: str, databases: dict[int, st
             report.add(Row("queries", what, took["p95"], "ms", limit, "" if is_lookup else "≤ 5 ms", reached, note))
 
 
-def test_sqlite(report: Report, sizes: Sizes, histories: Path, tmp_path: Path) -> None:
-    databases = {}
-    for runs in (sizes.small_runs, sizes.runs):
-        path = tmp_path / f"read-model-{runs}.db"
-        databases[runs] = f"sqlite:///{path}"
-        run_worker("worker_projecting", str(embedded_history(histories, runs)), databases[runs])
-    add_answers(report, sizes, "SQLite", databases)
+def test_sqlite(report: Report, sizes: Sizes, sqlite_models: dict[int, str]) -> None:
+    add_answers(report, sizes, "SQLite", sqlite_models)
+    path = Path(sqlite_models[sizes.runs].removeprefix("sqlite:///"))
     note = "the payload of each event is in it"
     report.add(Row("bytes per run", "read model, SQLite", path.stat().st_size / sizes.runs, "B", note=note))
 
 
 @pytest.mark.service
-def test_postgresql(report: Report, sizes: Sizes, histories: Path, new_database: DatabaseFactory) -> None:
-    databases = {}
-    for runs in (sizes.small_runs, sizes.runs):
-        databases[runs] = new_database()
-        empty = database_bytes(databases[runs])
-        run_worker("worker_projecting", str(embedded_history(histories, runs)), databases[runs])
-    used = database_bytes(databases[sizes.runs]) - empty
-    add_answers(report, sizes, "PostgreSQL", databases)
-    report.add(Row("bytes per run", "read model, PostgreSQL", used / sizes.runs, "B"))
+def test_postgresql(report: Report, sizes: Sizes, postgresql_models: dict[int, str]) -> None:
+    add_answers(report, sizes, "PostgreSQL", postgresql_models)
+    used = database_bytes(postgresql_models[sizes.runs])
+    note = "7 MB of an empty database are in it"
+    report.add(Row("bytes per run", "read model, PostgreSQL", used / sizes.runs, "B", note=note))
 
 
 def test_logs(report: Report, sizes: Sizes, history: Path, audited: tuple[Path, dict[str, float]]) -> None:

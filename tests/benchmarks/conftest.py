@@ -10,6 +10,7 @@ from benchmarks.measuring import machine_facts, run_worker, yardstick
 from benchmarks.reporting import Report
 from benchmarks.sizes import Sizes, sizes_of
 from benchmarks.workloads import embedded_history
+from services.fixtures import fresh_databases
 
 _reports = pytest.StashKey[list[Report]]()
 
@@ -48,6 +49,28 @@ def audited(history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     """Return the audit log of that history, and how its making went."""
     folder = tmp_path_factory.mktemp("audit") / "audit"
     return folder, run_worker("worker_auditing", str(history), str(folder))
+
+
+@pytest.fixture(scope="session")
+def sqlite_models(sizes: Sizes, histories: Path) -> dict[int, str]:
+    """Return by runs in them the addresses of a small and a large read model, made once."""
+    return {runs: _projected(histories, runs, f"sqlite:///{histories / f'model-{runs}.db'}") for runs in _both(sizes)}
+
+
+@pytest.fixture(scope="session")
+def postgresql_models(sizes: Sizes, histories: Path, postgres_url: str) -> Iterator[dict[int, str]]:
+    """Return the same on PostgreSQL."""
+    with fresh_databases(postgres_url) as new_database:
+        yield {runs: _projected(histories, runs, new_database()) for runs in _both(sizes)}
+
+
+def _both(sizes: Sizes) -> tuple[int, int]:
+    return sizes.small_runs, sizes.runs
+
+
+def _projected(histories: Path, runs: int, database: str) -> str:
+    run_worker("worker_projecting", str(embedded_history(histories, runs)), database)
+    return database
 
 
 def result_path(root: Path) -> Path:

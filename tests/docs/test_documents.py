@@ -11,7 +11,7 @@ from documents import Step, matches, steps
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
-STEP_TIMEOUT_S = 120
+STEP_TIMEOUT_S = 300
 SENT_TIMEOUT_S = 60
 
 

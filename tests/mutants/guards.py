@@ -20,6 +20,7 @@ SPOOL_TESTS = "tests/modeltrail/spool"
 POWER_TESTS = "tests/faults/test_power_lost_under_a_spool.py"
 READING = "schemas/modeltrail_schemas/openlineage/reading.py"
 WRITING_TESTS = "tests/schemas/openlineage/test_openlineage_writing.py"
+REFUSAL_TESTS = "tests/faults/test_refused_by_the_database.py"
 REDACTION_TESTS = "tests/modeltrail/test_redaction.py"
 
 
@@ -184,6 +185,11 @@ GUARDS = (
         'if value_is_secret and not argument.startswith("--"):', "if False:",
         (f"{REDACTION_TESTS}::test_a_command_line_loses_the_values_of_secret_options_only",),
     ),
+    Guard(
+        1, "redaction of what -p is given", f"{SDK}/redaction.py",
+        'elif before == "-p" and _looks_chosen(argument):', "elif False:",
+        (f"{REDACTION_TESTS}::test_the_value_of_p_goes_where_it_looks_like_a_password",),
+    ),
     # 2 The log is the truth; the rest is a function of it.
     Guard(
         2, "the embedded log's commits reach the disk", f"{SDK}/log/sqlite_file.py",
@@ -281,7 +287,7 @@ GUARDS = (
     ),
     Guard(
         3, "an event that is there is not inserted again (SQLite)", f"{PROJECTION}/sqlite.py",
-        'INSERT_NEW = "ON CONFLICT DO NOTHING"', 'INSERT_NEW = ""', (FOLD_TEST,),
+        'INSERT_NEW = "ON CONFLICT (event_id) DO NOTHING"', 'INSERT_NEW = ""', (FOLD_TEST,),
     ),
     Guard(
         3, "an event that is there is not inserted again (PostgreSQL)", f"{PROJECTION}/postgresql.py",
@@ -320,6 +326,29 @@ GUARDS = (
         3, "what cannot be read is kept as a dead letter", f"{PROJECTION}/batches.py",
         "            dead_letters.append(_dead_letter(record, str(error)))", "            pass",
         (f"{PROJECTOR_TESTS}::test_what_cannot_be_read_is_set_aside_and_takes_effect_once_it_can[sqlite]",),
+    ),
+    Guard(
+        3, "a record that the database refuses stops nothing", f"{PROJECTION}/projector.py",
+        "            except DataRefusedError as error:", "            except ZeroDivisionError as error:",
+        (f"{REFUSAL_TESTS}::"
+         "test_a_refused_record_is_a_dead_letter_with_the_reason_until_the_rule_is_gone[sqlite-4000-event]",),
+    ),
+    Guard(
+        3, "what time may mend is no refusal", f"{PROJECTION}/engine.py",
+        "        return str(sqlstate).startswith(_REFUSAL_CLASSES)", "        return True",
+        (f"{REFUSAL_TESTS}::test_what_time_may_mend_is_never_set_aside[postgresql-53100]",), True,
+    ),
+    Guard(
+        3, "an event that another transaction inserts is no refusal", f"{PROJECTION}/postgresql.py",
+        "            if _is_race(error, table):", "            if False:",
+        ("tests/modeltrail_server/projection/test_postgresql_writer.py::"
+         "test_an_event_that_another_transaction_inserts_meanwhile_is_a_duplicate_at_the_next_try",), True,
+    ),
+    Guard(
+        3, "an event counts only where all of it can be decoded", "schemas/modeltrail_schemas/soundness.py",
+        "        _CHECK_END,\n", "",
+        ("tests/schemas/test_codec.py::test_no_byte_past_the_header_goes_unread",
+         "tests/schemas/test_codec.py::test_an_event_is_sound_only_where_all_of_it_can_be_decoded"),
     ),
     Guard(
         3, "no text is too long for an index", f"{PROJECTION}/facts.py",

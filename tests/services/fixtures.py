@@ -9,7 +9,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -147,7 +147,14 @@ def postgres_url(request: pytest.FixtureRequest, compose: Services | None) -> It
 @pytest.fixture
 def new_database(postgres_url: str) -> Iterator[DatabaseFactory]:
     """Return ``new_database() -> url``: an empty database each time, dropped when the test ends."""
-    server, made = postgres_url, []
+    with fresh_databases(postgres_url) as make:
+        yield make
+
+
+@contextmanager
+def fresh_databases(server: str) -> Iterator[DatabaseFactory]:
+    """Give what makes an empty database each time; all are dropped at the end."""
+    made = []
 
     def make() -> str:
         name = f"test_{uuid.uuid4().hex}"

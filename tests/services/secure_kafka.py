@@ -68,12 +68,8 @@ class SecureKafka(LocalKafka):
 class GuardedKafka(SecureKafka):
     """A secure broker whose users may do what access control lists grant them, and nothing else.
 
-    Whoever comes through the open listener may do everything.
+    Whoever comes through the open listener may do anything.
     """
-
-    def options_of(self, user: str) -> dict[str, str]:
-        """Return modeltrail's log options of one of GUARDED_USERS."""
-        return self.options("PLAIN") | {"username": user}
 
     def allow(self, topic: str, operation: str) -> None:
         """Let USER do ``operation`` (WRITE, READ, DESCRIBE) on ``topic``."""
@@ -98,6 +94,10 @@ class GuardedKafka(SecureKafka):
             "super.users": "User:ANONYMOUS",
             _JAAS.format(mechanism="plain"): f"{_PLAIN} required {users};",
         }
+
+    def options_of(self, user: str) -> dict[str, str]:
+        """Return modeltrail's log options of one of GUARDED_USERS."""
+        return self.options("PLAIN") | {"username": user}
 
 
 def unsigned_token(subject: str, *, lifetime_s: int = 3_600) -> str:

@@ -122,7 +122,8 @@ def path(
 def impact_command(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="dataset:…, model:…, commit:SHA, run:ID, job:…, or package:NAME[@VERSION]")
+        str,
+        typer.Argument(help="dataset:…, model:…, commit:SHA, run:ID, job:…; package:NAME, NAME@VERSION or NAME<1.22"),
     ],
     nodes: Nodes = IMPACT_NODES,
     everything: Annotated[bool, typer.Option("--all", help="Show every model version.")] = False,

@@ -19,11 +19,11 @@ from modeltrail_server.cli.context import CommandContext, command_context
 from modeltrail_server.cli.options import EXIT_NO, EXIT_USAGE, AsJson
 from modeltrail_server.cli.printing import say
 from modeltrail_server.cli.rendering.reproducing import render_recipe, render_verdict
-from modeltrail_server.queries.answering import answer, view_run
-from modeltrail_server.queries.names import Subject, latest_version, resolve
-from modeltrail_server.queries.records import REPRODUCES_TAG, ModelVersionView, RunView
-from modeltrail_server.queries.snapshot import Snapshot
-from modeltrail_server.reproduction.recipe import COMMIT_CHARACTERS, Recipe, recipe_of, steps_of
+from modeltrail_server.queries.answering import view_run
+from modeltrail_server.queries.names import Subject
+from modeltrail_server.queries.records import REPRODUCES_TAG, RunView
+from modeltrail_server.reproduction.finding import find_recipe
+from modeltrail_server.reproduction.recipe import COMMIT_CHARACTERS, Recipe, steps_of
 from modeltrail_server.reproduction.verdict import DEFAULT_TOLERANCE, Verdict, judge
 from modeltrail_server.reproduction.workshop import (
     NotReproducibleError,
@@ -77,7 +77,7 @@ def reproduce(
     """
     command = command_context(context)
     with command.snapshot() as snapshot:
-        original, recipe = _recipe(snapshot, name)
+        original, recipe = find_recipe(snapshot, name)
     if part is not None:
         sys.stdout.write(recipe.diff if part == Part.DIFF else recipe.requirements)
         return
@@ -105,19 +105,6 @@ def reproduce(
     command.print_answer(verdict, render_verdict(verdict, width=command.width), as_json=as_json)
     if not verdict.reproduced:
         raise typer.Exit(EXIT_NO)
-
-
-def _recipe(snapshot: Snapshot, name: str) -> tuple[RunView, Recipe]:
-    view = answer(snapshot, latest_version(snapshot, resolve(snapshot, name, kinds=("model", "run"))))
-    if isinstance(view, ModelVersionView):
-        if not view.made_by:
-            raise NotReproducibleError(
-                f"no run is recorded that made {name}", remedy=f"see what is: modeltrail check {name}"
-            )
-        view = view.made_by[-1]
-    assert isinstance(view, RunView)
-    stored = snapshot.events_of_runs([run_key(view.run_id)])
-    return view, recipe_of(view, [item.event for item in stored])
 
 
 def _run_again(

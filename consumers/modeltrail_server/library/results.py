@@ -12,12 +12,19 @@ from modeltrail_server.cli.rendering.as_json import to_json, to_plain
 from modeltrail_server.cli.rendering.folding import folded
 from modeltrail_server.cli.rendering.html.drawing import draw
 from modeltrail_server.cli.rendering.html.page import text
+from modeltrail_server.queries.changes import Changes
+from modeltrail_server.queries.columns import ColumnLineage
 from modeltrail_server.queries.comparison import Comparison
 from modeltrail_server.queries.completeness import Report
+from modeltrail_server.queries.contents import Identified
 from modeltrail_server.queries.graph import Graph
 from modeltrail_server.queries.history import NameHistory, RunHistory
+from modeltrail_server.queries.holdings import Holdings
+from modeltrail_server.queries.impact import Impact
 from modeltrail_server.queries.listing import Page
+from modeltrail_server.queries.paths import Path
 from modeltrail_server.queries.records import ModelVersionView, RunView
+from modeltrail_server.reproduction.recipe import Recipe
 from modeltrail_server.search.results import Found
 
 WIDTH = 100
@@ -28,6 +35,16 @@ _STYLE = (
     "{fill:none;stroke:currentColor;stroke-opacity:.45}.modeltrail .scroll{overflow-x:auto}"
     ".modeltrail svg .f{fill:#c0392b}.modeltrail pre{white-space:pre}</style>"
 )
+# Of these answers, the part of which a table is made.
+_LISTED: Mapping[type, str] = {
+    Changes: "versions",
+    ColumnLineage: "edges",
+    Holdings: "holdings",
+    Identified: "known",
+    Impact: "models",
+    Path: "edges",
+    Recipe: "data",
+}
 T = TypeVar("T")
 
 
@@ -109,6 +126,11 @@ def rows_of(value: object) -> list[dict[str, Any]]:
     """Return what of ``value`` makes a table: a row for each finding, edge, difference, step, hit, or named value."""
     if isinstance(value, Report):
         return [_row(finding) for finding in value.findings]
+    listed = next((name for kind, name in _LISTED.items() if isinstance(value, kind)), "")
+    if listed:
+        return [_row(item) for item in getattr(value, listed)]
+    if isinstance(value, tuple):
+        return [_row(item) for item in value]
     if isinstance(value, Graph):
         return [_row(edge) for edge in value.edges]
     if isinstance(value, Comparison):

@@ -86,7 +86,6 @@ def decode_batch(
 
     It ends before the first record whose schema is unknown, and is empty when that is the first of all.
     """
-    partition, next_offset, recorded_ms = records[0].partition, first_offset, 0
     events: dict[bytes, Decoded] = {}
     dead_letters: list[DeadLetterRow] = []
     conflicts: list[ConflictRow] = []
@@ -94,7 +93,7 @@ def decode_batch(
     unknown_schema = None
     for record in records:
         try:
-            if record.offset in refused:
+            if refused and record.offset in refused:
                 raise InvalidEventError(refused[record.offset])
             decoded = decode_record(record)
         except InvalidEventError as error:
@@ -110,11 +109,18 @@ def decode_batch(
                     events[decoded.row.event_id], loser = decide(known, decoded)
                     conflicts += [] if tell_the_same(known, decoded) else [conflict_of(loser.row)]
         count += 1
-        next_offset, recorded_ms = record.offset + 1, max(recorded_ms, record.timestamp_ms)
     return Batch(
-        partition, first_offset, next_offset, recorded_ms, count, events, dead_letters, conflicts, duplicates,
-        unknown_schema,
-    )  # fmt: skip
+        partition=records[0].partition,
+        first_offset=first_offset,
+        next_offset=records[count - 1].offset + 1 if count else first_offset,
+        recorded_ms=max((record.timestamp_ms for record in records[:count]), default=0),
+        records=count,
+        events=events,
+        dead_letters=dead_letters,
+        conflicts=conflicts,
+        duplicates=duplicates,
+        unknown_schema=unknown_schema,
+    )
 
 
 def decode_record(record: Record) -> Decoded:
@@ -122,17 +128,21 @@ def decode_record(record: Record) -> Decoded:
     event = decode_sound_routing(record.value)
     if event.event_id == NO_ID:
         raise InvalidEventError("the event has no id")
-    row = EventRow(
-        event.event_id,
-        record.partition,
-        record.offset,
-        record.timestamp_ms,
-        event.event_time_ns,
-        event.kind,
-        event.type,
-        run_identity(event.run_id)[0] if event.run_id else None,
-        job_mention(event.job).entity_key if event.job.name else None,
-        record.value,
+    run_key = run_identity(event.run_id)[0] if event.run_id else None
+    job_key = job_mention(event.job).entity_key if event.job.name else None
+    row = EventRow._make(
+        (
+            event.event_id,
+            record.partition,
+            record.offset,
+            record.timestamp_ms,
+            event.event_time_ns,
+            event.kind,
+            event.type,
+            run_key,
+            job_key,
+            record.value,
+        )
     )
     return Decoded(row, event)
 

@@ -33,8 +33,9 @@ POSTGRESQL_DEFAULTS = {
     "tcp_user_timeout": 60_000,
 }
 BUSY_TIMEOUT_MS = 30_000
-SQLITE_CACHE_KIB = 64 * 1024
-SQLITE_CHECKPOINT_PAGES = 32_768
+SQLITE_CACHE_KIB = 32 * 1024
+SQLITE_PAGE_BYTES = 8_192
+SQLITE_CHECKPOINT_PAGES = 16_384
 POOL_SIZE = 5
 POOL_WAIT_S = 30
 
@@ -155,6 +156,7 @@ def _open_postgresql(address: URL) -> Engine:
 def _set_pragmas(driver_connection: Any, _record: Any) -> None:
     """Set up a new connection. The busy handler is not always asked for the switch to WAL, hence that one's loop."""
     driver_connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    driver_connection.execute(f"PRAGMA page_size = {SQLITE_PAGE_BYTES}")  # of a new file
     use_write_ahead_log(driver_connection)
     for pragma in _SQLITE_PRAGMAS:
         driver_connection.execute(f"PRAGMA {pragma}")

@@ -6,6 +6,7 @@ one event gives one row. The same choices are written as SQL in ``writing.py``.
 """
 
 from collections.abc import Iterable
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -112,6 +113,7 @@ def fold(events: Iterable[Routing]) -> Rows:
     named: dict[bytes, tuple[Identity, int, bytes]] = {}
     contents: dict[tuple[str, bytes], tuple[int, bytes]] = {}
     links: list[LinkRow] = []
+    new_link = LinkRow._make
     for event in events:
         time_ns, event_id = event.event_time_ns, event.event_id
         if event.run_id:
@@ -127,14 +129,14 @@ def fold(events: Iterable[Routing]) -> Rows:
             if content is not None:
                 contents[content] = min(contents.get(content, (time_ns, event_id)), (time_ns, event_id))
             if relation:
-                links.append(LinkRow(key, time_ns, event_id, relation, role, activity))
+                links.append(new_link((key, time_ns, event_id, relation, role, activity)))
             if relation == "subject" and key != identities[-1].entity_key:
                 # A version is found from its name too: which one has this alias, what was ever deployed.
-                links.append(LinkRow(identities[-1].entity_key, time_ns, event_id, relation, role, activity))
+                links.append(new_link((identities[-1].entity_key, time_ns, event_id, relation, role, activity)))
     return Rows(
         [runs[key] for key in sorted(runs)],
         [EntityRow(*named[key][0], *named[key][1:]) for key in sorted(named)],
-        sorted(set(links), key=link_key),
+        [link for link, _ in groupby(sorted(links, key=link_key))],
         [ContentRow(*key, *contents[key]) for key in sorted(contents)],
     )
 

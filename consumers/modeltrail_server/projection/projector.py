@@ -5,13 +5,11 @@ moves that partition's position from where this projector believes it to be: who
 the position again and goes on. So any number of projectors, and zombies, may run at once.
 """
 
-import gc
 import logging
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +26,7 @@ from modeltrail_server.errors import (
     PositionMovedError,
 )
 from modeltrail_server.projection.batches import Batch, decode_batch
+from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.projection.engine import writing
 from modeltrail_server.projection.generations import (
     Generation,
@@ -246,7 +245,7 @@ class Projector:
             if end is not None:
                 records = [record for record in records if record.offset < end[partition]]
             if records:
-                with _no_cycle_collection():
+                with no_cycle_collection():
                     count += self._project(partition, records)
         return count
 
@@ -351,15 +350,3 @@ class Projector:
         """Believe nothing, and open the log's reader again."""
         self._forget_positions()
         self.close()
-
-
-@contextmanager
-def _no_cycle_collection() -> Iterator[None]:
-    """Pause the search for reference cycles: a batch has none, and searching its rows is a fourth of the work."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -57,9 +57,14 @@ def insert_unless_there(connection: Connection, table: Table) -> Insert:
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
-def escaped_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    """Yield ``rows``; a row is copied only where a text of it needs escaping."""
+def escaped_rows(table: Table, rows: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    """Return ``rows``; a row is copied only where a text of it needs escaping."""
     indices = _text_indices(table)
+    together = "".join([row[index] for index in indices for row in rows])
+    return rows if together.isascii() and "\0" not in together else _escaped(rows, indices)
+
+
+def _escaped(rows: Iterable[tuple[Any, ...]], indices: Sequence[int]) -> Iterable[tuple[Any, ...]]:
     for row in rows:
         for index in indices:
             text = row[index]

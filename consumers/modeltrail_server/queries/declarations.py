@@ -4,7 +4,7 @@ A model with a thousand versions has thousands of declarations. Which version ha
 is decided by the last event that gave the word away: it is found by the word (``facts.word_mention``).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -49,11 +49,14 @@ class Tenure(NamedTuple):
 
 
 def timelines_about(
-    snapshot: Snapshot, refs: Collection[EntityRef], *, only: Sequence[str] = ()
+    snapshot: Snapshot, refs: Collection[EntityRef] | Mapping[bytes, EntityRef], *, only: Sequence[str] = ()
 ) -> dict[EntityRef, Timeline]:
-    """Return, by model or dataset, the declarations (of types ``only``, if any) that tell where ``refs`` stand."""
-    versions = {ref_key(ref): ref for ref in refs}
-    names = {ref_key(ref.unversioned) for ref in refs}
+    """Return, by model or dataset, the declarations (of types ``only``, if any) that tell where ``refs`` stand.
+
+    ``refs`` may be given by their keys, which are a hash each.
+    """
+    versions = refs if isinstance(refs, Mapping) else {ref_key(ref): ref for ref in refs}
+    names = {ref_key(name) for name in {ref.unversioned for ref in versions.values()}}
     general = [role for role in ABOUT_ALL_VERSIONS if not only or role in only]
     if only:
         links = snapshot.declarations((versions, only), (names - versions.keys(), general))
@@ -144,10 +147,10 @@ def meanings(snapshot: Snapshot, usages: Collection[Usage]) -> dict[Usage, Entit
     return {usage: version for usage, version in meant.items() if version is not None}
 
 
-def tenures_of(snapshot: Snapshot, versions: Collection[EntityRef]) -> list[Tenure]:
+def tenures_of(snapshot: Snapshot, models: Mapping[bytes, EntityRef]) -> list[Tenure]:
     """Return when which of these model versions had which alias or stage, of those that some run used a model by."""
-    keys = {ref_key(version) for version in versions}
-    links = snapshot.declarations((keys, NAMING), limit=MAX_DECLARATIONS)
+    versions = frozenset(models.values())
+    links = snapshot.declarations((models, NAMING), limit=MAX_DECLARATIONS)
     ids = {link.event_id for link in links}
     steps = [step for stored in snapshot.events_by_id(ids) for step in steps_of(stored.event)] if ids else []
     words = {

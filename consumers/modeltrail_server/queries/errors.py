@@ -42,6 +42,16 @@ class AmbiguousNameError(ModeltrailError):
         self.candidates = tuple(candidates)
 
 
+class PackageNameError(ModeltrailError):
+    """What was written is no package, or no range of its versions."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, text: str, why: str) -> None:
+        remedy = "write package:numpy, package:numpy@1.26.4, or a range: 'package:numpy>=1.20,<1.22' (PEP 440)"
+        super().__init__(f"{text!r}: {why}", remedy=remedy)
+
+
 class PageTokenError(ModeltrailError):
     """A page was asked for by a word that no list gave."""
 

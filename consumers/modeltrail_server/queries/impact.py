@@ -55,6 +55,9 @@ class Advice:
 class Impact:
     """All that stands on ``subject``. Deployed ones come first, then those with an alias, then by distance.
 
+    Of a package: ``environments`` hold it, ``package_versions`` are those they hold; ``not_compared`` are versions
+    that are none by PEP 440, so that nobody can say whether they are within a range.
+
     ``own``: where the thing itself, a model version, is deployed. ``complete``: no bound ended the search.
     """
 
@@ -64,6 +67,8 @@ class Impact:
     datasets: int = 0
     runs: int = 0
     environments: int = 0
+    package_versions: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
     retracted: bool = False
     advice: tuple[Advice, ...] = ()
     complete: bool = True
@@ -84,17 +89,37 @@ def package_impact(snapshot: Snapshot, package: Package, *, bounds: Bounds | Non
     """
     found = find_environments(snapshot, package)
     if not found.holding:
-        raise NotFoundError(
-            _holds_not(package, found), remedy="a package's name is that of its distribution: scikit-learn"
-        )
+        raise NotFoundError(_holds_not(package, found), remedy=_remedy(package, found))
     subjects = [Subject("environment", ref_key(ref), ref) for ref in found.holding]
     graph = lineage(snapshot, subjects[0], Direction.DOWN, bounds=_wide(bounds), more=subjects[1:])
     weighed = _weigh(snapshot, _rooted(graph, package.text, subjects), package.text, set())
-    return replace(weighed, environments=len(subjects), complete=weighed.complete and found.complete)
+    return replace(
+        weighed,
+        environments=len(subjects),
+        package_versions=tuple(sorted(set(found.holding.values()))),
+        not_compared=found.unreadable,
+        advice=tuple(_of_package(advice, package) for advice in weighed.advice),
+        complete=weighed.complete and found.complete,
+    )
 
 
 def _holds_not(package: Package, found: Environments) -> str:
     return f"none of {found.looked_at} recorded environments holds {package.text.partition(':')[2]}"
+
+
+def _remedy(package: Package, found: Environments) -> str:
+    if package.version:
+        return f"for other versions: modeltrail impact package:{package.name}"
+    if not found.others:
+        return "a package's name is that of its distribution: scikit-learn"
+    unsure = f"; no versions by PEP 440: {', '.join(found.unreadable)}" if found.unreadable else ""
+    return f"they hold {package.name} {', '.join(found.others)}{unsure}"
+
+
+def _of_package(advice: Advice, package: Package) -> Advice:
+    """Return what to do about a package: it is not done without, but in another version."""
+    other = f"with another {package.name}" + (f" than {package.version or package.specifier}")
+    return replace(advice, what=advice.what.replace("without it", other.removesuffix(" than "), 1))
 
 
 def _wide(bounds: Bounds | None) -> Bounds:

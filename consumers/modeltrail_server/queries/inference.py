@@ -54,7 +54,7 @@ def infer_up(
 def infer_down(snapshot: Snapshot, nodes: Mapping[bytes, Node], *, limit: int) -> list[Guess]:
     """Return what may have come of these: what read them by name or alias."""
     versions = {key: node.ref for key, node in nodes.items() if node.ref.identity}
-    models = {ref for ref in versions.values() if ref.kind == "model"}
+    models = {key: ref for key, ref in versions.items() if ref.kind == "model"}
     return [*_read_by_name(snapshot, versions), *(_used_by_word(snapshot, models, limit) if models else ())]
 
 
@@ -150,7 +150,7 @@ def _read_by_name(snapshot: Snapshot, versions: Mapping[bytes, EntityRef]) -> It
             yield Guess(version, name, "name", why, left)
 
 
-def _used_by_word(snapshot: Snapshot, models: Collection[EntityRef], limit: int) -> Iterator[Guess]:
+def _used_by_word(snapshot: Snapshot, models: Mapping[bytes, EntityRef], limit: int) -> Iterator[Guess]:
     for tenure in tenures_of(snapshot, models):
         if tenure.word != tenure.version:
             key, begin_ns, end_ns = ref_key(tenure.word), tenure.begin[0], tenure.end[0]

@@ -203,11 +203,11 @@ class _Search:
 
     def flag(self) -> None:
         """Mark what is retracted, deployed, not versioned."""
-        versions = [key for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS]
-        refs = [self.nodes[key].ref for key in versions]
-        timelines = timelines_about(self.snapshot, refs, only=(Declaration.RETRACTED, *DEPLOYING)) if refs else {}
-        for key in versions:
-            flags = _flags(self.nodes[key], timelines.get(self.nodes[key].ref.unversioned))
+        versions = {key: node.ref for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS}
+        only = (Declaration.RETRACTED, *DEPLOYING)
+        timelines = timelines_about(self.snapshot, versions, only=only) if versions else {}
+        for key, ref in versions.items():
+            flags = _flags(self.nodes[key], timelines.get(ref.unversioned))
             if flags:
                 self.nodes[key] = replace(self.nodes[key], flags=flags)
 

@@ -296,7 +296,7 @@ class Snapshot:
         """Return the versions of a model or dataset that appeared up to a time, the last to appear first."""
         bound = {"key": name_key, "time_ns": time_ns, "row_limit": limit}
         rows = self._fetch(entities.versions_before(self.tables, self.as_of), bound)
-        return [EntityRow(*row) for row in rows]
+        return [row for row in self._last_first(rows) if row.first_time_ns <= time_ns]
 
     def events_since(self, partition: int, recorded_ms: int, *, limit: int) -> list[Recorded]:
         """Return what was recorded in a partition from a time on, in the order of record times."""
@@ -338,7 +338,14 @@ class Snapshot:
     def versions_of_name(self, name_key: bytes, *, limit: int) -> list[EntityRow]:
         """Return the versions of a model or dataset, the last to appear first."""
         statement = entities.versions_of_name(self.tables, self.as_of)
-        return [EntityRow(*row) for row in self._fetch(statement, {"key": name_key, "row_limit": limit})]
+        return self._last_first(self._fetch(statement, {"key": name_key, "row_limit": limit}))
+
+    def _last_first(self, rows: Rows) -> list[EntityRow]:
+        """Return versions in the order in which they appeared, the last first: within a bound that may differ."""
+        versions = [EntityRow(*row) for row in rows]
+        if self.as_of is None:
+            return versions
+        return sorted(versions, key=lambda version: version.first_time_ns, reverse=True)
 
     def contents(self, keys: Collection[bytes]) -> list[ContentRow]:
         """Return the content digests of these entities."""

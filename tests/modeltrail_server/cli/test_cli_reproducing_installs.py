@@ -16,7 +16,7 @@ from modeltrail.datasets.files import DigestCache
 from modeltrail_server.reproduction.recipe import Recipe
 from modeltrail_server.reproduction.workshop import NotReproducibleError, Workshop
 
-TIMEOUT_S = 300
+TIMEOUT_S = 600
 NEEDS_INDEX = "pip installed nothing: this test needs the package index (or wheels) that pip is configured with"
 TRAIN = """\
 import modeltrail
@@ -82,11 +82,13 @@ def trained(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 @pytest.mark.slow
 def test_the_recorded_packages_are_installed_anew_and_the_model_is_the_same(trained, modeltrail):
-    recorded = json.loads(modeltrail("show", "flowers/iris", "--json")[1])["made_by"][0]["environment"]["packages"]
+    recorded = json.loads(modeltrail("show", "model:flowers/iris", "--json")[1])["made_by"][0]["environment"][
+        "packages"
+    ]
     assert {"scikit-learn", "modeltrail"} <= set(recorded)
     assert "pytest" not in recorded
 
-    code, out, err = modeltrail("reproduce", "flowers/iris", "--run", "--yes")
+    code, out, err = modeltrail("reproduce", "model:flowers/iris", "--run", "--yes")
 
     assert "pip install" not in err or "failed" not in err, f"{NEEDS_INDEX}\n{err}"
     assert code == 0, out + err

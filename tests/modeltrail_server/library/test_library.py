@@ -7,7 +7,9 @@ import modeltrail_server
 import pytest
 from modeltrail.log.embedded import EmbeddedLog
 from modeltrail_schemas.event import Metric
+from modeltrail_server.cli.commands import HEADINGS
 from modeltrail_server.library import results
+from modeltrail_server.library.records import Records
 from modeltrail_server.library.results import Listing, PandasMissingError, fenced
 from modeltrail_server.queries.errors import EmptyDatabaseError, NotFoundError
 from modeltrail_server.queries.listing import Page
@@ -40,6 +42,61 @@ def test_answers_are_the_plain_values_and_print_as_on_the_command_line(records):
     assert records.history("fraud").value.versions[0].version.version == "1.2"
     assert [hit.run.run_id for hit in records.search("metrics.accuracy > 0.9").value.hits] == ["run-train"]
     assert records.compare("run-train", "run-clean").value.differences
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "shown"),
+    [
+        ("path", ("dataset:risk/raw@9f1", "fraud"), "made"),
+        ("impact", ("dataset:risk/raw@9f1",), "risk/fraud@1.2"),
+        ("holdings", ("fraud", "2026-03-03"), "production"),
+        ("what_changed", ("2026-01-01",), "risk/fraud@1.2"),
+        ("find", ("fraud",), "risk/fraud"),
+        ("reproduce", ("fraud",), "git worktree add"),
+        ("columns", ("dataset:risk/raw@9f1",), "no event tells of its columns"),
+    ],
+)
+def test_each_question_of_the_command_line_has_its_twin(records, method, arguments, shown):
+    answer = getattr(records, method)(*arguments)
+
+    assert shown in str(answer)
+    assert answer.to_json()
+    assert shown in answer._repr_markdown_()
+    assert len(answer.to_pandas()) == len(results.rows_of(answer.value))
+
+
+def test_every_command_that_asks_has_a_method():
+    methods = {name.replace("_", "-") for name in vars(Records) if not name.startswith("_")}
+
+    assert set(HEADINGS["Ask"]) <= methods
+
+
+def test_a_file_at_hand_is_recognised_and_an_unknown_one_is_not(records, tmp_path):
+    (tmp_path / "some-file").write_text("nobody recorded this")
+
+    assert records.whatis(tmp_path / "some-file").value.known == ()
+
+
+def test_the_inventory_is_a_list_that_judges_by_a_policy(records):
+    assert [line.passed for line in records.inventory()] == [False]
+    assert [line.passed for line in records.inventory(Policy(require=("code",)))] == [True]
+    assert "risk/fraud@1.2" in str(records.inventory())
+
+
+def test_a_lineage_is_narrowed_as_on_the_command_line(records):
+    kinds = {node.kind for node in records.lineage("fraud", view="versions").value.nodes.values()}
+
+    assert kinds == {"dataset", "model"}
+    assert len(records.lineage("fraud", until="2000-01-01").value.nodes) == 1
+
+
+def test_then_is_what_was_known_or_true_then(told, records):
+    then = records.then(at="2026-03-03")
+    told.run("run-new", event_time_ns=told.events[-1].event_time_ns + 10**18)
+
+    assert "run-new" in {run.run_id for run in records.runs()}
+    assert "run-new" not in {run.run_id for run in then.runs()}
+    assert list(records.then(as_of="0:1").runs()) != list(records.runs())
 
 
 def test_what_is_recorded_meanwhile_is_in_the_next_answer(told, records):

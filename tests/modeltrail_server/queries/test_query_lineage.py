@@ -8,6 +8,7 @@ from modeltrail_server.queries.errors import NotFoundError
 from modeltrail_server.queries.graph import Direction, tree, walk
 from modeltrail_server.queries.lineage import Bounds, lineage
 from modeltrail_server.queries.names import resolve
+from modeltrail_server.queries.views import View, view
 from told_history import dataset, model
 
 
@@ -209,3 +210,43 @@ def test_a_statement_is_made_for_each_step_not_for_each_node(history):
 
     assert len(graph.nodes) == 83
     assert 0 < len(executed) <= 8, executed
+
+
+def pipeline(history):
+    """Tell of a DAG's run that names no data, and of its two tasks, one of which began a run of its own."""
+    history.run("dag", "COMPLETE", job="air/dag")
+    history.run("load", "COMPLETE", job="air/dag.load", parent_run_id="dag", outputs=(dataset("raw@1"),))
+    history.run("clean", "START", job="air/dag.clean", parent_run_id="dag")
+    used, made = dataset("raw@1"), dataset("tidy@1")
+    history.run("spark", "COMPLETE", job="air/spark", parent_run_id="clean", inputs=(used,), outputs=(made,))
+
+
+@pytest.mark.parametrize("start", ["run:dag", "job:air/dag"])
+def test_a_run_that_only_began_others_has_their_lineage(history, start):
+    pipeline(history)
+
+    up, down = (trace(history, start, way) for way in (Direction.UP, Direction.DOWN))
+
+    assert {"run:load", "run:clean", "run:spark", "dataset:raw@1"} <= names(up)
+    assert {"dataset:raw@1", "dataset:tidy@1"} <= names(down)
+    for graph, way in ((up, Direction.UP), (down, Direction.DOWN)):
+        drawn = [branch.node.id for branch in walk(tree(graph, way)) if not branch.seen]
+        assert set(drawn) == set(graph.nodes)
+        assert len(drawn) == len(set(drawn))
+
+
+def test_what_one_part_read_is_not_made_of_what_another_part_made(history):
+    history.run("dag", "COMPLETE", job="air/dag")
+    history.run("one", "COMPLETE", job="air/one", parent_run_id="dag", outputs=(dataset("made@1"),))
+    history.run("two", "COMPLETE", job="air/two", parent_run_id="dag", inputs=(dataset("read@1"),))
+
+    for way in (Direction.UP, Direction.DOWN, Direction.BOTH):
+        joined = view(trace(history, "job:air/dag", way), View.VERSIONS).edges
+        assert not {("dataset:made@1", "dataset:read@1")} & {(edge.source, edge.target) for edge in joined}
+        assert not {("dataset:read@1", "dataset:made@1")} & {(edge.source, edge.target) for edge in joined}
+
+
+def test_parts_that_were_not_recorded_yet_are_not_there_then(history):
+    pipeline(history)
+
+    assert names(trace(history, "run:dag", as_of=AsOf(position=Position((1,))))) == {"run:dag"}

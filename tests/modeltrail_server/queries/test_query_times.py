@@ -56,6 +56,23 @@ def test_runs_are_as_they_were_then_and_later_ones_are_not_there(fraud):
         assert [run.run_id for run in list_runs(snapshot).items] == ["run-clean"]
 
 
+def test_when_a_version_first_appeared_is_told_by_what_was_known_then(history):
+    history.run("run-1", "COMPLETE", outputs=(model("fraud@2"),))
+    history.run("run-2", "COMPLETE", outputs=(model("fraud@1"),))
+    history.run("run-3", "COMPLETE", outputs=(model("fraud@1"),), event_time_ns=at(-100))  # recorded last
+
+    with history.asked(AsOf(position=Position((2,)))) as snapshot:
+        (line,) = list_models(snapshot).items
+        assert (line.latest.version, line.latest_ns) == ("1", at(2))
+        assert answer(snapshot, resolve(snapshot, "fraud@1")).first_ns == at(2)
+        versions = snapshot.versions_before(resolve(snapshot, "model:fraud").key, at(1), limit=9)
+        assert [version.version for version in versions] == ["2"]
+    with history.asked() as snapshot:
+        (line,) = list_models(snapshot).items
+        assert (line.latest.version, line.latest_ns) == ("2", at(1))
+        assert answer(snapshot, resolve(snapshot, "fraud@1")).first_ns == at(-100)
+
+
 def test_a_version_known_then_is_known_though_an_earlier_event_came_later(history):
     history.run("run-1", "COMPLETE", outputs=(model("fraud@1"),))
     history.run("run-0", "COMPLETE", inputs=(model("fraud@1"),), event_time_ns=at(-100))

@@ -2,7 +2,7 @@
 
 import pytest
 from modeltrail_schemas.event import Description, Environment
-from modeltrail_server.queries.errors import NotFoundError
+from modeltrail_server.queries.errors import NotFoundError, PackageNameError
 from modeltrail_server.queries.graph import Direction
 from modeltrail_server.queries.impact import impact, package_impact
 from modeltrail_server.queries.lineage import lineage
@@ -177,6 +177,32 @@ def test_impact_of_a_package_version_is_what_was_trained_in_environments_that_ho
     assert [item.model.name for item in exact.models] == ["old"]
     assert {item.model.name for item in any_version.models} == {"old", "fraud"}
     assert (exact.environments, any_version.environments) == (1, 2)
+
+
+def test_impact_of_a_range_of_versions_is_that_of_the_versions_within(fraud):
+    held = {"old": "1.19.5", "older": "1.21.0rc1", "odd": "1.21-patched by us", "new": "1.22"}
+    for name, version in held.items():
+        environment = Environment(digest=f"sha256:{name}", packages={"NumPy": version})
+        outputs = (model(f"risk/{name}@1"),)
+        fraud.run(name, "COMPLETE", environment=environment, environment_digest=environment.digest, outputs=outputs)
+
+    with fraud.asked() as snapshot:
+        found = package_impact(snapshot, parse_package("package:numpy<1.22"))
+        between = package_impact(snapshot, parse_package("package:numpy >= 1.20, < 2"))
+        with pytest.raises(NotFoundError) as caught:
+            package_impact(snapshot, parse_package("package:numpy<1.0"))
+
+    assert {item.model.name for item in found.models} == {"old", "older"}
+    assert (found.package_versions, found.not_compared) == (("1.19.5", "1.21.0rc1"), ("1.21-patched by us",))
+    assert between.package_versions == ("1.21.0rc1", "1.22")
+    assert "1.19.5" in caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["package:", "package:numpy<", "package:numpy<<1", "package:num py", "package:<1"])
+def test_what_is_no_package_is_told_how_to_write_one(text):
+    with pytest.raises(PackageNameError) as caught:
+        parse_package(text)
+    assert "package:numpy" in caught.value.remedy
 
 
 def test_a_package_is_named_with_at_or_equals():

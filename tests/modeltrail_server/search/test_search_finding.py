@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from modeltrail.log.memory import MemoryLog
-from modeltrail.log.protocol import Outgoing
+from modeltrail.log.protocol import Outgoing, Position
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import Description, Kind, Metric, Retraction
 from modeltrail_server.projection import projector
@@ -19,12 +19,13 @@ from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search import finding
 from modeltrail_server.search.finding import Ordering, find, parse_ordering
+from modeltrail_server.search.hints import hints
 from modeltrail_server.search.indexing import catch_up
 from modeltrail_server.search.results import Sweep
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.words import find_word
 from sqlalchemy import select
-from told_history import History, dataset, model
+from told_history import MARCH_2026_NS, SECOND_NS, History, dataset, model
 
 RUNS = 30
 
@@ -292,3 +293,40 @@ def test_a_word_finds_names_owners_and_commits(fraud):
         assert {found.entity.name for found in find_word(snapshot, "FRAUD")} == {"fraud", "fraud-train"}
         assert [found.by for found in find_word(snapshot, "a1b2")] == ["commit"]
         assert find_word(snapshot, "nobody") == ()
+
+
+def test_search_as_of_a_time_rests_on_what_was_known_then(history):
+    history.run("run-01", parameters={"lr": "0.1"}, tags={"team": "risk"})
+    history.run("run-02", parameters={"lr": "0.2"})
+    history.run("run-01", "RUNNING", metrics=(Metric("auc", 0.7, 0, 0),))
+    history.run("run-01", "COMPLETE", metrics=(Metric("auc", 0.9, 1, 0),))
+    history.run("run-01", "CORRECTED", job="", parameters={"lr": "0.3"})
+    history.run("run-03", parameters={"lr": "0.1"})
+
+    def then(expression, offset, **more):
+        with history.asked(AsOf(position=Position((offset,)))) as snapshot:
+            return numbers(find(snapshot, expression, **more))
+
+    assert [then("params.lr = 0.1", offset) for offset in (1, 2, 4, 5, 6)] == [[1], [1], [1], [], [3]]
+    assert [then("state = 'RUNNING'", offset) for offset in (1, 2, 3, 4)] == [[1], [2, 1], [2, 1], [2]]
+    assert [then("metrics.auc > 0.5 and metrics.auc < 0.8", offset) for offset in (2, 3, 4)] == [[], [1], []]
+    assert then("params.lr > 0 and job = 'team/train'", 6, limit=2) == [3, 2]
+    assert then("run = 'run-01' and params.lr = 0.1", 4) == [1]
+    with history.asked(AsOf(event_time_ns=MARCH_2026_NS + SECOND_NS)) as snapshot:
+        assert numbers(find(snapshot, "params.lr > 0")) == [1]
+        assert find_word(snapshot, "train")
+    with history.asked(AsOf(event_time_ns=MARCH_2026_NS)) as snapshot:
+        assert numbers(find(snapshot, "params.lr > 0")) == []
+        assert find_word(snapshot, "train") == ()
+
+
+def test_an_empty_answer_says_which_keys_are_near_and_which_values_there_are(history):
+    tell_sweep(history)
+    with searched(history.log, history.database) as snapshot:
+        assert hints(snapshot, "metrics.acu > 1") == ("no run has metrics.acu; near it: metrics.auc",)
+        assert hints(snapshot, "params.auc > 1") == ("no run has params.auc; near it: metrics.auc",)
+        assert hints(snapshot, "params.lr > 5") == ("no run has such a params.lr: they are from 0 to 2.9",)
+        (told,) = hints(snapshot, "tags.team = 'other'")
+        assert told == "no run has such a tags.team: there are 'Ads', 'risk'"
+        (together,) = hints(snapshot, "params.lr > 2 and tags.team = 'risk'")
+        assert "together" in together

@@ -10,12 +10,13 @@ from modeltrail_server.queries.comparison import Comparison, Row
 MIN_COLUMN = 12
 DELTA_WIDTH = 10
 TWO = 2
+PACKAGE = "package "
 CUT_SECTIONS = frozenset({"params", "env", "run"})
 
 
 def render_comparison(comparison: Comparison, *, width: int, everything: bool = False) -> list[Text]:
     """Return the rows under the subjects' names, long values cut to their share of ``width``: no names or ids."""
-    rows = comparison.rows if everything else comparison.differences
+    rows = comparison.rows if everything else told_together(comparison.differences)
     if not rows:
         return [
             Text("no differences in what is recorded" if comparison.rows else "nothing is recorded of these runs")
@@ -24,6 +25,18 @@ def render_comparison(comparison: Comparison, *, width: int, everything: bool = 
     labels = max(len(_label(row)) for row in rows)
     limit = max(MIN_COLUMN, (width - labels - DELTA_WIDTH) // len(comparison.subjects) - 2)
     return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header, width=width)
+
+
+def told_together(rows: Sequence[Row]) -> list[Row]:
+    """Return ``rows`` with all packages as one, where one of the subjects recorded none: that is no difference."""
+    packages = [row for row in rows if row.section == "env" and row.name.startswith(PACKAGE)]
+    known = [sum(value is not None for value in told) for told in zip(*(row.values for row in packages), strict=True)]
+    if all(known):
+        return list(rows)
+    one = Row("env", "packages", tuple(str(count) if count else None for count in known))
+    place = rows.index(packages[0])
+    others = [row for row in rows if row not in packages]
+    return [*others[:place], one, *others[place:]]
 
 
 def headings(subjects: Sequence[str]) -> list[str]:

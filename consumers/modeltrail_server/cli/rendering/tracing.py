@@ -50,8 +50,12 @@ def render_impact(found: Impact, *, width: int, everything: bool = False) -> lis
     counted = [_count(len(found.models), "model version"), _count(found.datasets, "dataset version")]
     counted += [_count(found.runs, "run")]
     where = [f"in {_count(found.environments, 'environment')}"] if found.environments else []
+    held = [f"held there: {', '.join(map(printable, found.package_versions))}"] if found.package_versions else []
+    if found.not_compared:
+        held.append(f"not compared, no versions by PEP 440: {', '.join(map(printable, found.not_compared))}")
     marks = [(" RETRACTED", "bold red")] if found.retracted else []
     lines = [line((printable(found.subject), "bold"), *marks), Text(", ".join([*counted, *where]))]
+    lines += [line((text, "dim")) for each in held for text in wrapped(each, width=width)]
     lines += [line("it is itself deployed ", (printable(step.value), "bold red")) for step in found.own]
     if not found.models:
         lines.append(line(("no model version is recorded that stands on it", "green")))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Select,
     SelectBase,
     bindparam,
@@ -11,8 +12,10 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union_all,
 )
 
+from modeltrail_server.projection.facts import RELATIONS
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.statements.parts import among, remembered, row_limit
@@ -21,7 +24,7 @@ from modeltrail_server.queries.statements.parts import among, remembered, row_li
 @remembered
 def entities_by_key(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     """Select the entities :keys."""
-    statement = select(*tables.entity.c).where(among(tables.entity.c.entity_key, "keys"))
+    statement = select(*_columns(tables, as_of)).where(among(tables.entity.c.entity_key, "keys"))
     return _known(statement, tables, as_of)
 
 
@@ -87,7 +90,7 @@ def words(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 def versions_of_name(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     """Select the versions of the model or dataset :key, the last to appear first."""
     entity = tables.entity
-    statement = select(*entity.c).where(entity.c.name_key == bindparam("key"), entity.c.version != "")
+    statement = select(*_columns(tables, as_of)).where(entity.c.name_key == bindparam("key"), entity.c.version != "")
     return _known(statement, tables, as_of).order_by(entity.c.first_time_ns.desc()).limit(row_limit())
 
 
@@ -95,7 +98,7 @@ def versions_of_name(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 def versions_before(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     """Select the versions of the model or dataset :key that appeared up to :time_ns, the last to appear first."""
     entity = tables.entity
-    statement = select(*entity.c).where(entity.c.name_key == bindparam("key"), entity.c.version != "")
+    statement = select(*_columns(tables, as_of)).where(entity.c.name_key == bindparam("key"), entity.c.version != "")
     statement = statement.where(entity.c.first_time_ns <= bindparam("time_ns"))
     return _known(statement, tables, as_of).order_by(entity.c.first_time_ns.desc()).limit(row_limit())
 
@@ -104,7 +107,9 @@ def versions_before(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 def versions_between(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     """Select the versions of :kind, :namespace, :name from :low to :high, in the order of their text."""
     entity = tables.entity
-    statement = select(*entity.c).where(entity.c.kind == bindparam("kind"), entity.c.name == bindparam("name"))
+    statement = select(*_columns(tables, as_of)).where(
+        entity.c.kind == bindparam("kind"), entity.c.name == bindparam("name")
+    )
     statement = statement.where(entity.c.namespace == bindparam("namespace"), entity.c.version != "")
     statement = statement.where(entity.c.version >= bindparam("low"), entity.c.version <= bindparam("high"))
     return _known(statement, tables, as_of).order_by(entity.c.version).limit(row_limit())
@@ -134,6 +139,26 @@ def count_entities(tables: Tables) -> Select[Any]:
     entity = tables.entity
     counted = select(entity.c.name).where(entity.c.kind == bindparam("kind")).limit(row_limit())
     return select(func.count()).select_from(counted.subquery())
+
+
+def _columns(tables: Tables, as_of: AsOf | None) -> list[ColumnElement[Any]]:
+    """Return the columns of an entity; when it was first named is when an event within ``as_of`` names it first.
+
+    One seek for each relation. A name that only versions of it were linked by keeps its time.
+    """
+    entity, link, event = tables.entity, tables.link, tables.event
+    if as_of is None:
+        return list(entity.c)
+    linked = link.join(event, event.c.event_id == link.c.event_id)
+    firsts = []
+    for relation in RELATIONS:
+        of_relation = (link.c.entity_key == entity.c.entity_key, link.c.relation == relation, as_of.condition(event))
+        first = select(link.c.event_time_ns).select_from(linked).where(*of_relation).correlate(entity)
+        first = first.order_by(link.c.event_time_ns, link.c.event_id).limit(1)
+        firsts.append(select(first.scalar_subquery().label("time_ns")))
+    each = union_all(*firsts).subquery("firsts")
+    first_ns = func.coalesce(select(func.min(each.c.time_ns)).scalar_subquery(), entity.c.first_time_ns)
+    return [first_ns.label("first_time_ns") if column.name == "first_time_ns" else column for column in entity.c]
 
 
 def _known(statement: Select[Any], tables: Tables, as_of: AsOf | None) -> Select[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.comparison import compared_value, headings
+from modeltrail_server.cli.rendering.comparison import compared_value, headings, told_together
 from modeltrail_server.cli.rendering.html.drawing import draw
 from modeltrail_server.cli.rendering.html.page import PAIR, chips, code, folded, page, paragraph, section, table, text
 from modeltrail_server.cli.rendering.style import name, number, size, value_text, when
@@ -46,7 +46,7 @@ def compare_page(comparison: Comparison, graphs: Sequence[Graph], about: Sequenc
     heading = f"{', '.join(names[:-1])} and {names[-1]}"
     two = len(comparison.subjects) == PAIR
     header = ("", *headings(comparison.subjects), *(["change"] if two else []))
-    differing = table([_compared(row, two=two) for row in comparison.differences], header=header)
+    differing = table([_compared(row, two=two) for row in told_together(comparison.differences)], header=header)
     same = [row for row in comparison.rows if not row.differs]
     equal = table([_compared(row, two=two) for row in same], header=header)
     lineages = (
