@@ -37,6 +37,7 @@ from modeltrail_server.projection.generations import (
     standing_generation,
 )
 from modeltrail_server.projection.isolation import Isolation
+from modeltrail_server.projection.statistics import Statistics
 from modeltrail_server.projection.writing import Written, move_position, write_batch, writer_for
 
 MAX_BATCH_RECORDS = 4_000
@@ -175,6 +176,7 @@ class Projector:
         self._observer = observer or LoggingObserver()
         self._max_batch_records = max_batch_records
         self._writer = writer_for(engine)
+        self._statistics = Statistics(engine)
         self._generation: Generation | None = None
         self._reader: Reader | None = None
         self._expected: dict[int, int | None] = {}
@@ -288,6 +290,8 @@ class Projector:
                     write_s=time.perf_counter() - decoded,
                 )
             )
+            if self._generation is not None:
+                self._statistics.written(self._generation.tables, written.new_events)
         if batch.unknown_schema is not None:
             self._forget()
             raise batch.unknown_schema
