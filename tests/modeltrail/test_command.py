@@ -75,6 +75,7 @@ def test_a_flush_names_what_waits_for_another_log_and_how_to_send_it(config: Con
     assert "MODELTRAIL_LOG=kafka://h:1/t modeltrail spool flush" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv", [("spool", "flush", "--timeout", "1"), ("doctor",)])
 def test_a_command_that_waits_for_a_broker_says_so_while_it_waits(
     config: Config, home: Path, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
