@@ -17,7 +17,6 @@ from modeltrail_server.audit.errors import KeyFileError, NoteError
 
 KEY_BYTES = 32
 KEY_ID_BYTES = 4
-SIGNATURE_BYTES = 64
 MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100
 _ED25519 = b"\x01"

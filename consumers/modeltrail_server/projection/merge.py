@@ -52,7 +52,6 @@ class Merging(NamedTuple):
 _FIRST = ("first_time_ns", "first_event_id")
 _LAST = ("last_time_ns", "last_event_id")
 _JOB = ("job_time_ns", "job_event_id")
-_PARENT = ("parent_time_ns", "parent_event_id")
 _STATE = ("state_terminal", "state_time_ns", "state_event_id")
 
 # The state's order key is modeltrail_schemas.order.state_precedence.

@@ -12,7 +12,6 @@ from modeltrail_server.queries.records import Step
 from modeltrail_server.queries.snapshot import Snapshot
 
 KINDS = {Declaration.ALIASED: "alias", Declaration.STAGED: "stage", Declaration.DEPLOYED: "target"}
-END_NS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,11 +68,6 @@ class Timeline:
         named = (Declaration.ALIASED, Declaration.STAGED)
         return frozenset(step.value for step in self.steps if step.type in named)
 
-    def words_for(self, version: EntityRef) -> frozenset[str]:
-        """Return every alias and stage that ``version`` ever had."""
-        named = (Declaration.ALIASED, Declaration.STAGED)
-        return frozenset(step.value for step in self.steps if step.type in named and step.subject == version)
-
     @cached_property
     def deployed(self) -> dict[str, Step]:
         """Return each target with the step that deployed there what runs there now."""
