@@ -44,12 +44,13 @@ def cut(text: Text, first: int, others: int, *, keep: int = 0) -> list[Text]:
     return [*pieces, text] if text.plain or not pieces else pieces
 
 
-def columns(rows: Iterable[Sequence[Text]], *, right: Sequence[int], width: int) -> list[Text]:
-    """Return rows in columns as wide as their widest cell, the widest ones narrowed until all fit ``width``."""
+def columns(rows: Iterable[Sequence[Text]], *, right: Sequence[int], width: int | None) -> list[Text]:
+    """Return rows in columns as wide as their widest cell, the widest ones narrowed until all fit ``width``, if any."""
     cells = [list(row) for row in rows]
     if not cells:
         return []
-    widths = _fitting([max(row[column].cell_len for row in cells) for column in range(len(cells[0]))], width)
+    widths = [max(row[column].cell_len for row in cells) for column in range(len(cells[0]))]
+    widths = widths if width is None else _fitting(widths, width)
     return [line for row in cells for line in _row(row, widths, right)]
 
 

@@ -24,7 +24,6 @@ MAX_VALUE_CHARACTERS = 24
 MAX_RUN_CHARACTERS, MIN_RUN_CHARACTERS = 28, 12
 MAX_JOB_CHARACTERS, MIN_JOB_CHARACTERS = 40, 16
 GAP = 2
-UNBOUNDED = 10_000  # a row of values stays one line: columns are left out for want of width, not broken
 
 
 def render_found(found: Found, *, folded: bool, width: int, limit: int) -> list[Text]:
@@ -39,14 +38,14 @@ def render_found(found: Found, *, folded: bool, width: int, limit: int) -> list[
     names = list(dict.fromkeys(key for each in shown for key in _first(each).values))
     rows = [_row(each, names, MAX_RUN_CHARACTERS, MAX_JOB_CHARACTERS) for each in shown]
     header = ("run", "state", "began", "job", *(_cut(printable(key.partition(".")[2] or key)) for key in names))
-    lines = table(rows, header=header, width=UNBOUNDED)
+    lines = table(rows, header=header, width=None)
     if max(each.cell_len for each in lines) > width:
         rows = [_row(each, names, MIN_RUN_CHARACTERS, MIN_JOB_CHARACTERS) for each in shown]
-        lines = table(rows, header=header, width=UNBOUNDED)
+        lines = table(rows, header=header, width=None)
     fixed, left_out = len(header) - len(names), 0
     while max(each.cell_len for each in lines) > width and len(header) > fixed + 1:
         rows, header, left_out = [row[:-1] for row in rows], header[:-1], left_out + 1
-        lines = table(rows, header=header, width=UNBOUNDED)
+        lines = table(rows, header=header, width=None)
     if left_out:
         unseen = ", ".join(printable(key) for key in names[-left_out:])
         lines += [line((text, "dim")) for text in wrapped(f"not shown for want of width: {unseen}", width=width)]
