@@ -45,7 +45,7 @@ def cut(text: Text, first: int, others: int, *, keep: int = 0) -> list[Text]:
 
 
 def columns(rows: Iterable[Sequence[Text]], *, right: Sequence[int], width: int | None) -> list[Text]:
-    """Return rows in columns as wide as their widest cell, the widest ones narrowed until all fit ``width``, if any."""
+    """Return rows in columns as wide as their widest cell, the widest narrowed until all fit ``width``, if any."""
     cells = [list(row) for row in rows]
     if not cells:
         return []

@@ -55,7 +55,7 @@ def labelled(label: str, parts: Sequence[Part], *, width: int, separator: str = 
 def table(
     rows: Iterable[Sequence[Part]], *, header: Sequence[str] = (), right: Sequence[int] = (), width: int | None
 ) -> list[Text]:
-    """Return rows in columns that fit ``width``; a cell too long for its column goes on below. None: all of each row."""
+    """Return rows in columns that fit ``width``; a cell too long for its column goes on below. None: any width."""
     cells = [[part if isinstance(part, Text) else Text.assemble(part) for part in row] for row in rows]
     head = [[Text(word, style="dim") for word in header]] if header else []
     return columns([*head, *cells], right=right, width=width)
