@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from event_cases import lineage_events, outgoing
 from faults.states import undisturbed
+from faults.work import PointedProjector
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -25,7 +26,7 @@ from modeltrail_server.audit.keys import read_key
 from modeltrail_server.projection import rebuilding
 from modeltrail_server.projection.digest import Digest, compute_digest
 from modeltrail_server.projection.engine import open_engine
-from modeltrail_server.projection.projector import Projector, catch_up
+from modeltrail_server.projection.projector import catch_up
 
 PROJECTORS = 3
 _points = st.sampled_from(("read", "written", "committed"))
@@ -36,21 +37,10 @@ class Died(BaseException):
     """The process is gone."""
 
 
-class MortalProjector(Projector):
+class MortalProjector(PointedProjector):
     """Dies at ``point``, when that is set."""
 
     point = ""
-
-    def _project(self, partition: int, records: Any) -> int:
-        self._reach("read")
-        count = super()._project(partition, records)
-        self._reach("committed")
-        return count
-
-    def _write(self, connection: Any, batch: Any, expected: int | None) -> Any:
-        written = super()._write(connection, batch, expected)
-        self._reach("written")
-        return written
 
     def _reach(self, point: str) -> None:
         if point == self.point:

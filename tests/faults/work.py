@@ -41,15 +41,10 @@ class Reporting:
         self._report("retry", type(error).__name__, str(error))
 
 
-class BreakingProjector(Projector):
-    """Sends itself ``signal_number`` once, in its ``nth`` batch, at ``point``: read, written (before the commit)."""
-
-    def __init__(self, *arguments: Any, point: str, nth: int, signal_number: int, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._point, self._nth, self._signal_number = point, nth, signal_number
+class PointedProjector(Projector):
+    """Says at which point of a batch it is: read, written (before the commit), committed."""
 
     def _project(self, partition: int, records: Any) -> int:
-        self._nth -= 1
         self._reach("read")
         count = super()._project(partition, records)
         self._reach("committed")
@@ -59,6 +54,21 @@ class BreakingProjector(Projector):
         written = super()._write(connection, batch, expected)
         self._reach("written")
         return written
+
+    def _reach(self, point: str) -> None:
+        raise NotImplementedError
+
+
+class BreakingProjector(PointedProjector):
+    """Sends itself ``signal_number`` once, in its ``nth`` batch, at ``point``."""
+
+    def __init__(self, *arguments: Any, point: str, nth: int, signal_number: int, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._point, self._nth, self._signal_number = point, nth, signal_number
+
+    def _project(self, partition: int, records: Any) -> int:
+        self._nth -= 1
+        return super()._project(partition, records)
 
     def _reach(self, point: str) -> None:
         if point == self._point and not self._nth:
