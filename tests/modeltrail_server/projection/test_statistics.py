@@ -11,7 +11,7 @@ from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.projector import Projector, catch_up
 from modeltrail_server.projection.statistics import Statistics
 from services.fixtures import DatabaseFactory
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 pytestmark = pytest.mark.service
 BATCH = 100
@@ -40,6 +40,21 @@ def test_the_planner_knows_of_what_was_just_projected(engine: Engine, monkeypatc
         while projector.step(wait_ms=100, end=log.end()):
             pass
     assert known_events(engine) >= 2 * BATCH
+
+
+def test_each_look_waits_until_there_is_as_much_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "FIRST_EVENTS", 10)
+    catch_up(MemoryLog(), engine)
+    with reading(engine) as (_, tables):
+        pass
+    looks: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda _c, _u, text, *_: looks.append(text))
+    kept = Statistics(engine)
+    counts = []
+    for _ in range(40):
+        kept.written(tables, 1)
+        counts.append(sum(text.startswith("ANALYZE") for text in looks))
+    assert [counts.index(number) + 1 for number in (1, 2, 3)] == [10, 20, 40]
 
 
 def test_a_projector_goes_on_where_the_tables_cannot_be_looked_at(
