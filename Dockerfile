@@ -10,11 +10,12 @@ RUN if [ -n "$EXTRA_CA" ]; then printf '%s\n' "$EXTRA_CA" | cat /etc/ssl/certs/c
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY requirements/build.lock requirements/server.lock requirements/
-RUN python3 -m venv /opt/build && /opt/build/bin/pip install -q --require-hashes -r requirements/build.lock \
- && python3 -m venv /opt/modeltrail && /opt/modeltrail/bin/pip install -q --require-hashes -r requirements/server.lock
+RUN python3 -m venv /opt/build && /opt/build/bin/pip install -q --no-deps --require-hashes -r requirements/build.lock \
+ && python3 -m venv /opt/modeltrail && /opt/modeltrail/bin/pip install -q --no-deps --require-hashes -r requirements/server.lock
 COPY . .
 RUN /opt/build/bin/pip wheel -q --no-deps --no-build-isolation --wheel-dir /dist . \
- && /opt/modeltrail/bin/pip install -q --no-deps /dist/*.whl
+ && /opt/modeltrail/bin/pip install -q --no-deps /dist/*.whl \
+ && /opt/modeltrail/bin/pip check -q
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/modeltrail modeltrail

@@ -58,9 +58,11 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports --no-logo
 
 # Exact versions, hashes checked; the project itself comes from this folder. dev.lock holds all of demo.lock.
+# --no-deps: the lock says all of it. Else pip asks for the newest of whatever an extra names, and refuses what it finds.
 $(VENV)/dev.stamp $(VENV)/demo.stamp: $(VENV)/%.stamp: requirements/%.lock requirements/build.lock pyproject.toml | $(BIN)/pip
-	$(PIP) install -q --require-hashes -r requirements/build.lock -r $<
+	$(PIP) install -q --no-deps --require-hashes -r requirements/build.lock -r $<
 	$(PIP) install -q --no-deps --no-build-isolation --editable .
+	$(PIP) check -q
 	@touch $@
 
 $(BIN)/pip:
