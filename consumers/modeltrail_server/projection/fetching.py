@@ -1,7 +1,8 @@
 """How a statement is run: SQLAlchemy writes its text once for each number of keys, the driver runs that.
 
 Run through SQLAlchemy, a statement costs the processor eight times what the driver needs for it. Lists are bound in
-powers of two, so that few texts are made here, kept by SQLite and prepared by PostgreSQL.
+powers of two, so that few texts are made here, kept by SQLite and prepared by PostgreSQL, which plans each but once
+for a connection.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,16 @@ def fetch_together(
     return [_with_any_text(rows, text.texts) for rows, text in zip(found, texts, strict=True)]
 
 
+def end_reading(connection: Connection) -> None:
+    """Commit a transaction of PostgreSQL that only read; one that failed is left to be rolled back.
+
+    At a rollback the driver forgets, and has the server forget, every statement that was prepared.
+    """
+    driver_connection: Any = connection.connection.driver_connection
+    if driver_connection.info.transaction_status.name == "INTRANS":
+        connection.commit()
+
+
 def text_of(dialect_name: str, statement: SelectBase, parameters: Mapping[str, object]) -> StatementText:
     """Return the text of ``statement`` for lists as long as those in ``parameters``, or somewhat longer."""
     sizes = tuple((name, _room_for(len(value))) for name, value in parameters.items() if isinstance(value, list))
@@ -87,7 +98,7 @@ def _fetch_postgresql(
     cursors = [driver_connection.cursor(binary=True) for _ in texts]
     with driver_connection.pipeline() if len(texts) > 1 else nullcontext():
         for cursor, sql, values in zip(cursors, texts, bounds, strict=True):
-            cursor.execute(sql, values)
+            cursor.execute(sql, values, prepare=True)
         return [cursor.fetchall() for cursor in cursors]
 
 
