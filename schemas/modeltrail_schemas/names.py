@@ -71,6 +71,8 @@ class EntityRef:
     @property
     def target(self) -> "EntityRef":
         """Return the same thing without digest and role: what equals across the events that mention it."""
+        if not self.digest and not self.role:
+            return self
         return EntityRef(self.kind, self.namespace, self.name, self.identity)
 
     @property
