@@ -48,6 +48,8 @@ def infer_up(
 
     nameless = [(node.ref, readings(key)) for key, node in nodes.items() if not node.ref.identity and key in read_at]
     models = {key: node.ref for key, node in nodes.items() if node.kind == "model" and node.ref.identity}
+    if not nameless and not models:
+        return []
     links = snapshot.links_of_entities(models, ["output", "subject"]) if models else ()
     versions = {link.entity_key for link in links}  # what was made or declared; else a word, perhaps
     words = [(ref, readings(key)) for key, ref in models.items() if key not in versions]
@@ -64,11 +66,11 @@ def infer_down(snapshot: Snapshot, nodes: Mapping[bytes, Node], *, limit: int) -
 def is_told_later(snapshot: Snapshot, links: Iterable[ActivityLink | EntityLink]) -> set[tuple[bytes | None, bytes]]:
     """Return (activity, entity) of those links that name no version while the same run tells one of that name too."""
     given = list(links)
-    if not any(isinstance(item, ActivityLink) or _tells_no_version(item.entity) for item in given):
+    known = [item for item in given if isinstance(item, EntityLink)]
+    nameless = [item for item in known if not item.entity.version and item.entity.kind in VERSIONED_KINDS]
+    if not given or (known and not nameless):
         return set()
-    if isinstance(given[0], EntityLink):
-        known = [item for item in given if isinstance(item, EntityLink)]
-    else:
+    if not known:
         keys = {item.link.activity_key for item in given} - {None}
         relations = sorted({item.link.relation for item in given})
         known = snapshot.entities_of_activities({key for key in keys if key}, relations)
@@ -88,10 +90,6 @@ def is_told_later(snapshot: Snapshot, links: Iterable[ActivityLink | EntityLink]
                 if _versions_told(snapshot, versioned, item).meant_by(replace(item.entity, role=item.link.role))
             }
     return told
-
-
-def _tells_no_version(ref: EntityRef) -> bool:
-    return not ref.version and ref.kind in VERSIONED_KINDS
 
 
 def _versions_told(snapshot: Snapshot, versioned: list[EntityLink], asked: EntityLink) -> VersionsTold:

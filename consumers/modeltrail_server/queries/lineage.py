@@ -8,16 +8,16 @@ What nobody recorded is inferred where it can be, and each such edge says from w
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import entity_key, ref_key
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey
 
 from modeltrail_server.projection.facts import LinkRow
-from modeltrail_server.queries.declarations import DEPLOYING, timelines_about
+from modeltrail_server.queries.declarations import timelines_about
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, entity_node, join, run_node
 from modeltrail_server.queries.inference import BY_NAME, Guess, infer_down, infer_up, is_told_later
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
+from modeltrail_server.queries.memory import MARKING
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, latest_version
 from modeltrail_server.queries.rows import ActivityLink, EntityLink
 from modeltrail_server.queries.snapshot import Snapshot
@@ -112,10 +112,12 @@ class _Ahead:
         """Fetch together what inference and flags will ask of what was found."""
         nameless = {key for key, ref in refs.items() if not ref.identity}
         names = {(ref.kind, ref.namespace, ref.name) for ref in refs.values()}
+        models = [key for key, ref in refs.items() if ref.kind == "model" and ref.identity]
         self._snapshot.remember(
-            links=[key for key in keys if key not in nameless],
+            links=models,
+            firsts=models,
+            marked=refs.keys() | keys,
             retracted=[entity_key(*name) for name in names],
-            firsts=[key for key, ref in refs.items() if ref.kind == "model" and ref.identity],
             before={(use.link.entity_key, use.link.event_time_ns) for use in uses if use.link.entity_key in nameless},
         )
 
@@ -222,8 +224,7 @@ class _Search:
     def flag(self) -> None:
         """Mark what is retracted, deployed, not versioned."""
         versions = {key: node.ref for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS}
-        only = (Declaration.RETRACTED, *DEPLOYING)
-        timelines = timelines_about(self.snapshot, versions, only=only) if versions else {}
+        timelines = timelines_about(self.snapshot, versions, only=MARKING) if versions else {}
         for key, ref in versions.items():
             flags = _flags(self.nodes[key], timelines.get(ref.unversioned) if timelines else None)
             if flags:
@@ -238,7 +239,9 @@ class _Search:
         reached: set[bytes] = set()
         for link in links:
             key, row = link.link.activity_key, link.link
-            if key is None or not self.bounds.allow(link) or not self._add(key, _activity_node(link)):
+            if key is None or not self.bounds.allow(link):
+                continue
+            if key not in self.nodes and not self._add(key, _activity_node(link)):
                 continue
             reached.add(key)
             versionless = not self.nodes[row.entity_key].ref.identity and row.relation not in _ASKED_FOR
@@ -300,7 +303,9 @@ class _Search:
         told = is_told_later(self.snapshot, links)
         for item in sorted(links, key=_told_first):
             key, row = item.link.entity_key, item.link
-            if (row.activity_key, key) in told or not self._add(key, entity_node(item.entity)):
+            if (row.activity_key, key) in told:
+                continue
+            if key not in self.nodes and not self._add(key, entity_node(item.entity)):
                 continue
             if item.entity.kind in VERSIONED_KINDS:
                 reached.add(key)

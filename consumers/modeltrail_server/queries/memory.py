@@ -5,6 +5,7 @@ A snapshot never changes, so nothing here grows old.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from modeltrail_schemas.event import Declaration
@@ -15,6 +16,8 @@ from modeltrail_server.queries.rows import RunBrief
 
 # Who made a version and what was declared about it; who used it may be very many.
 REMEMBERED_RELATIONS = ("output", "subject")
+# Declarations that a lineage marks a version for.
+MARKING = (Declaration.RETRACTED, Declaration.DEPLOYED, Declaration.RETIRED)
 # Declarations that, made about a model or dataset as a whole, are about each of its versions.
 ABOUT_ALL_VERSIONS = (Declaration.RETRACTED, Declaration.DESCRIBED, Declaration.ANNOTATED)
 
@@ -24,14 +27,15 @@ class Memory:
     """What is known, by key; a key that is known has an entry, empty or not.
 
     ``links`` and ``contents`` are of versions, ``declared`` of names and ABOUT_ALL_VERSIONS, ``retracted`` of names
-    and RETRACTED alone; ``firsts`` are the first events to name a thing, ``before`` the versions of a name that had
-    appeared by a time, the last first.
+    and RETRACTED alone, ``marked`` of either and MARKING; ``firsts`` are the first events to name a thing, ``before``
+    the versions of a name that had appeared by a time, the last first.
     """
 
     entities: dict[bytes, EntityRow | None] = field(default_factory=dict)
     links: dict[bytes, list[LinkRow]] = field(default_factory=dict)
     contents: dict[bytes, list[ContentRow]] = field(default_factory=dict)
     declared: dict[bytes, list[LinkRow]] = field(default_factory=dict)
+    marked: dict[bytes, list[LinkRow]] = field(default_factory=dict)
     retracted: dict[bytes, list[LinkRow]] = field(default_factory=dict)
     firsts: dict[bytes, Sequence[Any] | None] = field(default_factory=dict)
     before: dict[tuple[bytes, int], list[EntityRow]] = field(default_factory=dict)
@@ -69,13 +73,21 @@ class Memory:
         links = (link for key in dict.fromkeys(keys) for link in self.links[key])
         return latest_first((link for link in links if link.relation in relations), limit)
 
+    @cached_property
+    def _declarations(self) -> list[tuple[frozenset[str], dict[bytes, list[LinkRow]]]]:
+        fields = (
+            (MARKING, self.marked),
+            (ABOUT_ALL_VERSIONS, self.declared),
+            ([Declaration.RETRACTED], self.retracted),
+        )
+        return [(frozenset(roles), known) for roles, known in fields]
+
     def declared_about(self, key: bytes, roles: Sequence[str]) -> list[LinkRow] | None:
         """Return the links of a thing to declarations of ``roles``, in no order; None where they are unknown."""
         found = self.links.get(key)
-        if found is None and set(roles).issubset(ABOUT_ALL_VERSIONS):
-            found = self.declared.get(key)
-        if found is None and set(roles).issubset({Declaration.RETRACTED}):
-            found = self.retracted.get(key)
+        for roles_known, known in self._declarations:
+            if found is None and roles_known.issuperset(roles):
+                found = known.get(key)
         if not found:
             return found
         return [link for link in found if link.relation == "subject" and link.role in roles]

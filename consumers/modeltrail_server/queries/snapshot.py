@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from modeltrail_schemas.codec import decode, decode_routing
-from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.event import Declaration, LineageEvent
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey, order_key
 from sqlalchemy import Connection
@@ -20,7 +20,7 @@ from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS, Memory, latest_first
+from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, MARKING, REMEMBERED_RELATIONS, Memory, latest_first
 from modeltrail_server.queries.rows import (
     ActivityLink,
     EntityLink,
@@ -41,6 +41,7 @@ MAX_EVENTS = 10_000
 MAX_LINKS = 10_000
 MAX_LINKS_REMEMBERED = 2_000
 REMEMBERED = {"row_limit": MAX_LINKS_REMEMBERED}
+ROLES_REMEMBERED = {"declared": ABOUT_ALL_VERSIONS, "marked": MARKING, "retracted": (Declaration.RETRACTED,)}
 VERSIONS_BEFORE = 5
 MAX_READINGS_TOGETHER = 50
 LAST_CHARACTER = "\U0010ffff"
@@ -95,8 +96,7 @@ class Snapshot:
         tables, as_of = self.tables, self.as_of
         if what == "links":
             return links.links_of_entities(tables, as_of), {"relations": list(REMEMBERED_RELATIONS)}
-        if what in ("declared", "retracted"):
-            roles = ABOUT_ALL_VERSIONS if what == "declared" else ABOUT_ALL_VERSIONS[:1]
+        if roles := ROLES_REMEMBERED.get(what):
             return links.declarations(tables, as_of), {"roles": list(roles)}
         others = {
             "entities": entities.entities_by_key,
