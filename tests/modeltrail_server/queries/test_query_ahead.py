@@ -14,7 +14,7 @@ from tangled_history import tell_tangled
 from told_history import MARCH_2026_NS, SECOND_NS, dataset, model
 
 MANY_STEPS = 30
-# The snapshot is opened, the name resolved, keys found, links fetched, what inference and flags ask of them.
+# The last of two that open the snapshot; the name resolved, keys found, their links, what inference and flags ask.
 ROUND_TRIPS = 5
 BOUNDS = (
     Bounds(),
