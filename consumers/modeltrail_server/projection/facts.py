@@ -203,6 +203,11 @@ def uses_of(event: Routing) -> list[tuple[str, str, Mention]]:
     return uses
 
 
+def contents_told(event: Routing) -> set[tuple[str, bytes]]:
+    """Return the keys of the ContentRows that ``event`` asserts: (digest, key of the entity)."""
+    return {found.content for _, _, found in uses_of(event) if found.content is not None}
+
+
 def run_row_of(event: Routing) -> RunRow:
     """Return what ``event``, which has a run, says about it."""
     key, run_id = run_identity(event.run_id)

@@ -15,7 +15,15 @@ from modeltrail_schemas.order import OrderKey, order_key
 from sqlalchemy import Connection
 from sqlalchemy.sql.selectable import SelectBase
 
-from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, RunRow, run_row_of
+from modeltrail_server.projection.facts import (
+    RELATIONS,
+    ContentRow,
+    EntityRow,
+    LinkRow,
+    RunRow,
+    contents_told,
+    run_row_of,
+)
 from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
@@ -39,6 +47,7 @@ MAX_KEYS_PER_STATEMENT = 500
 MAX_EVENTS = 10_000
 MAX_LINKS = 10_000
 MAX_LINKS_REMEMBERED = 2_000
+MAX_TELLERS = 1_000
 LAST_CHARACTER = "\U0010ffff"
 RUNS_FOLDED_PER_STATEMENT = 100
 K = TypeVar("K")
@@ -77,7 +86,8 @@ class Snapshot:
         }
         asked = {what: question for what, question in asked.items() if question[1]}
         together = [(statement, {"keys": keys, **more, **limited}) for statement, keys, more in asked.values()]
-        found = dict(zip(asked, fetch_together(self.connection, together), strict=True))
+        found: dict[str, Rows] = dict(zip(asked, fetch_together(self.connection, together), strict=True))
+        found["contents"] = [*self._contents_then(found.get("contents", ()))]
         if all(len(rows) < MAX_LINKS_REMEMBERED for rows in found.values()):
             self._memory.remember(new, firsts, found)
 
@@ -352,13 +362,28 @@ class Snapshot:
         known = self._memory.contents_of(keys)
         if known is not None:
             return known
-        rows = self._rows(entities.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
-        return [ContentRow(*row) for row in rows]
+        return self._contents_then(
+            self._rows(entities.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
+        )
 
     def contents_with(self, digest: str, *, limit: int) -> list[ContentRow]:
         """Return what has content of this digest, the first to be named first."""
         bound = {"digest": digest, "row_limit": limit}
-        return [ContentRow(*row) for row in self._fetch(entities.contents_with(self.tables), bound)]
+        return self._contents_then(self._fetch(entities.contents_with(self.tables, self.as_of), bound))
+
+    def _contents_then(self, rows: Iterable[Sequence[Any]]) -> list[ContentRow]:
+        """Return the contents that were told within the bound.
+
+        Where the first to tell one lies beyond it, another event may have told it by then.
+        """
+        if self.as_of is None:
+            return [ContentRow(*row) for row in rows]
+        told = {ContentRow(*row[:4]): bool(row[4]) for row in rows}
+        doubtful = {content.entity_key for content, then in told.items() if not then}
+        tellers = self.links_of_entities(doubtful, RELATIONS, limit=MAX_TELLERS)
+        others = self.events_by_id({link.event_id for link in tellers})
+        claimed = {claim for stored in others for claim in contents_told(stored.event)}
+        return [content for content, then in told.items() if then or (content.digest, content.entity_key) in claimed]
 
     def _then(self, runs: Iterable[RunBrief]) -> list[RunBrief]:
         """Return ``runs`` as they were within the bound; those that nothing told of by then are left out."""
