@@ -114,6 +114,17 @@ def test_status_tells_positions_counts_and_what_waits(told, modeltrail, home):
     assert "nothing waits" in out
 
 
+def test_status_tells_how_far_the_search_index_is(told, modeltrail):
+    modeltrail("runs")
+    assert "no index yet: the first search makes it" in modeltrail("status")[1]
+    assert modeltrail("search", "state = 'COMPLETE'")[0] == 0
+    assert "index up to date" in modeltrail("status")[1]
+    told.run("run-later")
+    modeltrail("runs")
+    assert "index 1 record behind: the next search catches up" in modeltrail("status")[1]
+    assert json.loads(modeltrail("status", "--json")[1])["read_model"]["indexed"]
+
+
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
