@@ -29,6 +29,8 @@ WORDS: Mapping[str, str] = {
 # Four texts and a few bytes more fit into an index entry of PostgreSQL, which holds at most 2,704 bytes.
 MAX_KEY_TEXT_BYTES = 600
 KEPT_CHARACTERS = 64
+CUT_CHARACTERS = KEPT_CHARACTERS + len("…") + 2 * sha256().digest_size
+_CUT = re.compile(r"(?s:.{64})…[0-9a-f]{64}")
 _ESCAPED_WHEN_STORED = re.compile("[\x00\ud800-\udfff\ufffe]")
 _ESCAPE_BYTES = 6
 NO_STATE = ("", False, None, None)
@@ -142,6 +144,11 @@ def key_text(text: str) -> str:
     if len(encoded) + _ESCAPE_BYTES * len(_ESCAPED_WHEN_STORED.findall(text)) <= MAX_KEY_TEXT_BYTES:
         return text
     return f"{text[:KEPT_CHARACTERS]}…{sha256(encoded).hexdigest()}"
+
+
+def is_cut(text: str) -> bool:
+    """Return whether ``text`` looks like what key_text makes of a longer one."""
+    return len(text) == CUT_CHARACTERS and _CUT.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -82,8 +82,7 @@ def words(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     if as_of:
         giving = giving.join(event, event.c.event_id == link.c.event_id).where(as_of.condition(event))
     giving = giving.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(1).correlate(entity)
-    columns = (entity.c.kind, entity.c.namespace, entity.c.name, entity.c.version)
-    statement = select(*columns, giving.scalar_subquery()).where(among(entity.c.name_key, "keys"))
+    statement = select(*entity.c, giving.scalar_subquery()).where(among(entity.c.name_key, "keys"))
     return statement.order_by(entity.c.first_time_ns, entity.c.first_event_id).limit(row_limit())
 
 
