@@ -12,7 +12,7 @@ from rich.text import Text
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.options import AsJson, AsOfTime, AtTime
 from modeltrail_server.cli.printing import say
-from modeltrail_server.cli.rendering.comparison import render_commits, render_comparison
+from modeltrail_server.cli.rendering.comparison import render_comparison
 from modeltrail_server.cli.rendering.html.pages import compare_page, show_page
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.rendering.show import render_answer
@@ -20,7 +20,7 @@ from modeltrail_server.cli.times import parse_bounds, parse_time_ns
 from modeltrail_server.queries.answering import answer
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.checking import check_subject
-from modeltrail_server.queries.comparison import MAX_SUBJECTS, Comparison
+from modeltrail_server.queries.comparison import MAX_SUBJECTS
 from modeltrail_server.queries.comparison import compare as side_by_side
 from modeltrail_server.queries.graph import Direction
 from modeltrail_server.queries.lineage import lineage as trace
@@ -35,6 +35,7 @@ from modeltrail_server.queries.listing import (
 from modeltrail_server.queries.names import latest_version, resolve
 from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
+from modeltrail_server.reproduction.commits import with_commits
 
 HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML page, to be shared.")]
 T = TypeVar("T")
@@ -145,12 +146,18 @@ def compare(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(help="Two or more runs or model versions.")],
     everything: Annotated[bool, typer.Option("--all", help="Show what is equal too.")] = False,
+    repository: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A clone of the code [default: the one around here]")
+    ] = None,
     as_of: AsOfTime = None,
     at: AtTime = None,
     html: HtmlFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set runs or model versions side by side: metrics, parameters, data, code, environment."""
+    """Set runs or model versions side by side: metrics, parameters, data, code, environment.
+
+    Where a clone of the code is at hand, the commits between are listed too.
+    """
     if not 2 <= len(names) <= MAX_SUBJECTS:
         raise typer.BadParameter(f"name two to {MAX_SUBJECTS} runs or model versions")
     command = command_context(context)
@@ -159,22 +166,13 @@ def compare(
         views = [answer(snapshot, subject) for subject in subjects]
         graphs = [trace(snapshot, subject) for subject in subjects] if html else []
     comparison = side_by_side([view for view in views if isinstance(view, RunView | ModelVersionView)])
+    comparison = with_commits(comparison, repository or Path.cwd())
     if html:
         _write_page(html, compare_page(comparison, graphs, [_about(view) for view in views]))
         return
     shown = comparison if everything else replace(comparison, rows=comparison.differences)
     lines = render_comparison(comparison, width=command.width, everything=everything)
-    command.print_answer(shown, lines if as_json else [*lines, *_commits(comparison)], as_json=as_json)
-
-
-def _commits(comparison: Comparison) -> list[Text]:
-    """Return the commits between the first and the last of the subjects, where their repository is at hand."""
-    from modeltrail_server.reproduction.commits import commits_between
-
-    row = next((row for row in comparison.differences if (row.section, row.name) == ("code", "commit")), None)
-    old, new = (row.values[0], row.values[-1]) if row else (None, None)
-    between = commits_between(Path.cwd(), old, new) if old and new and old != new else []
-    return render_commits(between)
+    command.print_answer(shown, lines, as_json=as_json)
 
 
 def _about(view: Answer) -> str:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.records import MetricCurve, ModelVersionView, RunView, Use
@@ -33,16 +34,53 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitLine:
+    """A commit as a list tells it."""
+
+    sha: str
+    author: str
+    date_ns: int
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitsBetween:
+    """What lies between the commits of two subjects that follow each other, latest first.
+
+    ``added``: what ``new`` has and ``old`` has not; ``left_out``: what ``old`` alone has, where ``new`` does not
+    follow it. ``cut``: there are more. ``unknown`` says why nothing is told.
+    """
+
+    old: str
+    new: str
+    added: tuple[CommitLine, ...] = ()
+    left_out: tuple[CommitLine, ...] = ()
+    cut: bool = False
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """All rows, in the order metrics, parameters, data, code, environment, rest."""
+    """All rows, in the order metrics, parameters, data, code, environment, rest.
+
+    ``commits`` are those between, wherever a subject ran from another commit than the one before it.
+    """
 
     subjects: tuple[str, ...]
     rows: tuple[Row, ...]
+    commits: tuple[CommitsBetween, ...] = ()
 
     @property
     def differences(self) -> tuple[Row, ...]:
         """Return the rows that differ."""
         return tuple(row for row in self.rows if row.differs)
+
+    @property
+    def commit_steps(self) -> tuple[tuple[str, str], ...]:
+        """Return (commit, next commit) wherever the code of two subjects that follow each other differs."""
+        row = next((row for row in self.rows if (row.section, row.name) == ("code", "commit")), None)
+        commits = [value for value in row.values if value and CONTRADICTION not in value] if row else []
+        return tuple(dict.fromkeys((old, new) for old, new in pairwise(commits) if old != new))
 
 
 def compare(views: Sequence[RunView | ModelVersionView]) -> Comparison:

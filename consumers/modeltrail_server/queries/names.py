@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from modeltrail_schemas.identity import entity_key, ref_key, run_key
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, parse_name
 
-from modeltrail_server.projection.facts import EntityRow
+from modeltrail_server.projection.facts import EntityRow, key_text
 from modeltrail_server.queries.declarations import version_called, words_of
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
 from modeltrail_server.queries.rows import key_of, ref_of
 from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot
+from modeltrail_server.queries.wholes import is_cut_short
 
 VERSIONED_KINDS = ("model", "dataset")
 NAMED_KINDS = (*VERSIONED_KINDS, "job")
@@ -126,12 +127,19 @@ def _named(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[EntityRo
         return []
     refs = [ref for kind in kinds for ref in _readings(text, kind)]
     rows = snapshot.entities([key_of(ref) for ref in refs])
+    rows = rows or [row for ref in refs if is_cut_short(ref) for row in _beginning_as(snapshot, ref)]
     if rows:
         return rows
     parsed = parse_name(f"{DEFAULT_NAMESPACE}/{text}", kind="")
     whole = parse_name(f"{DEFAULT_NAMESPACE}/{text.replace('@', '%40')}", kind="")
     names = dict.fromkeys((parsed.name, whole.name) if "job" in kinds else (parsed.name,))
     return [row for name in names for row in snapshot.names_of(kinds, name, limit=MAX_CANDIDATES + 1)]
+
+
+def _beginning_as(snapshot: Snapshot, cut: EntityRef) -> list[EntityRow]:
+    """Return what the read model holds under the beginning of a name, as lists of names show it."""
+    rows = snapshot.names_of([cut.kind], cut.name, limit=MAX_CANDIDATES + 1)
+    return [row for row in rows if key_text(row.namespace) == key_text(cut.namespace)]
 
 
 def _named_by(text: str, kinds: Sequence[str]) -> list[EntityRef]:

@@ -144,3 +144,19 @@ def test_whatis_says_what_to_do_with_what_nobody_recorded(told, modeltrail, tmp_
     assert code == 1
     assert "no recorded version has this content" in out
     assert f'run.use_dataset(path="{file}")' in out
+
+
+def test_whatis_answers_with_what_was_known_then_and_says_that_more_is_known_now(told, modeltrail, tmp_path):
+    file = tmp_path / "m.joblib"
+    file.write_bytes(b"weights")
+    known = len(told.events)
+    digest = "sha256:" + hashlib.sha256(b"weights").hexdigest()
+    told.run("run-train", "COMPLETE", job="risk/fraud-train", outputs=(model("risk/fraud@1.2", digest=digest),))
+
+    code, out, _ = modeltrail("whatis", file, "--as-of", f"0:{known}")
+
+    assert code == 1
+    assert "not known then" in out
+    assert "risk/fraud" not in out
+    assert json.loads(modeltrail("whatis", file, "--as-of", f"0:{known}", "--json")[1])["known"] == []
+    assert modeltrail("whatis", file, "--as-of", f"0:{known + 1}")[0] == 0

@@ -34,6 +34,7 @@ def questions(snapshot):
         "tx-old",
         "a1b2",
         "job:risk/clean",
+        "model:risk/" + "é" * 700,
     ):
         subject = resolve(snapshot, text)
         yield answer(snapshot, subject)
@@ -68,6 +69,9 @@ def questions(snapshot):
 def test_every_question_is_answered_alike(fraud, new_database, as_of):
     fraud.run("run-score", inputs=(model("risk/fraud@production"),), parameters={"text\x00": '"\\u0000\ud800"'})
     fraud.run("run-name", "COMPLETE", inputs=(dataset("risk/raw"),), outputs=(model("risk/other@1"),))
+    fraud.run(
+        "run-long", outputs=(model(f"risk/{'é' * 700}@{'é' * 700}"),), event_time_ns=fraud.events[0].event_time_ns
+    )
     fraud.declare("RETRACTED", dataset("risk/raw@9f1"), why="wrong labels")
     other = History(fraud.log, new_database())
 

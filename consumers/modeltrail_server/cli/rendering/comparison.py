@@ -4,8 +4,17 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.style import MAX_VALUE_CHARACTERS, Part, number, printable, short_value, table
-from modeltrail_server.queries.comparison import Comparison, Row
+from modeltrail_server.cli.rendering.style import (
+    MAX_VALUE_CHARACTERS,
+    SHORT_COMMIT_CHARACTERS,
+    Part,
+    number,
+    printable,
+    short_value,
+    table,
+    when,
+)
+from modeltrail_server.queries.comparison import CommitLine, CommitsBetween, Comparison, Row
 
 MIN_COLUMN = 12
 DELTA_WIDTH = 10
@@ -15,8 +24,12 @@ CUT_SECTIONS = frozenset({"params", "env", "run"})
 
 
 def render_comparison(comparison: Comparison, *, width: int, everything: bool = False) -> list[Text]:
-    """Return the rows under the subjects' names, long values cut to their share of ``width``: no names or ids."""
+    """Return the rows under the subjects' names, long values cut to their share of ``width``: no names or ids.
+
+    The commits between follow.
+    """
     rows = comparison.rows if everything else told_together(comparison.differences)
+    commits = render_commits(comparison.commits, width=width)
     if not rows:
         return [
             Text("no differences in what is recorded" if comparison.rows else "nothing is recorded of these runs")
@@ -24,14 +37,33 @@ def render_comparison(comparison: Comparison, *, width: int, everything: bool = 
     header = ("", *headings(comparison.subjects), "")
     labels = max(len(_label(row)) for row in rows)
     limit = max(MIN_COLUMN, (width - labels - DELTA_WIDTH) // len(comparison.subjects) - 2)
-    return table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header, width=width)
+    return [
+        *table([_cells(row, limit, len(comparison.subjects)) for row in rows], header=header, width=width),
+        *commits,
+    ]
 
 
-def render_commits(commits: Sequence[str]) -> list[Text]:
-    """Return the commits between two, as the repository at hand tells them."""
-    if not commits:
-        return []
-    return [Text("commits between", style="dim"), *(Text(f"  {printable(each)}") for each in commits)]
+def render_commits(steps: Sequence[CommitsBetween], *, width: int) -> list[Text]:
+    """Return the commits between the subjects, a line each; or where to ask, if no repository at hand has them."""
+    lines: list[Text] = []
+    for step in steps:
+        old, new = (printable(commit[:SHORT_COMMIT_CHARACTERS]) for commit in (step.old, step.new))
+        lines.append(Text(f"commits between {old} and {new}", style="dim"))
+        if step.unknown:
+            lines.append(Text(f"  {step.unknown}: ask in a clone of the code, or name one with --repository"))
+        rows = [_commit_cells(commit, "") for commit in step.added]
+        rows += [_commit_cells(commit, "left out") for commit in step.left_out]
+        lines += [Text("  ").append_text(row) for row in table(rows, width=width - 2)]
+        if step.cut:
+            lines.append(Text(f"  and more: git log {old}...{new}", style="dim", no_wrap=True))
+    return lines
+
+
+def _commit_cells(commit: CommitLine, remark: str) -> list[Part]:
+    subject = f"{remark}: {commit.subject}" if remark else commit.subject
+    day, _, _ = when(commit.date_ns).partition(" ")
+    told = Text.assemble(printable(subject), (f"  {printable(commit.author)}", "dim"))
+    return [printable(commit.sha[:SHORT_COMMIT_CHARACTERS]), day, told]
 
 
 def told_together(rows: Sequence[Row]) -> list[Row]:

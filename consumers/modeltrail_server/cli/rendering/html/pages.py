@@ -8,8 +8,8 @@ from rich.text import Text
 from modeltrail_server.cli.rendering.comparison import compared_value, headings, told_together
 from modeltrail_server.cli.rendering.html.drawing import draw
 from modeltrail_server.cli.rendering.html.page import PAIR, chips, code, folded, page, paragraph, section, table, text
-from modeltrail_server.cli.rendering.style import name, number, size, value_text, when
-from modeltrail_server.queries.comparison import Comparison, Row
+from modeltrail_server.cli.rendering.style import SHORT_COMMIT_CHARACTERS, name, number, size, value_text, when
+from modeltrail_server.queries.comparison import CommitsBetween, Comparison, Row
 from modeltrail_server.queries.completeness import FAILING, Level, Report
 from modeltrail_server.queries.graph import Graph
 from modeltrail_server.queries.records import Answer, ModelVersionView, RunView, Step, Use, Words
@@ -60,9 +60,23 @@ def compare_page(comparison: Comparison, graphs: Sequence[Graph], about: Sequenc
         described if any(about) else "",
         section("Differences", differing or paragraph("No differences in what is recorded.")),
         folded(f"{len(same)} things are equal", equal),
+        *(_commits(step) for step in comparison.commits),
         *lineages,
     ]
     return page(f"Compared: {heading}", parts)
+
+
+def _commits(step: CommitsBetween) -> str:
+    rows = [
+        (code(commit.sha[:SHORT_COMMIT_CHARACTERS]), text(when(commit.date_ns)), text(commit.author), text(told))
+        for commits, remark in ((step.added, ""), (step.left_out, "left out: "))
+        for commit in commits
+        for told in (f"{remark}{commit.subject}",)
+    ]
+    listed = table(rows, header=("commit", "when", "author", "subject"))
+    rest = paragraph("There are more." if step.cut else step.unknown and f"Not known: {step.unknown}.")
+    old, new = (commit[:SHORT_COMMIT_CHARACTERS] for commit in (step.old, step.new))
+    return section(f"Commits between {old} and {new}", listed + rest)
 
 
 def _standing(view: ModelVersionView) -> str:
