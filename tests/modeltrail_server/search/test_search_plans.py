@@ -7,8 +7,8 @@ import pytest
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.search.expression import parse_expression
 from modeltrail_server.search.meaning import Condition, Conjunction, conditions_of, conjuncts_of, meaning_of
-from modeltrail_server.search.rows import ATTRIBUTE, METRIC, Key
-from modeltrail_server.search.statements import STARTED, Catalogue, Range, range_of
+from modeltrail_server.search.rows import ATTRIBUTE, METRIC, STARTED, Key
+from modeltrail_server.search.statements import Catalogue, Range, range_of
 from modeltrail_server.search.tables import search_tables_of
 from sqlalchemy import event
 
