@@ -42,7 +42,7 @@ class Candidates:
 
     def waiting(self) -> list[bytes]:
         """Return the keys of the runs that are not in the columns: each may be the best."""
-        rows = fetch(self._snapshot.connection, _waiting(self._tables), {"row_limit": MAX_WAITING})
+        rows = fetch(self._snapshot.connection, waiting_of(self._tables), {"row_limit": MAX_WAITING})
         return [row[0] for row in rows]
 
     def groups(self) -> Iterator[tuple[float, list[int]]]:
@@ -77,7 +77,7 @@ class Candidates:
     def _zones(self) -> Iterator[tuple[int, float]]:
         """Yield for each column of the order's key its number, and what none of its numbers is better than."""
         for number, least, largest in fetch(
-            self._snapshot.connection, _zones(self._tables), {"key_id": self._order.id}
+            self._snapshot.connection, zones_of(self._tables), {"key_id": self._order.id}
         ):
             bound = largest if self._descending else least
             yield number, -self._worst if bound is None else bound
@@ -92,13 +92,13 @@ class Candidates:
             number: dict.fromkeys(self._keys.values()) for number in numbers
         }
         bound = {"key_ids": list(self._keys), "numbers": numbers}
-        for number, key_id, *packed in fetch(self._snapshot.connection, _columns(self._tables), bound):
+        for number, key_id, *packed in fetch(self._snapshot.connection, columns_of(self._tables), bound):
             found[number][self._keys[key_id]] = read(PackedColumn(*packed))
         return found
 
     def run_keys(self, ordinals: Sequence[int]) -> list[bytes]:
         """Return the keys of these runs."""
-        statement, found = _run_keys(self._tables), list[bytes]()
+        statement, found = run_keys_of(self._tables), list[bytes]()
         for begin in range(0, len(ordinals), MAX_KEYS_PER_STATEMENT):
             chunk = list(ordinals[begin : begin + MAX_KEYS_PER_STATEMENT])
             found += [row[0] for row in fetch(self._snapshot.connection, statement, {"ordinals": chunk})]
@@ -106,18 +106,21 @@ class Candidates:
 
 
 @remembered
-def _waiting(tables: SearchTables) -> Select[Any]:
+def waiting_of(tables: SearchTables) -> Select[Any]:
+    """Select the keys of the runs that are not in the columns."""
     return select(tables.waiting.c.run_key).limit(row_limit())
 
 
 @remembered
-def _zones(tables: SearchTables) -> Select[Any]:
+def zones_of(tables: SearchTables) -> Select[Any]:
+    """Select (number, least, largest) of the columns of key :key_id."""
     column = tables.column
     return select(column.c.number, column.c.least, column.c.largest).where(column.c.key_id == bindparam("key_id"))
 
 
 @remembered
-def _columns(tables: SearchTables) -> Select[Any]:
+def columns_of(tables: SearchTables) -> Select[Any]:
+    """Select the columns :numbers of the keys :key_ids: number, key_id, and what is packed."""
     column = tables.column
     packed = (column.c[name] for name in PackedColumn._fields)
     statement = select(column.c.number, column.c.key_id, *packed)
@@ -125,5 +128,6 @@ def _columns(tables: SearchTables) -> Select[Any]:
 
 
 @remembered
-def _run_keys(tables: SearchTables) -> Select[Any]:
+def run_keys_of(tables: SearchTables) -> Select[Any]:
+    """Select the keys of the runs :ordinals."""
     return select(tables.run.c.run_key).where(among(tables.run.c.ordinal, "ordinals"))
