@@ -114,9 +114,9 @@ class _Coding:
         run = self.tables.run
         last = self.connection.scalar(select(func.max(run.c.ordinal)))
         new = sorted((key for key in self.told if key not in self.coded_before), key=self._begun)
-        found = {key: ordinal for ordinal, key in enumerate(new, 0 if last is None else last + 1)}
-        self.writer.insert_rows(self.connection, run, sorted(found.items()))
-        return found
+        rows = list(enumerate(new, 0 if last is None else last + 1))
+        self.writer.insert_rows(self.connection, run, rows)
+        return {run_key: ordinal for ordinal, run_key in rows}
 
     def _begun(self, run_key: bytes) -> tuple[float, bytes]:
         """Return what a run is ordered by: runs of about one time come into one column."""

@@ -15,6 +15,8 @@ RUNS_A_COLUMN = 8_192
 NO_VALUE, ANY_VALUE = 0, 255
 MAX_CODE = 254
 MAX_INTERVALS = 190
+END_INTERVALS = 20
+"""At each end, so many intervals go from one number to the next: there a search for the best looks."""
 MAX_PLANES = 6
 MAX_LISTED_BYTES = 120
 SPARSE = 8
@@ -110,12 +112,13 @@ def decoded(listed: bytes) -> str:
 
 
 def column_for(sample: Iterable[float]) -> Column:
-    """Return an empty column for numbers like these: about as many of them in each interval."""
+    """Return an empty column for numbers like these: about as many of them in each interval, fewer at the ends."""
     numbers = sorted(sample)
     if not numbers:
         return Column()
-    count = min(MAX_INTERVALS, len(numbers))
-    edges = sorted({numbers[place * len(numbers) // count] for place in range(count)} | {numbers[-1]})
+    between = MAX_INTERVALS - 2 * END_INTERVALS
+    evenly = (numbers[place * len(numbers) // between] for place in range(between))
+    edges = sorted({*numbers[:END_INTERVALS], *evenly, *numbers[-END_INTERVALS:]})
     return Column(array("d", edges if len(edges) > 1 else edges * 2))
 
 

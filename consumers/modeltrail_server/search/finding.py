@@ -42,7 +42,7 @@ FEW_ROWS = 1_000
 MAX_PROBES = 400
 ROWS_A_RUN = 2
 """A run has several rows of a key: what a metric was on several datasets."""
-FIRST_CANDIDATES = 128
+FEWEST_CANDIDATES = 32
 MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
 DEFAULT_LIMIT = 50
@@ -120,12 +120,10 @@ class _Search:
 
     def _cover(self, most: int) -> Cover | None:
         """Return the few ranges that hold all runs asked for, if they are of no more than ``most`` rows."""
-        for condition in conditions_of(self.meaning):
-            rows = range_of(condition)
-            if rows is not None and condition not in self.counts:
-                count = self._count(rows, most + 1)
-                if count <= most:
-                    self.counts[condition] = count
+        ranges = {each: rows for each in conditions_of(self.meaning) if (rows := range_of(each)) is not None}
+        new = [each for each in ranges if each not in self.counts]
+        counts = self._counts([ranges[each] for each in new], most + 1)
+        self.counts |= {each: count for each, count in zip(new, counts, strict=True) if count <= most}
         cover = smallest_cover(self.meaning, self.counts)
         return cover if cover is not None and cover.rows <= most else None
 
@@ -156,7 +154,7 @@ class _Search:
         for run_key, number, _ in walked:
             found.setdefault(bytes(run_key), number)
         is_full = len(found) > self.limit
-        if not is_full and (len(walked) == row_limit or self._count(rows, looked_at + 1) > looked_at):
+        if not is_full and (len(walked) == row_limit or self._counts([rows], looked_at + 1)[0] > looked_at):
             return None
         keys = list(found)[: self.limit]
         if by_number and self.metric and not self._is_best(rows):
@@ -176,7 +174,8 @@ class _Search:
         order, descending = self.metric or STARTED, self.ordering.descending
         candidates = Candidates(self.snapshot, self.meaning, order, descending=descending)
         seen = dict.fromkeys(candidates.waiting())
-        found, next_ones, size = self._satisfying(list(seen)), list[int](), FIRST_CANDIDATES
+        found, next_ones = self._satisfying(list(seen)), list[int]()
+        size = self._enough(found, len(seen))
         for bound, ordinals in candidates.groups():
             if self._is_full(found, bound):
                 break
@@ -185,10 +184,18 @@ class _Search:
             next_ones += ordinals
             if len(next_ones) >= size:
                 found = self._ordered([*found, *self._new(candidates, next_ones, seen)])
-                next_ones, size = [], 2 * size
+                next_ones, size = [], self._enough(found, len(seen))
         found = self._ordered([*found, *self._new(candidates, next_ones, seen)])
         self.looked_at += len(seen)
         return found, not candidates.complete
+
+    def _enough(self, found: Sequence[_Row], seen: int) -> int:
+        """Return how many more runs to look at next: about as many as will fill the answer."""
+        missing = self.limit + 1 - len(found)
+        if missing <= 0:
+            return MAX_KEYS_PER_STATEMENT  # few will do: those no worse than the last of the answer
+        share = (len(found) + 1) / (seen + 1)
+        return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
 
     def _new(self, candidates: Candidates, ordinals: Sequence[int], seen: dict[bytes, None]) -> list[_Row]:
         """Return those that satisfy of the runs that were not seen yet."""
@@ -206,7 +213,7 @@ class _Search:
     def _satisfying(self, keys: Sequence[bytes]) -> list[_Row]:
         """Return those of these runs that satisfy the expression, in order, by all their values."""
         order, best = self.metric or STARTED, max if self.ordering.descending else min
-        asked = dict.fromkeys([order, STARTED, *(condition.key for condition in conditions_of(self.meaning))])
+        asked = dict.fromkeys([order, *(condition.key for condition in conditions_of(self.meaning))])
         found, begun = list[_Row](), dict[bytes, int]()
         values: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
         ids = {key.id: key for key in asked}
@@ -231,8 +238,10 @@ class _Search:
                 return one_value, False
         return own, True
 
-    def _count(self, rows: Range, most: int) -> int:
-        return int(self.connection.execute(self.catalogue.counted(rows), {"row_limit": most}).scalar_one())
+    def _counts(self, ranges: Sequence[Range], most: int) -> Sequence[int]:
+        if not ranges:
+            return ()
+        return self.connection.execute(self.catalogue.counted(ranges), {"row_limit": most}).one()
 
     def _without(self, condition: Condition) -> Meaning:
         """Return what else a run must satisfy, what few runs do first."""

@@ -97,13 +97,16 @@ class Comparing:
         return Codes(found.possible | texts | _between(ANY_VALUE, ANY_VALUE), found.sure | texts)
 
     def _of_texts(self, condition: Condition, column: ReadColumn) -> int:
-        known = self._texts.setdefault(condition, {})
-        for listed in column.texts:
-            if listed not in known:
+        """Return the codes of the texts that satisfy: of thousands of columns the texts are the same."""
+        known, table = self._texts.setdefault(condition, {}), bytearray(_CODES)
+        for code, listed in enumerate(column.texts, first_text_code(column.edges)):
+            satisfies = known.get(listed)
+            if satisfies is None:
                 text = decoded(listed)
-                known[listed] = all(holds(test, text, None) for test in condition.tests)
-        first = first_text_code(column.edges)
-        return sum(ANY_VALUE << 8 * code for code, listed in enumerate(column.texts, first) if known[listed])
+                known[listed] = satisfies = all(holds(test, text, None) for test in condition.tests)
+            if satisfies:
+                table[code] = ANY_VALUE
+        return int.from_bytes(table, "little")
 
 
 def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tuple[float, list[int]]]:

@@ -6,7 +6,7 @@ soon as the answer is full.
 """
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, cast
@@ -85,9 +85,12 @@ class Catalogue:
     def __init__(self, tables: SearchTables, dialect: str) -> None:
         self._value, self._dialect = tables.value, dialect
 
-    def counted(self, rows: Range) -> Select[Any]:
-        """Count the rows of a range, no further than :row_limit."""
-        value = self._value
+    def counted(self, ranges: Iterable[Range]) -> Select[Any]:
+        """Count the rows of each range, no further than :row_limit: one row of as many numbers."""
+        return select(*(self._counted(rows).scalar_subquery() for rows in ranges))
+
+    def _counted(self, rows: Range) -> Select[Any]:
+        value = self._value.alias()
         within: Select[Any] = select(literal_column("1")).select_from(value).where(self._within(rows, value))
         return select(func.count()).select_from(within.limit(row_limit()).subquery())
 

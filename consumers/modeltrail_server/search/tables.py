@@ -86,9 +86,9 @@ def search_tables_of(generation: int) -> SearchTables:
         ),
         run=table(
             "run",
-            Column("run_key", LargeBinary(16), primary_key=True),
-            Column("ordinal", Integer, nullable=False),
-            Index(f"{prefix}run_by_ordinal", "ordinal", unique=True),
+            Column("ordinal", Integer, primary_key=True, autoincrement=False),
+            Column("run_key", LargeBinary(16), nullable=False),
+            Index(f"{prefix}run_by_key", "run_key", "ordinal", unique=True),
         ),
         # Runs whose codes are not, or no longer, in the columns: few, so each is looked at.
         waiting=table("waiting", Column("run_key", LargeBinary(16), primary_key=True)),

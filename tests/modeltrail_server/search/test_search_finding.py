@@ -122,7 +122,7 @@ CASES = [
 WAYS = {
     "gathered": {},
     "walked": {"FEW_ROWS": -1},
-    "narrowed": {"FEW_ROWS": -1, "MAX_PROBES": 0, "ROWS_A_RUN": 0, "FIRST_CANDIDATES": 1},
+    "narrowed": {"FEW_ROWS": -1, "MAX_PROBES": 0, "ROWS_A_RUN": 0, "FEWEST_CANDIDATES": 1},
     "gathered after a bound": {"FEW_ROWS": -1, "MAX_PROBES": 0, "ROWS_A_RUN": 0, "MAX_CANDIDATES": -1},
 }
 

@@ -56,7 +56,7 @@ def statements(dialect):
     rest = Conjunction(tuple(meaning_of(parse_expression(text)) for text in (*PROBES, *RANGES[:4])))
     for text in RANGES:
         rows = range_of(condition_of(text))
-        yield f"count {text}", catalogue.counted(rows), bound
+        yield f"count {text}", catalogue.counted([rows]), bound
         for descending, best_of in product((True, False), (None, Key(METRIC, "loss"))):
             gathered = catalogue.gathered(rows, rest, best_of, descending=descending)
             yield f"gather {text}", gathered, {}
