@@ -93,10 +93,7 @@ def _fetch_postgresql(
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
 def _text_of(dialect_name: str, statement: SelectBase, sizes: tuple[tuple[str, int], ...]) -> StatementText:
-    driver, paramstyle = _DRIVERS[dialect_name]
-    make_dialect: Callable[..., Dialect] = make_url(f"{driver}://").get_dialect()
-    dialect = make_dialect(paramstyle=paramstyle)
-    compiled = statement.compile(dialect=dialect)
+    compiled = statement.compile(dialect=_dialect(dialect_name))
     expanded = compiled.construct_expanded_state({**compiled.params, **{name: [None] * size for name, size in sizes}})
     given = {name for names in expanded.parameter_expansion.values() for name in names}
     own = {name: value for name, value in expanded.parameters.items() if name not in given and value is not None}
@@ -107,6 +104,14 @@ def _text_of(dialect_name: str, statement: SelectBase, sizes: tuple[tuple[str, i
         lists=expanded.parameter_expansion,
         texts=[index for index, column in columns if isinstance(column.type, AnyText)],
     )
+
+
+@lru_cache(maxsize=len(_DRIVERS))
+def _dialect(name: str) -> Dialect:
+    """Return the dialect that the texts are written in: one, since it remembers which names need quotes."""
+    driver, paramstyle = _DRIVERS[name]
+    make_dialect: Callable[..., Dialect] = make_url(f"{driver}://").get_dialect()
+    return make_dialect(paramstyle=paramstyle)
 
 
 def _room_for(count: int) -> int:

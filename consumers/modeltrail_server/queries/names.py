@@ -3,9 +3,8 @@
 An exact name comes before a prefix. Where several things fit, nothing is guessed: the error lists them.
 """
 
-import difflib
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from modeltrail_schemas.identity import entity_key, ref_key, run_key
@@ -213,7 +212,7 @@ def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundE
         known = {version.version: f"{display(name)}@{version.version}" for version in rows}
         if name.kind == "model":
             known |= {alias: f"{display(name)}@{alias}" for alias in words_of(snapshot, [name])[name]}
-        near = difflib.get_close_matches(version, known, n=MAX_NEAR) or list(known)[:MAX_NEAR]
+        near = _close(version, known) or list(known)[:MAX_NEAR]
         what = f"{name.kind} {display(name)} has no version" + (" or alias" if name.kind == "model" else "")
         return NotFoundError(f"{what} {version!r}", near=[known[word] for word in near])
     what = "nothing" if len(kinds) > 1 else f"no {kinds[0]}"
@@ -228,5 +227,10 @@ def _near_names(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[str
         for low, high in ((wanted[:1], wanted[:1] + LAST_CHARACTER), ("", LAST_CHARACTER)):
             for ref in snapshot.names_between(kind, low, high, limit=MAX_NEAR_ROWS):
                 names.setdefault(ref.name, []).append(f"{kind}:{display(ref)}")
-    close = difflib.get_close_matches(wanted, names, n=MAX_NEAR)
-    return list(dict.fromkeys(text for name in close for text in names[name]))[:MAX_NEAR]
+    return list(dict.fromkeys(text for name in _close(wanted, names) for text in names[name]))[:MAX_NEAR]
+
+
+def _close(wanted: str, words: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(wanted, list(words), n=MAX_NEAR)

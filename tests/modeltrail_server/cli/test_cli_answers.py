@@ -212,7 +212,7 @@ def test_an_interrupt_ends_with_130_and_says_nothing(told, modeltrail, monkeypat
     def interrupted(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("modeltrail_server.cli.answers.list_models", interrupted)
+    monkeypatch.setattr("modeltrail_server.cli.lists.list_models", interrupted)
 
     code, out, err = modeltrail("models")
 
