@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 from modeltrail_schemas.identity import entity_key, ref_key, run_key
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, parse_name
+from modeltrail_schemas.openlineage.symlinks import FACET as SYMLINKS
+from modeltrail_schemas.openlineage.symlinks import read_symlinks
 
 from modeltrail_server.projection.facts import EntityRow, key_text
 from modeltrail_server.queries.declarations import version_called, words_of
@@ -26,6 +28,7 @@ MAX_PREFIX_MATCHES = 50
 MAX_SLASHES = 16
 MAX_NEAR_ROWS = 1_000
 MAX_NEAR = 3
+MAX_LINKED_ROWS = 500
 MIN_PREFIX_CHARACTERS = 4
 
 
@@ -216,7 +219,22 @@ def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundE
         what = f"{name.kind} {display(name)} has no version" + (" or alias" if name.kind == "model" else "")
         return NotFoundError(f"{what} {version!r}", near=[known[word] for word in near])
     what = "nothing" if len(kinds) > 1 else f"no {kinds[0]}"
-    return NotFoundError(f"{what} is called {text!r}", near=_near_names(snapshot, path, kinds))
+    linked = _also_called(snapshot, text) if "dataset" in kinds else []
+    return NotFoundError(f"{what} is called {text!r}", near=linked or _near_names(snapshot, path, kinds))
+
+
+def _also_called(snapshot: Snapshot, text: str) -> list[str]:
+    """Return the datasets of which an OpenLineage event tells that they are also called ``text``.
+
+    Nothing is indexed by such names: it looks at the first event of each of 500 datasets at most.
+    """
+    readings = set(_readings(text, "dataset"))
+    bare = parse_name(f"{DEFAULT_NAMESPACE}/{text.partition('@')[0]}", kind="dataset").name
+    names = snapshot.names_between("dataset", "", LAST_CHARACTER, limit=MAX_LINKED_ROWS)
+    telling = snapshot.events_naming_first([ref_key(ref) for ref in names], containing=SYMLINKS.encode())
+    links = (link for stored in telling for link in read_symlinks(stored.event.document or b""))
+    meant = (link.dataset for link in links if link.other in readings or link.other.name == bare)
+    return list(dict.fromkeys(f"dataset:{display(ref)}" for ref in meant))[:MAX_NEAR]
 
 
 def _near_names(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[str]:
