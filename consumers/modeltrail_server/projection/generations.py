@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from modeltrail_server.errors import DatabaseUnavailableError, ProjectionVersionError
 from modeltrail_server.projection.engine import explained, is_missing_table, writing
-from modeltrail_server.projection.fetching import fetch, fetch_together
+from modeltrail_server.projection.fetching import end_reading, fetch, fetch_together
 from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables, control_tables, tables_of
 
 # Whoever changes which generations there are holds this PostgreSQL advisory lock (the bytes of "modeltrl").
@@ -166,7 +166,12 @@ def reading(engine: Engine) -> Iterator[tuple[Connection, Tables]]:
     Raises ProjectionVersionError, DatabaseUnavailableError; LookupError where nothing was ever projected.
     """
     with explained(engine), ExitStack() as stack:
-        yield _open_snapshot(engine, stack)
+        connection, tables = _open_snapshot(engine, stack)
+        try:
+            yield connection, tables
+        finally:
+            if engine.dialect.name == "postgresql":
+                end_reading(connection)
 
 
 def _open_snapshot(engine: Engine, stack: ExitStack) -> tuple[Connection, Tables]:

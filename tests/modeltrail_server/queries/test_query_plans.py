@@ -10,6 +10,7 @@ from modeltrail_server.projection.generations import SEEKING
 from modeltrail_server.projection.tables import tables_of
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.statements import entities, events, links, runs
+from psycopg import RawCursor
 
 TABLES = tables_of(1)
 AS_OFS = (None, AsOf(recorded_ms=1), AsOf(position=Position((5, 3))))
@@ -43,6 +44,7 @@ BOUND = {
 }
 READ_UP_TO_A_LIMIT = {"any_event", "count_runs", "runs_page"}
 SMALL = {"positions"}
+LAST = "last_time_ns, last_event_id"
 
 
 def all_statements():
@@ -79,7 +81,8 @@ def plan_of(connection, statement, **asked):
     text = text_of(connection.dialect.name, statement, parameters)
     explain = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
     driver = connection.connection.driver_connection
-    return [row[-1] for row in driver.execute(explain + text.sql, bound(text, parameters)).fetchall()]
+    cursor = driver.cursor() if connection.dialect.name == "sqlite" else RawCursor(driver)
+    return [row[-1] for row in cursor.execute(explain + text.sql, bound(text, parameters)).fetchall()]
 
 
 @pytest.mark.parametrize("keys", [[KEY], [KEY, b"2" * 16]])
@@ -130,3 +133,23 @@ def test_the_latest_users_of_one_dataset_are_read_in_order_and_not_sorted(connec
     plan = plan_of(connection, statement, keys=[KEY], relations=["input"])
 
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+@pytest.mark.service
+def test_the_parts_of_a_run_are_sought_by_it_among_many_runs_and_not_in_the_order_of_time(new_database):
+    engine = open_engine(new_database())
+    TABLES.metadata.create_all(engine)
+    with engine.begin() as connection:
+        key, whole = (f"decode(lpad(to_hex({part}), 32, '0'), 'hex')" for part in ("number", "number / 50"))
+        named = f"run_key, run_id, state, state_terminal, parent_key, first_time_ns, first_event_id, {LAST}"
+        values = f"{key}, number::text, '', false, {whole}, number, {key}, number, {key}"
+        connection.exec_driver_sql(
+            f"INSERT INTO g1_run ({named}) SELECT {values} FROM generate_series(1, 10000) AS number"
+        )
+        connection.exec_driver_sql("ANALYZE g1_run")
+        for setting, value in SEEKING.items():
+            connection.exec_driver_sql(f"SET LOCAL {setting} = '{value}'")
+        for as_of in AS_OFS:
+            steps = "\n".join(plan_of(connection, runs.parts_of_runs(TABLES, as_of)))
+            assert "g1_run_by_time" not in steps, steps
+    engine.dispose()
