@@ -103,6 +103,8 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
     for row in _named(snapshot, text, [kind for kind in kinds if kind in NAMED_KINDS]):
         _, at, version = text.partition("@")
         if not at or row.kind == "job":
+            if not snapshot.is_known(row):
+                continue
             exact.append(Subject(row.kind, row.entity_key, ref_of(row)))
         else:
             exact.extend(_versions(snapshot, ref_of(row), version))
@@ -115,6 +117,8 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
     if "commit" in kinds and _is_hexadecimal(text):
         rows = snapshot.names_between("commit", text.lower(), text.lower() + LAST_CHARACTER, limit=MAX_CANDIDATES + 1)
         commits = [Subject("commit", entity_key("commit", "", ref.name), ref) for ref in rows]
+        if snapshot.as_of is not None:
+            commits = [item for item in commits if snapshot.links_of_entities([item.key], ["commit"], limit=1)]
         (exact if any(commit.ref.name == text for commit in commits) else loose).extend(commits)
     return exact, loose
 

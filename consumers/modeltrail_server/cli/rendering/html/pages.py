@@ -113,6 +113,7 @@ def _verdict(report: Report | None) -> str:
         f'<li><b class="{"bad" if finding.level in FAILING else "weak"}">{text(finding.level)}</b> '
         f"{text(finding.piece)}: {text(finding.what)}"
         + (f'<br><span class="soft">{text(finding.why)}</span>' if finding.why else "")
+        + (f"<br>{code(finding.remedy)}" if finding.remedy else "")
         + "</li>"
         for finding in report.findings
         if finding.level != Level.OK
