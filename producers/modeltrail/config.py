@@ -3,7 +3,6 @@
 Each setting comes from, in this order: an explicit option, the environment, ``config.toml`` in the home, a default.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +104,8 @@ def _read_file(path: Path) -> dict[str, dict[str, str]]:
         return {}
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    import tomllib
+
     try:
         stored = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -212,7 +212,7 @@ def test_an_interrupt_ends_with_130_and_says_nothing(told, modeltrail, monkeypat
     def interrupted(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("modeltrail_server.cli.answers.list_models", interrupted)
+    monkeypatch.setattr("modeltrail_server.cli.lists.list_models", interrupted)
 
     code, out, err = modeltrail("models")
 
@@ -292,3 +292,14 @@ def test_very_many_commits_are_cut_and_it_is_said(told, modeltrail, tmp_path, mo
 
     assert (len(between["added"]), between["cut"]) == (MAX_COMMITS, True)
     assert f"and more: git log {commits[0][:7]}...{commits[-1][:7]}" in modeltrail("compare", *runs)[1]
+
+
+def test_compared_numbers_and_texts_are_values_in_json(told, modeltrail):
+    told.run("run-a", "COMPLETE", parameters={"lr": "0.1", "kind": '"forest"'})
+    told.run("run-b", "COMPLETE", parameters={"kind": '"logistic"'})
+
+    rows = {
+        row["name"]: row["values"] for row in json.loads(modeltrail("compare", "run-a", "run-b", "--json")[1])["rows"]
+    }
+
+    assert (rows["lr"], rows["kind"]) == ([0.1, None], ["forest", "logistic"])

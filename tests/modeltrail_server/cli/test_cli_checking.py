@@ -160,3 +160,15 @@ def test_whatis_answers_with_what_was_known_then_and_says_that_more_is_known_now
     assert "risk/fraud" not in out
     assert json.loads(modeltrail("whatis", file, "--as-of", f"0:{known}", "--json")[1])["known"] == []
     assert modeltrail("whatis", file, "--as-of", f"0:{known + 1}")[0] == 0
+
+
+def test_a_piece_is_not_ok_beside_what_is_missing_of_it(told, modeltrail):
+    (fine,) = [line for line in modeltrail("check", "fraud")[1].splitlines() if line.startswith("OK")]
+
+    assert "model" in fine
+    assert "data" not in fine
+
+
+def test_no_models_then_is_said_so(told, modeltrail):
+    for asked in ("inventory", "check --all"):
+        assert modeltrail(*asked.split(), "--as-of", "2001-01-01")[1] == "no models then\n"

@@ -68,8 +68,17 @@ def test_an_answer_loads_only_the_database_it_asks(told, home):
     program = (
         "import sys; from modeltrail_server.cli import main; main(['show', 'fraud']);"
         "heavy = {'sqlalchemy.dialects.postgresql', 'kafka', 'cryptography', 'fastapi', 'psycopg', 'structlog',"
-        " 'pydantic'};"
+        " 'pydantic', 'modeltrail_server.cli.rendering.html', 'modeltrail_server.reproduction', 'tomllib'};"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, env=dict(os.environ))
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_collector_leaves_alone_what_was_imported(told, home):
+    program = (
+        "import gc, sys; from modeltrail_server.cli import main; main(['runs']);"
+        "sys.exit(not gc.isenabled() or gc.get_freeze_count() < len(gc.get_objects()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, env=dict(os.environ))
     assert (done.returncode, done.stderr) == (0, b"")

@@ -8,6 +8,7 @@ from modeltrail_server.queries.answering import answer
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.changes import changes_since
 from modeltrail_server.queries.contents import identify
+from modeltrail_server.queries.errors import NotFoundError
 from modeltrail_server.queries.holdings import holdings_on
 from modeltrail_server.queries.listing import list_models, list_runs
 from modeltrail_server.queries.moments import resolve_as_of
@@ -132,6 +133,14 @@ def test_content_told_then_is_known_though_an_earlier_event_that_tells_it_came_l
     assert known_then(history, "sha256:aa", then) == [("dataset:risk/tx@1", at(1))]
     with history.asked(then) as snapshot:
         assert answer(snapshot, resolve(snapshot, "tx@1")).detail.digests == ("sha256:aa",)
+
+
+@pytest.mark.parametrize("text", ["model:fraud", "fraud", "dataset_v3", "job:risk/fraud-train", "a1b2c3d"])
+def test_a_name_that_nobody_had_told_then_is_not_known(fraud, text):
+    with fraud.asked(AsOf(event_time_ns=at(-9))) as snapshot, pytest.raises(NotFoundError, match=r"known of .* then"):
+        resolve(snapshot, text)
+    with fraud.asked(AsOf(event_time_ns=at(99))) as snapshot:
+        assert resolve(snapshot, text)
 
 
 def held(history, since, until=None, **asked):

@@ -1,5 +1,7 @@
 """What ``modeltrail path``, ``impact`` and ``lineage --columns`` print. Pure."""
 
+from shlex import quote
+
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.lineage import node_text
@@ -59,7 +61,9 @@ def render_impact(found: Impact, *, width: int, everything: bool = False) -> lis
     lines += [line("it is itself deployed ", (printable(step.value), "bold red")) for step in found.own]
     if not found.models:
         lines.append(line(("no model version is recorded that stands on it", "green")))
-        lines.append(line(("what did come of it: modeltrail lineage --down", "dim")))
+        if not found.subject.startswith("package:"):
+            command = f"modeltrail lineage --down {quote(printable(found.subject))}"
+            lines += [line(("what did come of it:", "dim")), Text(f"    $ {command}", no_wrap=True)]
     elif deployed:
         lines.append(line((f"{_count(len(deployed), 'of them')} deployed now", "bold red")))
     else:

@@ -8,7 +8,7 @@ from rich.text import Text
 from modeltrail_server.cli.rendering.comparison import compared_value, headings, told_together
 from modeltrail_server.cli.rendering.html.drawing import draw
 from modeltrail_server.cli.rendering.html.page import PAIR, chips, code, folded, page, paragraph, section, table, text
-from modeltrail_server.cli.rendering.style import SHORT_COMMIT_CHARACTERS, name, number, size, value_text, when
+from modeltrail_server.cli.rendering.style import SHORT_COMMIT_CHARACTERS, name, number, size, span, value_text, when
 from modeltrail_server.queries.comparison import CommitsBetween, Comparison, Row
 from modeltrail_server.queries.completeness import FAILING, Level, Report
 from modeltrail_server.queries.graph import Graph
@@ -29,7 +29,7 @@ def show_page(view: Answer, report: Report | None, graph: Graph, lines: Sequence
         heading = f"run {view.run_id}"
         words = Words(view.description, view.owners, view.notes)
         state = [(view.state or "unknown", "good" if view.state == "COMPLETE" else "weak")]
-        top = [f"<h1>{text(heading)}</h1>", chips([*state, *_owners(words)]), _words(words)]
+        top = [f"<h1>{text(heading)}</h1>", chips([*state, *_nominal(view), *_owners(words)]), _words(words)]
         return page(heading, [*top, _verdict(report), drawn, *_run(view)])
     plain = "\n".join(line.plain for line in lines)
     heading = graph.start.partition(":")[2]
@@ -91,6 +91,10 @@ def _standing(view: ModelVersionView) -> str:
     )
 
 
+def _nominal(run: RunView) -> list[Chip]:
+    return [(f"for {span(run.nominal.start_ns, run.nominal.end_ns)}", "")] if run.nominal else []
+
+
 def _owners(words: Words) -> list[Chip]:
     return [(f"owner {', '.join(words.owners)}", "")] if words.owners else [("no owner", "weak")]
 
@@ -109,6 +113,7 @@ def _verdict(report: Report | None) -> str:
         f'<li><b class="{"bad" if finding.level in FAILING else "weak"}">{text(finding.level)}</b> '
         f"{text(finding.piece)}: {text(finding.what)}"
         + (f'<br><span class="soft">{text(finding.why)}</span>' if finding.why else "")
+        + (f"<br>{code(finding.remedy)}" if finding.remedy else "")
         + "</li>"
         for finding in report.findings
         if finding.level != Level.OK
