@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 RUNS_A_COLUMN = 8_192
 NO_VALUE, ANY_VALUE = 0, 255
-MAX_CODE = 254
-MAX_INTERVALS = 190
+MAX_INTERVALS = 160
+FIRST_SHARED, SHARED_CODES = 201, 54
+"""Texts that are not listed share these codes: each has one, by its hash."""
 END_INTERVALS = 20
 """At each end, so many intervals go from one number to the next: there a search for the best looks."""
 MAX_PLANES = 6
@@ -40,8 +41,8 @@ class Column:
     """The codes of some runs' values under one key, by the runs' places in the column.
 
     Code n stands for numbers from ``edges[n - 1]`` to below ``edges[n]``, the last of these codes for its upper edge
-    too; each code after these for one of ``texts``. A run with several values has one in each of several ``planes``.
-    A value that no code stands for, or values too many, are ANY_VALUE.
+    too; each code after these for one of ``texts``, and each of the last for many others. A run with several values
+    has one in each of several ``planes``. Numbers where there are no edges, and values too many, are ANY_VALUE.
     """
 
     edges: "array[float]" = field(default_factory=lambda: array("d"))
@@ -75,8 +76,9 @@ class Column:
         code = self.texts.get(text)
         if code is None:
             code = first_text_code(self.edges) + len(self.texts)
-            if code > MAX_CODE or "\0" in text or len(encoded(text)) > MAX_LISTED_BYTES:
-                return ANY_VALUE
+            listed = encoded(text)
+            if code >= FIRST_SHARED or _BEGINS in listed or len(listed) > MAX_LISTED_BYTES:
+                return shared_code(listed)
             self.texts[text] = code
         return code
 
@@ -99,6 +101,11 @@ def interval_of(edges: "array[float]", number: float) -> int:
 def first_text_code(edges: "array[float]") -> int:
     """Return the code of the first text: those before it stand for numbers."""
     return max(1, len(edges))
+
+
+def shared_code(listed: bytes) -> int:
+    """Return the code of a text, encoded, that is not listed."""
+    return FIRST_SHARED + zlib.crc32(listed) % SHARED_CODES
 
 
 def encoded(text: str) -> bytes:

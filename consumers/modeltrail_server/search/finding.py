@@ -39,7 +39,7 @@ from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
 
 FEW_ROWS = 1_000
-MAX_PROBES = 400
+MAX_PROBES = 300
 ROWS_A_RUN = 2
 """A run has several rows of a key: what a metric was on several datasets."""
 FEWEST_CANDIDATES = 32
