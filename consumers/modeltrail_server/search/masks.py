@@ -65,7 +65,7 @@ class Comparing:
     """Compares columns with the conditions of one search, remembering which texts satisfy which."""
 
     def __init__(self) -> None:
-        self._texts: dict[Condition, dict[bytes, bool]] = {}
+        self._texts: dict[Condition, tuple[set[bytes], set[bytes]]] = {}  # those known, and of these the right ones
 
     def mask(self, meaning: Meaning, columns: Mapping[Key, ReadColumn | None], *, possible: bool = True) -> int:
         """Return the runs that may satisfy ``meaning``, or those that surely do.
@@ -103,14 +103,15 @@ class Comparing:
 
     def _of_texts(self, condition: Condition, column: ReadColumn) -> int:
         """Return the codes of the texts that satisfy: of thousands of columns the texts are the same."""
-        known, table = self._texts.setdefault(condition, {}), bytearray(_CODES)
-        for code, listed in enumerate(column.texts, first_text_code(column.edges)):
-            satisfies = known.get(listed)
-            if satisfies is None:
-                text = decoded(listed)
-                known[listed] = satisfies = all(holds(test, text, None) for test in condition.tests)
-            if satisfies:
-                table[code] = ANY_VALUE
+        known, right = self._texts.setdefault(condition, (set(), set()))
+        for listed in [listed for listed in column.texts if listed not in known]:
+            text = decoded(listed)
+            known.add(listed)
+            if all(holds(test, text, None) for test in condition.tests):
+                right.add(listed)
+        table = bytearray(_CODES)
+        for code in [code for code, text in enumerate(column.texts, first_text_code(column.edges)) if text in right]:
+            table[code] = ANY_VALUE
         return int.from_bytes(table, "little")
 
 
