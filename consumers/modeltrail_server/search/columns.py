@@ -4,6 +4,7 @@ A code stands for one text, or for an interval of numbers. So many runs are read
 masks.py); what a run's value is exactly, the rows of the index tell.
 """
 
+import math
 import zlib
 from array import array
 from bisect import bisect_right
@@ -14,6 +15,7 @@ from typing import NamedTuple
 RUNS_A_COLUMN = 8_192
 NO_VALUE, ANY_VALUE = 0, 255
 MAX_INTERVALS = 160
+RUNS_AN_INTERVAL = RUNS_A_COLUMN // MAX_INTERVALS
 FIRST_SHARED, SHARED_CODES = 201, 54
 """Texts that are not listed share these codes: each has one, by its hash."""
 END_INTERVALS = 20
@@ -69,6 +71,22 @@ class Column:
         for plane in self.planes:
             self.is_changed = self.is_changed or plane[place] != NO_VALUE
             plane[place] = NO_VALUE
+
+    def extend(self, numbers: Iterable[float]) -> None:
+        """Make intervals for numbers beyond those there are, one for every few, while there is room.
+
+        For times, which rise as a column fills: no numbers told at first would tell what they will be.
+        """
+        beyond = sorted(number for number in numbers if not self.edges or number > self.edges[-1])
+        room = MAX_INTERVALS - max(0, len(self.edges) - 1)
+        if not beyond or room <= 0 or self.texts:
+            return
+        if self.edges:
+            self.edges[-1] = math.nextafter(self.edges[-1], math.inf)  # what was the last is below it, not on it
+        else:
+            self.edges.append(beyond[0])
+        between = (number for number in beyond[RUNS_AN_INTERVAL::RUNS_AN_INTERVAL] if number > self.edges[-1])
+        self.edges.extend([*list(dict.fromkeys(between))[: room - 1], beyond[-1]])
 
     def _code(self, text: str, number: float | None) -> int:
         if number is not None:

@@ -133,6 +133,30 @@ def test_numbers_spread_over_the_codes_as_they_are_and_what_is_outside_widens_th
     assert plane[1_001] == 1
 
 
+@given(
+    batches=st.lists(st.lists(st.floats(-100, 100), max_size=20), max_size=8),
+    number=st.floats(-100, 100),
+    sign=st.sampled_from(("<", "<=", "=", ">=", ">", "!=")),
+)
+def test_a_column_that_is_extended_as_it_fills_still_encloses_what_satisfies(batches, number, sign):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "RUNS_AN_INTERVAL", 3)
+        patch.setattr(columns, "MAX_INTERVALS", 6)
+        column, told = Column(), []
+        for numbers in batches:
+            column.extend(numbers)
+            for each in numbers:
+                column.put(len(told), [("", each)])
+                told.append(each)
+    condition = Condition(KEY, (a_test(sign, (number,)),))
+    do = {place for place, each in enumerate(told) if satisfies(condition, {KEY: [("", each)]})}
+    stored = {KEY: read(pack(column))}
+
+    assert len(column.edges) <= 7
+    assert places(Comparing().mask(condition, stored, possible=False)) <= do
+    assert do <= places(Comparing().mask(condition, stored))
+
+
 def test_texts_too_many_share_codes_and_a_number_without_edges_is_of_the_code_for_all():
     column = Column()
     for place in range(300):
