@@ -61,7 +61,7 @@ class CommitsBetween:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All rows, in the order metrics, parameters, data, code, environment, rest.
+    """All rows, in the order metrics, how they went, parameters, data, code, environment, rest.
 
     ``commits`` are those between, wherever a subject ran from another commit than the one before it.
     """
@@ -95,6 +95,7 @@ def compare(views: Sequence[RunView | ModelVersionView]) -> Comparison:
 def compare_runs(runs: Sequence[RunView]) -> Iterator[Row]:
     """Yield a row for everything that one of ``runs`` records."""
     yield from _rows("metrics", [_metrics(run) for run in runs])
+    yield from _rows("curves", [_summaries(run) for run in runs])
     yield from _rows("params", [{item.name: _claims(item.standing) for item in run.parameters} for run in runs])
     yield from _rows("data", [_uses(run.inputs) for run in runs])
     yield from _rows("code", [_code(run) for run in runs])
@@ -136,18 +137,34 @@ def _claims(claims: Iterable[object]) -> str:
 def _metrics(run: RunView) -> dict[str, str]:
     """Return each metric's last value, and after it the data it was measured on."""
     shown: dict[str, str] = {}
+    for label, curve in _curves(run):
+        shown[label] = f"{curve.value!r}"
+        if curve.dataset.name:
+            shown[f"{label} on"] = display(curve.dataset)
+    return shown
+
+
+def _summaries(run: RunView) -> dict[str, str]:
+    """Return between which values each metric of several steps lay, and how many steps there were."""
+    shown: dict[str, str] = {}
+    for label, curve in _curves(run):
+        if curve.steps > 1:
+            summary = {"least": curve.minimum, "most": curve.maximum, "steps": curve.steps}
+            shown |= {f"{label} {word}": f"{value!r}" for word, value in summary.items()}
+    return shown
+
+
+def _curves(run: RunView) -> Iterator[tuple[str, MetricCurve]]:
+    """Yield each metric as it is labelled: with its data where it was measured on several; of ranks the first."""
     by_name: dict[str, list[MetricCurve]] = {}
     for curve in run.metrics:
         by_name.setdefault(curve.name, []).append(curve)
     for metric, curves in by_name.items():
         several = len({curve.dataset.unversioned for curve in curves}) > 1
+        labelled: dict[str, MetricCurve] = {}
         for curve in sorted(curves, key=lambda curve: curve.rank):
-            label = f"{metric} ({curve.dataset.name or 'no data told'})" if several else metric
-            if label not in shown:
-                shown[label] = f"{curve.value!r}"
-                if curve.dataset.name:
-                    shown[f"{label} on"] = display(curve.dataset)
-    return shown
+            labelled.setdefault(f"{metric} ({curve.dataset.name or 'no data told'})" if several else metric, curve)
+        yield from labelled.items()
 
 
 def _uses(uses: Sequence[Use]) -> dict[str, str]:
@@ -187,6 +204,8 @@ def _environment(run: RunView) -> dict[str, str]:
         "os": environment.os,
         "machine": environment.machine,
         "cpu": environment.cpu,
+        "cores": str(environment.cpu_count or ""),
+        "memory bytes": str(environment.memory_bytes or ""),
         "image": environment.container_image,
         "accelerators": ", ".join(environment.accelerators),
     }
