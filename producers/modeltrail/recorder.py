@@ -27,8 +27,8 @@ MAX_HASHING_THREADS = 4
 class NoteTaker(Protocol):
     """What takes notes: ``modeltrail.emitter.Emitter``, or ``Silence``."""
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
-        """Keep a note."""
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> bool:
+        """Keep a note; return whether that went well."""
 
     def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:
         """Wait until what was kept is in the log; return whether it is. Not ``patient``: not for a dead log."""
@@ -37,8 +37,9 @@ class NoteTaker(Protocol):
 class Silence:
     """Takes no notes: what a run writes to when nothing can be recorded. Training goes on."""
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> bool:  # noqa: ARG002
         """Drop the note."""
+        return False
 
     def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:  # noqa: ARG002 - the protocol's signature
         """Return False: nothing is in the log."""
@@ -100,9 +101,9 @@ class Recorder:
         """Return how many runs of ``job`` under ``base`` were started before, and count one more."""
         return next(self._ordinals.setdefault((base, job), count()))  # atomic, and no lock for a fork to inherit
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
-        """Keep a note."""
-        self.notes.emit(note, durable=durable, rank=self.surroundings.launch.rank)
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> bool:
+        """Keep a note; return whether that went well."""
+        return self.notes.emit(note, durable=durable, rank=self.surroundings.launch.rank)
 
     def environment(self) -> tuple[Environment, int]:
         """Return the environment and how many values in it were redacted; it is captured once per process."""

@@ -42,6 +42,9 @@ def questions() -> dict[str, Callable[[Random], str]]:
             f"{metric(random, 0.98)} and {parameter(random, 0.02)} and {parameter(random, 0.02)}"
         ),
         "two ranges, latest first": lambda random: f"{parameter(random)} and {parameter(random)}",
+        "two very broad ranges, latest first": lambda random: (
+            f"{parameter(random, 0.8)} and {parameter(random, 0.8)}"
+        ),
         "three broad ranges": lambda random: (
             f"{metric(random, 0.8)} and {parameter(random, 0.2)} and {parameter(random, 0.2)}"
         ),

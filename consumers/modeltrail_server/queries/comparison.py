@@ -12,6 +12,7 @@ from modeltrail_server.queries.records import MetricCurve, ModelVersionView, Run
 MAX_SUBJECTS = 20
 CONTRADICTION = " ≠ "
 MAX_SUBTRACTED = 1e300
+SECTIONS = ("metrics", "curves", "params", "data", "code", "seeds", "env", "run")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 
 
@@ -94,14 +95,21 @@ def compare(views: Sequence[RunView | ModelVersionView]) -> Comparison:
 
 def compare_runs(runs: Sequence[RunView]) -> Iterator[Row]:
     """Yield a row for everything that one of ``runs`` records."""
-    yield from _rows("metrics", [_metrics(run) for run in runs])
-    yield from _rows("curves", [_summaries(run) for run in runs])
-    yield from _rows("params", [{item.name: _claims(item.standing) for item in run.parameters} for run in runs])
-    yield from _rows("data", [_uses(run.inputs) for run in runs])
-    yield from _rows("code", [_code(run) for run in runs])
-    yield from _rows("seeds", [{item.name: _claims(item.standing) for item in run.seeds} for run in runs])
-    yield from _rows("env", [_environment(run) for run in runs])
-    yield from _rows("run", [_outcome(run) for run in runs])
+    return compare_recorded([recorded_by(run) for run in runs])
+
+
+def recorded_by(run: RunView) -> tuple[Mapping[str, str], ...]:
+    """Return what a run records, by name, one mapping for each of SECTIONS: what is compared of it."""
+    params = {item.name: _claims(item.standing) for item in run.parameters}
+    seeds = {item.name: _claims(item.standing) for item in run.seeds}
+    told = (params, _uses(run.inputs), _code(run), seeds, _environment(run), _outcome(run))
+    return _metrics(run), _summaries(run), *told
+
+
+def compare_recorded(recorded: Sequence[Sequence[Mapping[str, str]]]) -> Iterator[Row]:
+    """Yield a row for everything that one of several runs records, each given as ``recorded_by`` returns it."""
+    for section, columns in zip(SECTIONS, zip(*recorded, strict=True), strict=True):
+        yield from _rows(section, columns)
 
 
 def _run_of(view: RunView | ModelVersionView) -> RunView:
@@ -130,7 +138,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _claims(claims: Iterable[object]) -> str:
-    values = dict.fromkeys(str(getattr(claim, "value", "")) for claim in claims)
+    values = dict.fromkeys([str(getattr(claim, "value", "")) for claim in claims])
     return CONTRADICTION.join(values)
 
 

@@ -5,11 +5,11 @@ Fetches and decodes; decides nothing.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from modeltrail_schemas.codec import decode, decode_routing
-from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.event import Declaration, LineageEvent
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey, order_key
 from sqlalchemy import Connection
@@ -29,7 +29,7 @@ from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS, Memory, latest_first
+from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, MARKING, REMEMBERED_RELATIONS, Memory, latest_first
 from modeltrail_server.queries.rows import (
     ActivityLink,
     EntityLink,
@@ -40,6 +40,7 @@ from modeltrail_server.queries.rows import (
     activity_link,
     brief_of,
     entity_link,
+    key_of,
     ref_of,
     run_brief,
 )
@@ -51,6 +52,10 @@ MAX_EVENTS = 10_000
 MAX_LINKS = 10_000
 MAX_LINKS_REMEMBERED = 2_000
 MAX_TELLERS = 1_000
+REMEMBERED = {"row_limit": MAX_LINKS_REMEMBERED}
+ROLES_REMEMBERED = {"declared": ABOUT_ALL_VERSIONS, "marked": MARKING, "retracted": (Declaration.RETRACTED,)}
+VERSIONS_BEFORE = 5
+MAX_READINGS_TOGETHER = 50
 LAST_CHARACTER = "\U0010ffff"
 RUNS_FOLDED_PER_STATEMENT = 100
 K = TypeVar("K")
@@ -70,30 +75,53 @@ class Snapshot:
         """Fetch together what is asked of named things sooner or later, and of their names.
 
         That is rows, contents, who made or declared a version, what was declared about all versions; of the keys
-        ``and_first_of`` the first event to name them. It only saves round trips: what follows asks as if nothing had
-        been fetched. Where there is too much of it, nothing is kept.
+        ``and_first_of`` the first event to name them.
         """
-        new = self._memory.unknown(refs)
-        versions = [key for key, ref in new.items() if ref.identity]
-        names = [key for key, ref in new.items() if not ref.identity]
-        firsts = list(dict.fromkeys(and_first_of))
-        if max(len(new), len(firsts)) > MAX_KEYS_PER_STATEMENT:
+        wanted = {key_of(each): each for ref in refs for each in (ref, ref.unversioned)}
+        new = self._memory.unknown("entities", wanted)
+        versions = [key for key in new if wanted[key].identity]
+        names = [key for key in new if not wanted[key].identity]
+        self.remember(entities=new, links=versions, contents=versions, declared=names, firsts=and_first_of)
+
+    def remember(self, *, before: Collection[tuple[bytes, int]] = (), **wanted: Iterable[bytes]) -> None:
+        """Fetch together, by what Memory calls it, what is wanted of these keys and not known yet.
+
+        It only saves round trips: what follows asks as if nothing had been fetched. Where there is too much of
+        something, that is not kept.
+        """
+        unknown = {what: keys for what in wanted if (keys := self._memory.unknown(what, wanted[what]))}
+        if max(map(len, unknown.values()), default=0) > MAX_KEYS_PER_STATEMENT:
             return
-        tables, as_of, limited = self.tables, self.as_of, {"row_limit": MAX_LINKS_REMEMBERED}
-        asked: dict[str, tuple[SelectBase, list[bytes], dict[str, object]]] = {
-            "entities": (entities.entities_by_key(tables, as_of), list(new), {}),
-            "links": (links.links_of_entities(tables, as_of), versions, {"relations": list(REMEMBERED_RELATIONS)}),
-            "contents": (entities.contents_of_entities(tables, as_of), versions, {}),
-            "declared": (links.declarations(tables, as_of), names, {"roles": list(ABOUT_ALL_VERSIONS)}),
-            "firsts": (events.events_naming_first(tables, as_of), firsts, {}),
+        readings = [reading for reading in before if reading not in self._memory.before][:MAX_READINGS_TOGETHER]
+        asked = [(*self._to_remember(what), {"keys": keys}) for what, keys in unknown.items()]
+        together = [(statement, more | keys | REMEMBERED) for statement, more, keys in asked]
+        together += [self._versions_before(*reading, VERSIONS_BEFORE) for reading in readings]
+        found = fetch_together(self.connection, together)
+        for (what, keys), rows in zip(unknown.items(), found, strict=False):
+            if len(rows) < MAX_LINKS_REMEMBERED:
+                self._memory.remember(what, keys, self._as_told(what, rows))
+        for reading, rows in zip(readings, found[len(unknown) :], strict=True):
+            self._memory.before[reading] = self._appeared(rows, reading[1])
+
+    def _to_remember(self, what: str) -> tuple[SelectBase, dict[str, object]]:
+        """Return the statement that fetches ``what`` Memory calls so, and what it is given besides keys."""
+        tables, as_of = self.tables, self.as_of
+        if what == "links":
+            return links.links_of_entities(tables, as_of), {"relations": list(REMEMBERED_RELATIONS)}
+        if roles := ROLES_REMEMBERED.get(what):
+            return links.declarations(tables, as_of), {"roles": list(roles)}
+        others = {
+            "entities": entities.entities_by_key,
+            "contents": entities.contents_of_entities,
+            "firsts": events.events_naming_first,
         }
-        asked = {what: question for what, question in asked.items() if question[1]}
-        together = [(statement, {"keys": keys, **more, **limited}) for statement, keys, more in asked.values()]
-        found: dict[str, Rows] = dict(zip(asked, fetch_together(self.connection, together), strict=True))
-        found["entities"] = [*self._named(found.get("entities", ()))]
-        found["contents"] = [*self._contents_then(found.get("contents", ()))]
-        if all(len(rows) < MAX_LINKS_REMEMBERED for rows in found.values()):
-            self._memory.remember(new, firsts, found)
+        return others[what](tables, as_of), {}
+
+    def _as_told(self, what: str, rows: Rows) -> Sequence[Sequence[Any]]:
+        """Return what was fetched with whole names, and contents as they were told of within the bound."""
+        if what == "entities":
+            return self._named(rows)
+        return self._contents_then(rows) if what == "contents" else rows
 
     def is_empty(self) -> bool:
         """Return whether no event was ever recorded."""
@@ -146,20 +174,25 @@ class Snapshot:
 
         A name has those about its versions, too. All is asked for together.
         """
-        known = [self._memory.declarations_of(keys, roles, limit) for keys, roles in about]
-        statement = links.declarations(self.tables, self.as_of)
-        together = [
-            (statement, {"keys": chunk, "roles": list(roles), "row_limit": limit})
-            for (keys, roles), found in zip(about, known, strict=True)
-            if found is None and roles
-            for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT)
-        ]
-        rows = [LinkRow(*row) for found in fetch_together(self.connection, together) for row in found]
-        return latest_first([*rows, *(link for found in known if found for link in found)], limit)
+        known: list[LinkRow] = []
+        together: list[tuple[SelectBase, dict[str, object]]] = []
+        for keys, roles in about:
+            found = {key: self._memory.declared_about(key, roles) for key in dict.fromkeys(keys)} if roles else {}
+            known += (link for own in found.values() if own for link in own)
+            for chunk in _chunks((key for key, own in found.items() if own is None), MAX_KEYS_PER_STATEMENT):
+                given = {"keys": chunk, "roles": list(roles), "row_limit": limit}
+                together.append((links.declarations(self.tables, self.as_of), given))
+        rows = [LinkRow._make(row) for found_rows in fetch_together(self.connection, together) for row in found_rows]
+        return latest_first([*rows, *known], limit)
 
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
-        """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""
-        return [row[0] for row in self._rows(links.sources_of_entities(self.tables), keys, limit)]
+        """Return the keys of what these came from, themselves included, nearest first: ``limit`` of them, or more.
+
+        Bounds of ``as_of`` do not count. What was read without a version leads on to the version that was then the
+        latest.
+        """
+        statement = links.sources_of_entities(self.tables)
+        return list(dict.fromkeys(chain.from_iterable(self._rows(statement, keys, limit))))
 
     def entities_of_activities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
@@ -189,7 +222,8 @@ class Snapshot:
             )
             makers += map(activity_link, made)
             uses += self._linked(map(entity_link, used))
-        return self._links_then(makers), list(dict.fromkeys(uses))
+        several = len(keys) > MAX_KEYS_PER_STATEMENT  # then one activity may have been met twice
+        return self._links_then(makers), list(dict.fromkeys(uses)) if several else uses
 
     def activities_of_entities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
@@ -308,10 +342,18 @@ class Snapshot:
         rows = list(self._rows(links.readers_by_name(self.tables, self.as_of), keys, limit))
         return list(zip((row[12] for row in rows), self._links_then(map(activity_link, rows)), strict=True))
 
-    def versions_before(self, name_key: bytes, time_ns: int, *, limit: int) -> list[EntityRow]:
+    def versions_before(self, name_key: bytes, time_ns: int, *, limit: int = VERSIONS_BEFORE) -> list[EntityRow]:
         """Return the versions of a model or dataset that appeared up to a time, the last to appear first."""
-        bound = {"key": name_key, "time_ns": time_ns, "row_limit": limit}
-        rows = self._fetch(entities.versions_before(self.tables, self.as_of), bound)
+        known = self._memory.before.get((name_key, time_ns)) if limit <= VERSIONS_BEFORE else None
+        if known is not None:
+            return known[:limit]
+        return self._appeared(self._fetch(*self._versions_before(name_key, time_ns, limit)), time_ns)
+
+    def _versions_before(self, key: bytes, time_ns: int, limit: int) -> tuple[SelectBase, dict[str, object]]:
+        bound: dict[str, object] = {"key": key, "time_ns": time_ns, "row_limit": limit}
+        return entities.versions_before(self.tables, self.as_of), bound
+
+    def _appeared(self, rows: Rows, time_ns: int) -> list[EntityRow]:
         return [row for row in self._last_first(rows) if row.first_time_ns <= time_ns]
 
     def events_since(self, partition: int, recorded_ms: int, *, limit: int) -> list[Recorded]:

@@ -11,11 +11,13 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from modeltrail_server.projection.writing import Writer
 from modeltrail_server.search.columns import RUNS_A_COLUMN, Column, PackedColumn, column_for, pack, unpack
-from modeltrail_server.search.rows import STARTED, Values
+from modeltrail_server.search.rows import ENDED, STARTED, Values
 from modeltrail_server.search.tables import SearchTables
 
 MIN_RUNS_CODED = 256
 KEYS_A_STATEMENT = 500
+RISING = frozenset({STARTED.id, ENDED.id})
+"""Keys whose numbers rise from run to run."""
 T = TypeVar("T")
 _Values = list[tuple[str, float | None]]
 _Told = dict[int, _Values]
@@ -87,6 +89,9 @@ class _Coding:
             for column in there.values():
                 column.clear(place)
         columns = {key_id: there.get(key_id) or self._new_column(key_id) for key_id in keys}
+        for key_id in RISING & columns.keys():
+            told = (number for _, values in placed.get(key_id, ()) for _, number in values)
+            columns[key_id].extend(number for number in told if number is not None)
         for key_id, column in columns.items():
             for place, values in placed.get(key_id, ()):
                 column.put(place, values)
@@ -98,6 +103,8 @@ class _Coding:
 
     def _new_column(self, key_id: int) -> Column:
         """Return a column for such values as these runs have, wherever they are."""
+        if key_id in RISING:
+            return Column()
         told = (values for placed in self.by_number.values() for _, values in placed.get(key_id, ()))
         return column_for(number for values in told for _, number in values if number is not None)
 

@@ -4,6 +4,7 @@ A code stands for one text, or for an interval of numbers. So many runs are read
 masks.py); what a run's value is exactly, the rows of the index tell.
 """
 
+import math
 import zlib
 from array import array
 from bisect import bisect_right
@@ -13,8 +14,10 @@ from typing import NamedTuple
 
 RUNS_A_COLUMN = 8_192
 NO_VALUE, ANY_VALUE = 0, 255
-MAX_CODE = 254
-MAX_INTERVALS = 190
+MAX_INTERVALS = 160
+RUNS_AN_INTERVAL = RUNS_A_COLUMN // MAX_INTERVALS
+FIRST_SHARED, SHARED_CODES = 201, 54
+"""Texts that are not listed share these codes: each has one, by its hash."""
 END_INTERVALS = 20
 """At each end, so many intervals go from one number to the next: there a search for the best looks."""
 MAX_PLANES = 6
@@ -40,8 +43,8 @@ class Column:
     """The codes of some runs' values under one key, by the runs' places in the column.
 
     Code n stands for numbers from ``edges[n - 1]`` to below ``edges[n]``, the last of these codes for its upper edge
-    too; each code after these for one of ``texts``. A run with several values has one in each of several ``planes``.
-    A value that no code stands for, or values too many, are ANY_VALUE.
+    too; each code after these for one of ``texts``, and each of the last for many others. A run with several values
+    has one in each of several ``planes``. Numbers where there are no edges, and values too many, are ANY_VALUE.
     """
 
     edges: "array[float]" = field(default_factory=lambda: array("d"))
@@ -69,14 +72,31 @@ class Column:
             self.is_changed = self.is_changed or plane[place] != NO_VALUE
             plane[place] = NO_VALUE
 
+    def extend(self, numbers: Iterable[float]) -> None:
+        """Make intervals for numbers beyond those there are, one for every few, while there is room.
+
+        For times, which rise as a column fills: no numbers told at first would tell what they will be.
+        """
+        beyond = sorted(number for number in numbers if not self.edges or number > self.edges[-1])
+        room = MAX_INTERVALS - max(0, len(self.edges) - 1)
+        if not beyond or room <= 0 or self.texts:
+            return
+        if self.edges:
+            self.edges[-1] = math.nextafter(self.edges[-1], math.inf)  # what was the last is below it, not on it
+        else:
+            self.edges.append(beyond[0])
+        between = (number for number in beyond[RUNS_AN_INTERVAL::RUNS_AN_INTERVAL] if number > self.edges[-1])
+        self.edges.extend([*list(dict.fromkeys(between))[: room - 1], beyond[-1]])
+
     def _code(self, text: str, number: float | None) -> int:
         if number is not None:
             return self._interval(number)
         code = self.texts.get(text)
         if code is None:
             code = first_text_code(self.edges) + len(self.texts)
-            if code > MAX_CODE or "\0" in text or len(encoded(text)) > MAX_LISTED_BYTES:
-                return ANY_VALUE
+            listed = encoded(text)
+            if code >= FIRST_SHARED or _BEGINS in listed or len(listed) > MAX_LISTED_BYTES:
+                return shared_code(listed)
             self.texts[text] = code
         return code
 
@@ -99,6 +119,11 @@ def interval_of(edges: "array[float]", number: float) -> int:
 def first_text_code(edges: "array[float]") -> int:
     """Return the code of the first text: those before it stand for numbers."""
     return max(1, len(edges))
+
+
+def shared_code(listed: bytes) -> int:
+    """Return the code of a text, encoded, that is not listed."""
+    return FIRST_SHARED + zlib.crc32(listed) % SHARED_CODES
 
 
 def encoded(text: str) -> bytes:

@@ -34,12 +34,12 @@ from modeltrail_server.search.meaning import (
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
 from modeltrail_server.search.rows import METRIC, STARTED, Key
-from modeltrail_server.search.statements import Catalogue, Range, range_of, told
+from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
 
 FEW_ROWS = 1_000
-MAX_PROBES = 400
+MAX_PROBES = 300
 ROWS_A_RUN = 2
 """A run has several rows of a key: what a metric was on several datasets."""
 FEWEST_CANDIDATES = 32
@@ -173,9 +173,8 @@ class _Search:
         """Return the runs found among those that the columns tell of, in order, and whether there may be others."""
         order, descending = self.metric or STARTED, self.ordering.descending
         candidates = Candidates(self.snapshot, self.meaning, order, descending=descending)
-        seen = dict.fromkeys(candidates.waiting())
-        found, next_ones = self._satisfying(list(seen)), list[int]()
-        size = self._enough(found, len(seen))
+        found, seen = self._ordered(self._satisfying(candidates.waiting)), dict[int, None]()
+        next_ones, size = list[int](), self._enough(found, len(candidates.waiting))
         for bound, ordinals in candidates.groups():
             if self._is_full(found, bound):
                 break
@@ -183,10 +182,10 @@ class _Search:
                 return found, True
             next_ones += ordinals
             if len(next_ones) >= size:
-                found = self._ordered([*found, *self._new(candidates, next_ones, seen)])
-                next_ones, size = [], self._enough(found, len(seen))
-        found = self._ordered([*found, *self._new(candidates, next_ones, seen)])
-        self.looked_at += len(seen)
+                found = self._with(found, next_ones, seen)
+                next_ones, size = [], self._enough(found, len(seen) + len(candidates.waiting))
+        found = self._with(found, next_ones, seen)
+        self.looked_at += len(seen) + len(candidates.waiting)
         return found, not candidates.complete
 
     def _enough(self, found: Sequence[_Row], seen: int) -> int:
@@ -197,11 +196,11 @@ class _Search:
         share = (len(found) + 1) / (seen + 1)
         return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
 
-    def _new(self, candidates: Candidates, ordinals: Sequence[int], seen: dict[bytes, None]) -> list[_Row]:
-        """Return those that satisfy of the runs that were not seen yet."""
-        keys = [key for key in dict.fromkeys(candidates.run_keys(ordinals)) if key not in seen]
-        seen.update(dict.fromkeys(keys))
-        return self._satisfying(keys)
+    def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
+        """Return ``found`` and those that satisfy of the runs that were not seen yet, in order."""
+        new = [ordinal for ordinal in dict.fromkeys(ordinals) if ordinal not in seen]
+        seen.update(dict.fromkeys(new))
+        return self._ordered(dict.fromkeys([*found, *self._satisfying(new)]))
 
     def _is_full(self, found: Sequence[_Row], bound: float) -> bool:
         """Return whether no run with a number up to ``bound`` comes before those found."""
@@ -210,14 +209,14 @@ class _Search:
         last = float(found[self.limit - 1].number or 0)
         return last > bound if self.ordering.descending else last < bound
 
-    def _satisfying(self, keys: Sequence[bytes]) -> list[_Row]:
-        """Return those of these runs that satisfy the expression, in order, by all their values."""
+    def _satisfying(self, runs: Sequence[bytes] | Sequence[int]) -> list[_Row]:
+        """Return those of these runs, by keys or ordinals, that satisfy the expression, by all their values."""
         order, best = self.metric or STARTED, max if self.ordering.descending else min
         asked = dict.fromkeys([order, *(condition.key for condition in conditions_of(self.meaning))])
         found, begun = list[_Row](), dict[bytes, int]()
         values: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
         ids = {key.id: key for key in asked}
-        for run_key, key_id, text, number, started_ns in self._told(list(ids), keys):
+        for run_key, key_id, text, number, started_ns in self._told(list(ids), runs):
             values.setdefault(run_key, {}).setdefault(ids[key_id], []).append((text, number))
             begun[run_key] = started_ns
         for run_key, own in values.items():
@@ -225,7 +224,7 @@ class _Search:
                 numbers = [number for _, number in own.get(order, ()) if number is not None]
                 if numbers:
                     found.append(_Row(best(numbers), begun[run_key], run_key))
-        return self._ordered(found)
+        return found
 
     def _way(self) -> tuple[Range, bool]:
         """Return the range that has runs in the order asked for, and whether that is the order of its numbers."""
@@ -273,10 +272,13 @@ class _Search:
             of_run[run_key].setdefault(ids[key_id], []).append((text, number))
         return {key: shown_values(shown, values, self.ordering) for key, values in of_run.items()}
 
-    def _told(self, ids: list[int], keys: Sequence[bytes]) -> Iterator[Sequence[Any]]:
-        for begin in range(0, len(keys) if ids else 0, MAX_KEYS_PER_STATEMENT):
-            chunk = list(keys[begin : begin + MAX_KEYS_PER_STATEMENT])
-            yield from fetch(self.connection, told(self.tables), {"keys": chunk, "key_ids": ids})
+    def _told(self, ids: list[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
+        for begin in range(0, len(runs) if ids else 0, MAX_KEYS_PER_STATEMENT):
+            chunk = list(runs[begin : begin + MAX_KEYS_PER_STATEMENT])
+            if isinstance(chunk[0], bytes):
+                yield from fetch(self.connection, told(self.tables), {"keys": chunk, "key_ids": ids})
+            else:
+                yield from fetch(self.connection, told_of_ordinals(self.tables), {"ordinals": chunk, "key_ids": ids})
 
 
 def _range(condition: Condition) -> Range:

@@ -14,8 +14,9 @@ from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.identity import canonical_run_id
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, MetaData, Table, delete, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import DropTable
 
 from modeltrail_server.errors import PositionMovedError
 from modeltrail_server.projection.cycles import no_cycle_collection
@@ -28,7 +29,7 @@ from modeltrail_server.projection.writing import writer_for
 from modeltrail_server.queries.snapshot import MAX_EVENTS, Snapshot
 from modeltrail_server.search.coding import code_changed
 from modeltrail_server.search.rows import Key, KeyRow, Values, cut_text, rows_of, values_of
-from modeltrail_server.search.tables import SearchTables, search_tables_of
+from modeltrail_server.search.tables import SearchTables, older_tables, search_tables_of
 
 MAX_BATCH_RECORDS = 2_000
 RUNS_A_FETCH = 100
@@ -108,6 +109,7 @@ def _follow(log: Source, engine: Engine, generation: Generation, stop: threading
 
 
 def _make_tables(engine: Engine, tables: SearchTables) -> None:
+    """Make the tables of a generation's index, unless they are there; those of an older shape of index go."""
     with explained(engine):
         if inspect(engine).has_table(tables.position.name):
             return
@@ -115,6 +117,8 @@ def _make_tables(engine: Engine, tables: SearchTables) -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({INDEX_LOCK})")
         tables.metadata.create_all(connection)
+        for name in older_tables(tables, inspect(connection).get_table_names()):
+            connection.execute(DropTable(Table(name, MetaData())))
 
 
 def _write(engine: Engine, generation: Generation, records: Sequence[Record], expected: int | None) -> None:

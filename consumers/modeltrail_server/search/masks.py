@@ -15,14 +15,18 @@ from typing import NamedTuple
 
 from modeltrail_server.search.columns import (
     ANY_VALUE,
+    FIRST_SHARED,
     NO_VALUE,
     RUNS_A_COLUMN,
+    SHARED_CODES,
     PackedColumn,
     decoded,
     edges_of,
+    encoded,
     first_text_code,
     interval_of,
     planes_of,
+    shared_code,
     texts_of,
 )
 from modeltrail_server.search.expression import Value
@@ -61,7 +65,7 @@ class Comparing:
     """Compares columns with the conditions of one search, remembering which texts satisfy which."""
 
     def __init__(self) -> None:
-        self._texts: dict[Condition, dict[bytes, bool]] = {}
+        self._texts: dict[Condition, tuple[set[bytes], set[bytes]]] = {}  # those known, and of these the right ones
 
     def mask(self, meaning: Meaning, columns: Mapping[Key, ReadColumn | None], *, possible: bool = True) -> int:
         """Return the runs that may satisfy ``meaning``, or those that surely do.
@@ -94,18 +98,20 @@ class Comparing:
         """Return for which codes of a column a condition may hold, and for which it surely does."""
         found = _all_of([_of_numbers(condition.key, test, column.edges) for test in condition.tests])
         texts = self._of_texts(condition, column)
-        return Codes(found.possible | texts | _between(ANY_VALUE, ANY_VALUE), found.sure | texts)
+        others = reduce(and_, (_of_unlisted(test) for test in condition.tests))
+        return Codes(found.possible | texts | others | _between(ANY_VALUE, ANY_VALUE), found.sure | texts)
 
     def _of_texts(self, condition: Condition, column: ReadColumn) -> int:
         """Return the codes of the texts that satisfy: of thousands of columns the texts are the same."""
-        known, table = self._texts.setdefault(condition, {}), bytearray(_CODES)
-        for code, listed in enumerate(column.texts, first_text_code(column.edges)):
-            satisfies = known.get(listed)
-            if satisfies is None:
-                text = decoded(listed)
-                known[listed] = satisfies = all(holds(test, text, None) for test in condition.tests)
-            if satisfies:
-                table[code] = ANY_VALUE
+        known, right = self._texts.setdefault(condition, (set(), set()))
+        for listed in [listed for listed in column.texts if listed not in known]:
+            text = decoded(listed)
+            known.add(listed)
+            if all(holds(test, text, None) for test in condition.tests):
+                right.add(listed)
+        table = bytearray(_CODES)
+        for code in [code for code, text in enumerate(column.texts, first_text_code(column.edges)) if text in right]:
+            table[code] = ANY_VALUE
         return int.from_bytes(table, "little")
 
 
@@ -126,6 +132,14 @@ def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tup
         bound = best if code == ANY_VALUE else edges[code if descending else code - 1]
         written = re.compile(re.escape(bytes([code])))
         yield bound, [match.start() for plane in planes for match in written.finditer(plane)]
+
+
+def _of_unlisted(test: Test) -> int:
+    """Return the codes of texts that are not listed for which a test may hold."""
+    if test.operator not in ("=", "in"):
+        return _SHARED
+    codes = {shared_code(encoded(value)) for value in test.values if isinstance(value, str)}
+    return reduce(or_, (_between(code, code) for code in codes), 0)
 
 
 def _of_numbers(key: Key, test: Test, edges: "array[float]") -> Codes:
@@ -184,3 +198,6 @@ def _all_of(each: Sequence[Codes]) -> Codes:
 def _between(first: int, last: int) -> int:
     """Return the codes from ``first`` to ``last``."""
     return ((1 << 8 * (last + 1)) - (1 << 8 * first)) if last >= first else 0
+
+
+_SHARED = _between(FIRST_SHARED, FIRST_SHARED + SHARED_CODES - 1)

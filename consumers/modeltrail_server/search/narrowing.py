@@ -5,21 +5,24 @@ codes are not in the columns may always.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 
-from modeltrail_server.projection.fetching import fetch
-from modeltrail_server.queries.snapshot import MAX_KEYS_PER_STATEMENT, Snapshot
+from modeltrail_server.projection.fetching import fetch, fetch_together
+from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.queries.statements.parts import among, remembered, row_limit
 from modeltrail_server.search.columns import RUNS_A_COLUMN, PackedColumn
 from modeltrail_server.search.masks import Comparing, ReadColumn, by_bound, read
 from modeltrail_server.search.meaning import Meaning, conditions_of
-from modeltrail_server.search.rows import Key
+from modeltrail_server.search.rows import STARTED, Key
 from modeltrail_server.search.tables import SearchTables, search_tables_of
 
 FIRST_COLUMNS_READ = 8
+FIRST_COLUMNS_OF_NUMBERS = 64
+"""The latest runs are in few columns, the best in all."""
 MAX_COLUMNS_A_STATEMENT = 128
 MAX_KEYS_READ = 10
 MAX_COLUMNS_READ = 4_000
@@ -37,13 +40,17 @@ class Candidates:
         self._meaning, self._order, self._descending = meaning, order, descending
         keys = dict.fromkeys([order, *(condition.key for condition in conditions_of(meaning))])
         self._keys = {key.id: key for key in list(keys)[:MAX_KEYS_READ]}
-        self._comparing, self._worst = Comparing(), float("-inf" if descending else "inf")
+        self._comparing = Comparing()
         self.complete = True
-
-    def waiting(self) -> list[bytes]:
-        """Return the keys of the runs that are not in the columns: each may be the best."""
-        rows = fetch(self._snapshot.connection, waiting_of(self._tables), {"row_limit": MAX_WAITING})
-        return [row[0] for row in rows]
+        waiting, self._zones = fetch_together(
+            snapshot.connection,
+            [
+                (waiting_of(self._tables), {"row_limit": MAX_WAITING}),
+                (zones_of(self._tables), {"key_id": order.id}),
+            ],
+        )
+        self.waiting = [row[0] for row in waiting]
+        """The keys of the runs that are not in the columns: each may be the best."""
 
     def groups(self) -> Iterator[tuple[float, list[int]]]:
         """Yield the ordinals of all others in groups, each with what no number in it or after it is better than.
@@ -51,9 +58,13 @@ class Candidates:
         A run may be in several. A column is read when its best may be the next.
         """
         sign = -1 if self._descending else 1
-        zones = sorted(((sign * bound, number) for number, bound in self._zones()), reverse=True)
+        best = [(number, largest if self._descending else least) for number, least, largest in self._zones]
+        zones = [(-math.inf if bound is None else sign * bound, number) for number, bound in best]
+        zones.sort(reverse=True)
         open_groups: list[tuple[float, int, list[int], Iterator[tuple[float, list[int]]]]] = []
-        size, left = FIRST_COLUMNS_READ, MAX_COLUMNS_READ
+        left, size = MAX_COLUMNS_READ, FIRST_COLUMNS_READ
+        if self._order != STARTED:
+            size = FIRST_COLUMNS_OF_NUMBERS
 
         def go_on(number: int, groups: Iterator[tuple[float, list[int]]]) -> None:
             if (group := next(groups, None)) is not None:
@@ -74,14 +85,6 @@ class Candidates:
                 yield sign * bound, [number * RUNS_A_COLUMN + place for place in places]
                 go_on(number, groups)
 
-    def _zones(self) -> Iterator[tuple[int, float]]:
-        """Yield for each column of the order's key its number, and what none of its numbers is better than."""
-        for number, least, largest in fetch(
-            self._snapshot.connection, zones_of(self._tables), {"key_id": self._order.id}
-        ):
-            bound = largest if self._descending else least
-            yield number, -self._worst if bound is None else bound
-
     def _groups_of(self, columns: dict[Key, ReadColumn | None]) -> Iterator[tuple[float, list[int]]]:
         order = columns[self._order]
         mask = self._comparing.mask(self._meaning, columns)
@@ -94,14 +97,6 @@ class Candidates:
         bound = {"key_ids": list(self._keys), "numbers": numbers}
         for number, key_id, *packed in fetch(self._snapshot.connection, columns_of(self._tables), bound):
             found[number][self._keys[key_id]] = read(PackedColumn(*packed))
-        return found
-
-    def run_keys(self, ordinals: Sequence[int]) -> list[bytes]:
-        """Return the keys of these runs."""
-        statement, found = run_keys_of(self._tables), list[bytes]()
-        for begin in range(0, len(ordinals), MAX_KEYS_PER_STATEMENT):
-            chunk = list(ordinals[begin : begin + MAX_KEYS_PER_STATEMENT])
-            found += [row[0] for row in fetch(self._snapshot.connection, statement, {"ordinals": chunk})]
         return found
 
 
@@ -125,9 +120,3 @@ def columns_of(tables: SearchTables) -> Select[Any]:
     packed = (column.c[name] for name in PackedColumn._fields)
     statement = select(column.c.number, column.c.key_id, *packed)
     return statement.where(among(column.c.key_id, "key_ids"), among(column.c.number, "numbers"))
-
-
-@remembered
-def run_keys_of(tables: SearchTables) -> Select[Any]:
-    """Select the keys of the runs :ordinals."""
-    return select(tables.run.c.run_key).where(among(tables.run.c.ordinal, "ordinals"))

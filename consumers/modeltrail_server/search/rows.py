@@ -43,7 +43,7 @@ class Key(NamedTuple):
         return key_id(self.kind, self.name)
 
 
-STARTED = Key(ATTRIBUTE, "started")
+STARTED, ENDED = Key(ATTRIBUTE, "started"), Key(ATTRIBUTE, "ended")
 
 
 class ValueRow(NamedTuple):

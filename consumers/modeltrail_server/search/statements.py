@@ -72,6 +72,16 @@ def told(tables: SearchTables) -> Select[Any]:
     )
 
 
+@remembered
+def told_of_ordinals(tables: SearchTables) -> Select[Any]:
+    """Select the same as ``told``, of the runs :ordinals, in no order."""
+    value, run = tables.value, tables.run
+    columns = (value.c.run_key, value.c.key_id, value.c.text, value.c.number, value.c.started_ns)
+    joined = run.join(value, run.c.run_key == value.c.run_key)
+    is_asked = among(run.c.ordinal, "ordinals") & among(value.c.key_id, "key_ids")
+    return select(*columns).select_from(joined).where(is_asked)
+
+
 def range_of(meaning: Meaning) -> Range | None:
     """Return the rows that ``meaning`` means, where an index has them together."""
     if isinstance(meaning, Condition) and any(_is_indexed(meaning.key, test) for test in meaning.tests):

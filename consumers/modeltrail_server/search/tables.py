@@ -1,5 +1,7 @@
 """The tables of the search index, one set beside each generation's own: dropped with it, as their prefix says."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +24,13 @@ class SearchTables:
     column: Table
     run: Table
     waiting: Table
+
+
+def older_tables(tables: SearchTables, names: Iterable[str]) -> list[str]:
+    """Return which of ``names`` are of the same generation's index in a shape that it had before."""
+    generation, _, _ = tables.value.name.partition("_")
+    found = re.compile(rf"{generation}_search(\d+)_\w+")
+    return sorted(name for name in names if (match := found.fullmatch(name)) and int(match[1]) < INDEX_VERSION)
 
 
 @lru_cache(maxsize=16)

@@ -42,9 +42,12 @@ MEANINGS = st.recursive(
 )
 
 
-def column_of(runs, sample):
-    """Return the column of these runs' values, as stored and read again."""
+def column_of(runs, sample, *, full=False):
+    """Return the column of these runs' values, as stored; ``full``: it lists no more texts."""
     column = column_for(sample)
+    for number in range(200 if full else 0):
+        column.put(0, [(f"text {number}", None)])
+    column.clear(0)
     for place, values in enumerate(runs):
         if values:
             column.put(place, values)
@@ -56,9 +59,12 @@ def places(mask):
     return {place for place, byte in enumerate(mask.to_bytes(RUNS_A_COLUMN, "little")) if byte}
 
 
-@given(runs=RUNS, others=RUNS, sample=st.lists(NUMBERS, max_size=30), meaning=MEANINGS)
-def test_what_may_and_what_surely_satisfies_enclose_what_does(runs, others, sample, meaning):
-    read_columns = {KEY: read(column_of(runs, sample)), OTHER: read(column_of(others, sample))}
+@given(runs=RUNS, others=RUNS, sample=st.lists(NUMBERS, max_size=30), meaning=MEANINGS, listed=st.booleans())
+def test_what_may_and_what_surely_satisfies_enclose_what_does(runs, others, sample, meaning, listed):
+    read_columns = {
+        KEY: read(column_of(runs, sample, full=not listed)),
+        OTHER: read(column_of(others, sample, full=not listed)),
+    }
     count = max(len(runs), len(others))
     told = [
         {
@@ -120,14 +126,38 @@ def test_numbers_spread_over_the_codes_as_they_are_and_what_is_outside_widens_th
     intervals = len(set(plane[:1_000]))
     assert columns.MAX_INTERVALS - 10 < intervals <= columns.MAX_INTERVALS
     sizes = [plane[:1_000].count(code) for code in range(1, intervals + 1)]
-    assert max(sizes) <= 1_000 // 150 + 2
+    assert max(sizes) <= 1_000 // 120 + 2
     assert max(*sizes[: columns.END_INTERVALS - 1], *sizes[1 - columns.END_INTERVALS :]) <= 2
     assert (pack(column).least, pack(column).largest) == (-5.0, 5.0)
     assert plane[1_000] == intervals
     assert plane[1_001] == 1
 
 
-def test_a_text_too_many_and_a_number_without_edges_are_of_the_code_for_all():
+@given(
+    batches=st.lists(st.lists(st.floats(-100, 100), max_size=20), max_size=8),
+    number=st.floats(-100, 100),
+    sign=st.sampled_from(("<", "<=", "=", ">=", ">", "!=")),
+)
+def test_a_column_that_is_extended_as_it_fills_still_encloses_what_satisfies(batches, number, sign):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "RUNS_AN_INTERVAL", 3)
+        patch.setattr(columns, "MAX_INTERVALS", 6)
+        column, told = Column(), []
+        for numbers in batches:
+            column.extend(numbers)
+            for each in numbers:
+                column.put(len(told), [("", each)])
+                told.append(each)
+    condition = Condition(KEY, (a_test(sign, (number,)),))
+    do = {place for place, each in enumerate(told) if satisfies(condition, {KEY: [("", each)]})}
+    stored = {KEY: read(pack(column))}
+
+    assert len(column.edges) <= 7
+    assert places(Comparing().mask(condition, stored, possible=False)) <= do
+    assert do <= places(Comparing().mask(condition, stored))
+
+
+def test_texts_too_many_share_codes_and_a_number_without_edges_is_of_the_code_for_all():
     column = Column()
     for place in range(300):
         column.put(place, [(f"text {place}", None)])
@@ -136,7 +166,8 @@ def test_a_text_too_many_and_a_number_without_edges_are_of_the_code_for_all():
     column.put(302, [("", math.inf), ("text 7", None)])
 
     plane = column.planes[0]
-    assert (plane[253], plane[254], plane[300], plane[301]) == (254, columns.ANY_VALUE, 255, 255)
+    assert (plane[199], plane[300], plane[301]) == (200, columns.ANY_VALUE, columns.ANY_VALUE)
+    assert 201 <= min(plane[200:300]) < max(plane[200:300]) <= 254
     assert sorted(plane[302] for plane in column.planes) == [8, 255]
 
 

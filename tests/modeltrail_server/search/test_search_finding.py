@@ -24,7 +24,7 @@ from modeltrail_server.search.indexing import catch_up
 from modeltrail_server.search.results import Sweep
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.words import find_word
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from told_history import MARCH_2026_NS, SECOND_NS, History, dataset, model
 
 RUNS = 30
@@ -341,6 +341,22 @@ def test_a_new_generation_gets_an_index_of_its_own(history):
     with searched(history.log, history.database) as snapshot:
         assert snapshot.tables.generation == 2
         assert numbers(find(snapshot, "params.lr = '2.0'")) == [20]
+
+
+def test_an_index_of_an_older_shape_gives_way_to_one_that_is_made_anew(history):
+    tell_sweep(history)
+    engine = open_engine(history.database)
+    projector.catch_up(history.log, engine)
+    with engine.begin() as connection:
+        for name in ("g1_search1_value", "g1_search2_value", "g1_search2_position", "g11_search1_value"):
+            connection.exec_driver_sql(f"CREATE TABLE {name} (key_id INTEGER)")
+    with searched(history.log, history.database) as snapshot:
+        assert numbers(find(snapshot, "params.lr = '2.0'")) == [20]
+        names = {name for name in inspect(snapshot.connection).get_table_names() if "_search" in name}
+    engine.dispose()
+
+    own = {table.name for table in search_tables_of(1).metadata.sorted_tables}
+    assert names == own | {"g11_search1_value"}
 
 
 def test_nothing_is_read_twice(history):

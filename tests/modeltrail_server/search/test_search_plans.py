@@ -7,9 +7,9 @@ import pytest
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.search.expression import parse_expression
 from modeltrail_server.search.meaning import Condition, Conjunction, conditions_of, conjuncts_of, meaning_of
-from modeltrail_server.search.narrowing import columns_of, run_keys_of, zones_of
+from modeltrail_server.search.narrowing import columns_of, zones_of
 from modeltrail_server.search.rows import ATTRIBUTE, METRIC, STARTED, Key
-from modeltrail_server.search.statements import Catalogue, Range, range_of, told
+from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from sqlalchemy import event
 
@@ -71,7 +71,7 @@ FIXED = {
     "values": (told, {"keys": [b"1" * 16, b"2" * 16], "key_ids": [1, 2]}),
     "columns": (columns_of, {"key_ids": [1, 2], "numbers": [0, 1]}),
     "zones": (zones_of, {"key_id": 1}),
-    "run keys": (run_keys_of, {"ordinals": [1, 2]}),
+    "values of ordinals": (told_of_ordinals, {"ordinals": [1, 2], "key_ids": [1, 2]}),
 }
 """Statements that are always the same, and what they bind. Of what waits there is little: it is read whole."""
 

@@ -137,19 +137,25 @@ def readers_by_name(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 @remembered
 def sources_of_entities(tables: Tables) -> Select[Any]:
-    """Select the keys of all that entities :keys came from, nearest first, no more than :row_limit of them.
+    """Select the keys of what entities :keys came from, nearest first, in no more than :row_limit rows.
 
-    Events that an answer may not rest on are not left out: what is selected is only where to look.
+    Each with the key from where it leads on: a name that was read without a version leads on from the version that
+    was then the latest. What an answer may not rest on is not left out: this is only where to look.
     """
-    made, read = tables.link.alias("made"), tables.link.alias("read")
-    first = select(tables.entity.c.entity_key).where(among(tables.entity.c.entity_key, "keys"))
+    made, read, version = tables.link.alias("made"), tables.link.alias("read"), tables.entity.alias("version")
+    entity_key = tables.entity.c.entity_key
+    first = select(entity_key, entity_key.label("onward_key")).where(among(entity_key, "keys"))
     sources = first.cte("sources", recursive=True)
-    onward = select(read.c.entity_key).select_from(
-        sources.join(made, and_(made.c.entity_key == sources.c.entity_key, made.c.relation == "output")).join(
+    latest = select(version.c.entity_key).where(version.c.name_key == read.c.entity_key, version.c.version != "")
+    latest = latest.where(version.c.first_time_ns <= read.c.event_time_ns).correlate(read)
+    latest = latest.order_by(version.c.first_time_ns.desc()).limit(1)
+    onward = select(read.c.entity_key, func.coalesce(latest.scalar_subquery(), read.c.entity_key)).select_from(
+        sources.join(made, and_(made.c.entity_key == sources.c.onward_key, made.c.relation == "output")).join(
             read, and_(read.c.activity_key == made.c.activity_key, read.c.relation == "input")
         )
     )
-    return select(sources.union(onward).c.entity_key).limit(row_limit())
+    found = sources.union(onward)
+    return select(found.c.entity_key, found.c.onward_key).limit(row_limit())
 
 
 @remembered
