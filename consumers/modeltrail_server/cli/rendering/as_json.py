@@ -92,7 +92,7 @@ def parse_value(text: str) -> Any:
 
 def row_values(row: comparison.Row) -> list[Any]:
     """Return the compared values of a row: numbers, and parameters and seeds, as what their JSON text writes."""
-    if row.section not in ("params", "seeds", "metrics") and row.name != "seconds":
+    if row.section not in ("params", "seeds", "metrics", "curves") and row.name != "seconds":
         return list(row.values)
     return [None if value is None else parse_value(value) for value in row.values]
 

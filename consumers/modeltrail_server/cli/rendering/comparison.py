@@ -10,8 +10,10 @@ from modeltrail_server.cli.rendering.style import (
     Part,
     number,
     printable,
+    short_run,
     short_value,
     table,
+    telling_apart,
     when,
 )
 from modeltrail_server.queries.comparison import CommitLine, CommitsBetween, Comparison, Row
@@ -79,8 +81,15 @@ def told_together(rows: Sequence[Row]) -> list[Row]:
 
 
 def headings(subjects: Sequence[str]) -> list[str]:
-    """Return what tells the subjects apart: versions alone where all are of one model."""
-    names = [subject.partition(":")[2] for subject in subjects]
+    """Return what tells the subjects apart: versions alone where all are of one model, of run ids the beginning."""
+    ids = [subject.removeprefix("run:") for subject in subjects if subject.startswith("run:")]
+    characters = telling_apart(ids)
+    names = [
+        short_run(subject.removeprefix("run:"), characters)
+        if subject.startswith("run:")
+        else subject.partition(":")[2]
+        for subject in subjects
+    ]
     versions = [name.rpartition("@") for name in names]
     if len({before for before, at, _ in versions if at}) == 1 and all(at for _, at, _ in versions):
         return [printable(version) for _, _, version in versions]
@@ -97,9 +106,9 @@ def _cells(row: Row, limit: int, subjects: int) -> list[Part]:
 
 def compared_value(row: Row, value: str, *, limit: int = MAX_VALUE_CHARACTERS) -> str:
     """Return a value of ``row`` as it is read: a metric in six digits, else as short_value does."""
-    is_metric = row.section == "metrics" and not row.name.endswith(" on")
+    is_metric = row.section == "curves" or (row.section == "metrics" and not row.name.endswith(" on"))
     return number(float(value)) if is_metric else short_value(value, limit=limit)
 
 
 def _label(row: Row) -> str:
-    return printable(row.name if row.section in ("metrics", "params") else f"{row.section} {row.name}")
+    return printable(row.name if row.section in ("metrics", "curves", "params") else f"{row.section} {row.name}")

@@ -4,7 +4,7 @@ from shlex import quote
 
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.lineage import node_text
+from modeltrail_server.cli.rendering.lineage import node_text, run_characters
 from modeltrail_server.cli.rendering.style import Part, line, name, printable, short_run, table, wrapped
 from modeltrail_server.queries.columns import ColumnEdge, ColumnLineage
 from modeltrail_server.queries.graph import Direction, Edge, Graph
@@ -36,13 +36,14 @@ def render_path(path: Path, *, width: int) -> list[Text]:
 
 def _steps(path: Path, edges: tuple[Edge, ...], start: str, width: int) -> list[Text]:
     graph = Graph(start, Direction.UP, path.nodes, path.edges)
-    lines = [node_text(graph.nodes[start], flags=True)]
+    characters = run_characters(graph)
+    lines = [node_text(graph.nodes[start], flags=True, run_characters=characters)]
     for edge in edges:
         lines.append(line(("  ↓ ", "dim"), (explain(graph, edge), "dim")))
         if edge.inferred:
             because = wrapped(f"inferred: {printable(edge.inferred)}", width=width, indent=4)
             lines += [Text(text, style="italic") for text in because]
-        lines.append(node_text(graph.nodes[edge.target], flags=True))
+        lines.append(node_text(graph.nodes[edge.target], flags=True, run_characters=characters))
     return lines
 
 

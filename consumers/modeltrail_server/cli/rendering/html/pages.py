@@ -222,5 +222,7 @@ def _compared(row: Row, *, two: bool) -> tuple[str, ...]:
         '<span class="soft">–</span>' if value is None else _name(compared_value(row, value)) for value in row.values
     )
     delta = "" if row.delta is None else text(f"{row.delta:+.6g}")
-    section = "" if row.section in ("metrics", "params") else f'<span class="soft">{text(row.section)}</span> '
+    section = (
+        "" if row.section in ("metrics", "curves", "params") else f'<span class="soft">{text(row.section)}</span> '
+    )
     return section + text(row.name), *values, *([delta] if two else [])
