@@ -11,10 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import EntryPoint, entry_points, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeltrail.config import Config, load
+from modeltrail.config import Config, load, working_folder
 from modeltrail.errors import ModeltrailError
 from modeltrail.waiting import waiting_for_log
 
@@ -66,7 +65,7 @@ def run(
     except SystemExit as exit_request:
         return int(exit_request.code or 0)
     try:
-        config = config or load(os.environ, Path.cwd())
+        config = config or load(os.environ, working_folder(os.environ))
         if parsed.command == "doctor":
             return _run_doctor(config, examiners, parsed, out, err)
         return _run_spool(config, parsed, out, err)

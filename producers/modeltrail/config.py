@@ -79,6 +79,22 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
     )
 
 
+def working_folder(environ: Mapping[str, str]) -> Path:
+    """Return the working directory; where somebody removed it, the root, if ``environ`` says where the home is.
+
+    Raises ConfigurationError where it does not.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        if Path(environ.get("MODELTRAIL_HOME", "")).is_absolute():
+            return Path("/")
+        raise ConfigurationError(
+            "the working directory was removed",
+            remedy="go to one that is there, or say where the home is: MODELTRAIL_HOME",
+        ) from None
+
+
 def hidden(log_options: Mapping[str, str]) -> Mapping[str, str]:
     """Return the options with what is secret among them as a Secret, which nothing prints by accident."""
     return MappingProxyType(
