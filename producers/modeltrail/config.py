@@ -121,6 +121,8 @@ def _read_file(path: Path) -> dict[str, dict[str, str]]:
         return {}
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8", remedy="save it in that encoding") from error
     try:
         stored = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -131,4 +133,6 @@ def _read_file(path: Path) -> dict[str, dict[str, str]]:
             f"{path} has a setting nobody knows: {unknown[0]}",
             remedy=f"known: {', '.join(_SETTINGS)}, log_options",
         )
+    if not isinstance(stored.get("log_options", {}), dict):
+        raise ConfigurationError(f"{path}: log_options is no table", remedy="write its options below [log_options]")
     return stored
