@@ -21,7 +21,7 @@ from pathlib import Path
 FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "build" / "demo").absolute()
 MODELTRAIL = [sys.executable, "-m", "modeltrail.command"]
 WIDTH = 80
-PROJECTED_WITHIN_S = 60
+PROJECTED_WITHIN_S = 120
 
 
 def main() -> None:

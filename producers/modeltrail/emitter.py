@@ -74,25 +74,27 @@ class Emitter:
         session = self._session
         return session.id if session is not None else ""
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> bool:
         """Write one note (see notes.py), stamped with time and emitter; ``rank`` is the process's in its run.
 
         It survives ``kill -9`` on return, and a power cut 100 ms later; with ``durable`` that too on return.
-        Never raises: what cannot be kept is counted, warned of once, and becomes a gap.
+        Never raises: what cannot be kept is counted, warned of once, and becomes a gap. Returns whether it was kept;
+        False also from within another call of this thread, which keeps it a moment later.
         """
         with self._lock:
             if self._is_writing:  # a signal handler or a finaliser, within a call of this thread
                 self._deferred.append((note, durable, rank))
-                return
+                return False
             if self._deferred:  # left over where an interrupt cut in
                 self._write_deferred()
             self._is_writing = True
             try:
-                self._keep(note, durable, rank)
+                kept = self._keep(note, durable, rank)
             finally:
                 self._is_writing = False
             if self._deferred:
                 self._write_deferred()
+        return kept
 
     def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:
         """Wait until the log has all that was emitted; return whether it has. False also when notes were lost.
@@ -140,17 +142,18 @@ class Emitter:
         finally:
             self._is_writing = False
 
-    def _keep(self, note: Mapping[str, Any], durable: bool, rank: int) -> None:
+    def _keep(self, note: Mapping[str, Any], durable: bool, rank: int) -> bool:
         try:
-            self._emit(note, durable=durable, rank=rank)
+            return self._emit(note, durable=durable, rank=rank)
         except Exception as error:  # noqa: BLE001 - training goes on, whatever happens here
             self._drop(note, str(error) or repr(error))
+            return False
 
-    def _emit(self, note: Mapping[str, Any], *, durable: bool, rank: int) -> None:
+    def _emit(self, note: Mapping[str, Any], *, durable: bool, rank: int) -> bool:
         session = self._session or self._open()
         if session is None:
             self._drop(note, "the home cannot be used")
-            return
+            return False
         body = encode_note(note)
         if self._losses:
             self._write_losses(session)
@@ -163,6 +166,7 @@ class Emitter:
             self._look_at_ns = self._last_ns + LOOK_INTERVAL_NS
             self._launcher.ensure()
             self._hear(session)
+        return True
 
     def _append(self, session: Session, body: bytes, rank: int) -> None:
         """Write a note with its stamp before its own fields. Raises OSError, ValueError; it has no number then."""

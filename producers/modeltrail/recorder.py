@@ -27,8 +27,8 @@ MAX_HASHING_THREADS = 4
 class NoteTaker(Protocol):
     """What takes notes: ``modeltrail.emitter.Emitter``, or ``Silence``."""
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
-        """Keep a note."""
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> bool:
+        """Keep a note; return whether that went well."""
 
     def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:
         """Wait until what was kept is in the log; return whether it is. Not ``patient``: not for a dead log."""
@@ -37,8 +37,9 @@ class NoteTaker(Protocol):
 class Silence:
     """Takes no notes: what a run writes to when nothing can be recorded. Training goes on."""
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> None:
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> bool:  # noqa: ARG002
         """Drop the note."""
+        return False
 
     def flush(self, timeout_ms: int, *, patient: bool = True) -> bool:  # noqa: ARG002 - the protocol's signature
         """Return False: nothing is in the log."""
@@ -63,7 +64,7 @@ class Surroundings:
         return cls(
             environ=environ,
             arguments=tuple(sys.orig_argv if sys.orig_argv else sys.argv),
-            folder=Path.cwd(),
+            folder=_working_folder(),
             script=Path(script).absolute() if script else None,
             launch=read_launch(environ, parent=_parent_process()),
         )
@@ -100,9 +101,9 @@ class Recorder:
         """Return how many runs of ``job`` under ``base`` were started before, and count one more."""
         return next(self._ordinals.setdefault((base, job), count()))  # atomic, and no lock for a fork to inherit
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
-        """Keep a note."""
-        self.notes.emit(note, durable=durable, rank=self.surroundings.launch.rank)
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> bool:
+        """Keep a note; return whether that went well."""
+        return self.notes.emit(note, durable=durable, rank=self.surroundings.launch.rank)
 
     def environment(self) -> tuple[Environment, int]:
         """Return the environment and how many values in it were redacted; it is captured once per process."""
@@ -116,6 +117,14 @@ class Recorder:
 def time_left_s(deadline_s: float) -> float:
     """Return the seconds until ``deadline_s`` of the monotonic clock, none below zero."""
     return max(deadline_s - time.monotonic(), 0.0)
+
+
+def _working_folder() -> Path:
+    """Return the working directory, the root where somebody removed it: no reason to stop training."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
 
 
 def _parent_process() -> str:

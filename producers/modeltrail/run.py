@@ -253,9 +253,10 @@ class Run:
             self._recorder.emit({**self._base, **error, PRESENCE: False})
         self.on_end()
 
-    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> None:
-        """Add a note to this run; what is empty in it is left out."""
-        self._recorder.emit({**self._base, **{name: value for name, value in note.items() if value}}, durable=durable)
+    def emit(self, note: Mapping[str, Any], *, durable: bool = False) -> bool:
+        """Add a note to this run, what is empty in it left out; return whether it was kept."""
+        told = {name: value for name, value in note.items() if value}
+        return self._recorder.emit({**self._base, **told}, durable=durable)
 
     def follow(self, task: Task[Any]) -> None:
         """Let the end of the run wait for ``task``."""

@@ -71,8 +71,8 @@ def capture_around(run: Run, recorder: Recorder, parent: Run | None) -> None:
 
     def capture_and_add() -> dict[str, Any]:
         note = outer.value if outer is not None and outer.value is not None else capture(recorder)
-        run.emit(note)
-        recorder.described_environments.mark_described(note["environment_digest"])
+        if run.emit(note):
+            recorder.described_environments.mark_described(note["environment_digest"])
         return {name: value for name, value in note.items() if name not in ("environment", "redactions")}
 
     run.captured = recorder.capturing.submit(capture_and_add)

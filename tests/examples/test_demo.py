@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,18 +16,23 @@ TIMEOUT_S = 900
 
 def _tell(folder: Path, variables: Mapping[str, str]) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MODELTRAIL_")}
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "examples/demo.py", str(folder)],
         cwd=ROOT,
         env=environment | variables,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+        start_new_session=True,
+    ) as demo:
+        try:
+            story, _ = demo.communicate(timeout=TIMEOUT_S)
+        except BaseException:
+            os.killpg(demo.pid, signal.SIGKILL)  # it is not reaped yet, so the group is its own: its projector too
+            raise
+    assert demo.returncode == 0, story
+    return story
 
 
 def _assert_told(story: str) -> None:

@@ -8,7 +8,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from modeltrail.log.reading import read
 from modeltrail.log.topic import create
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.event import LineageEvent
-from services.fixtures import start_local_kafka
 from services.local_kafka import LocalKafka
 from services.secure_kafka import GuardedKafka
 
@@ -54,13 +52,6 @@ def emitting(tmp_path: Path) -> Iterator[Callable[..., Emitter]]:
     yield make
     for emitter in emitters:
         emitter.close(0)
-
-
-@pytest.fixture
-def guarded_kafka(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GuardedKafka]:
-    """Return a running broker whose users may do what they were given, and no more."""
-    with closing(start_local_kafka(request, tmp_path / "kafka", GuardedKafka)) as broker:
-        yield broker
 
 
 def emit_steps(emitter: Emitter, first: int, last: int) -> None:
@@ -138,9 +129,10 @@ def test_a_topic_that_is_missing_is_told_once_with_what_makes_it(
 def test_a_user_who_may_not_write_is_told_once_and_nothing_is_lost_until_he_may(
     guarded_kafka: GuardedKafka, emitting: Callable[..., Emitter], told: Told
 ) -> None:
-    create([guarded_kafka.bootstrap], "t", options={})
-    guarded_kafka.allow("t", "DESCRIBE")
-    secured = f"kafka://{guarded_kafka.secure_bootstrap}/t"
+    topic = f"test-{uuid.uuid4().hex}"
+    create([guarded_kafka.bootstrap], topic, options={})
+    guarded_kafka.allow(topic, "DESCRIBE")
+    secured = f"kafka://{guarded_kafka.secure_bootstrap}/{topic}"
     emitter = emitting(secured, **guarded_kafka.options())
     emit_steps(emitter, 0, 100)
     while not told(AWAY):
@@ -149,9 +141,9 @@ def test_a_user_who_may_not_write_is_told_once_and_nothing_is_lost_until_he_may(
     assert not emitter.flush(SHORT_MS)
     (message,) = told(AWAY)
     assert re.search(r"(?i)authori[sz]|allow|may not", message), message
-    guarded_kafka.allow("t", "WRITE")
+    guarded_kafka.allow(topic, "WRITE")
     assert emitter.flush(FLUSH_MS)
-    assert steps(logged(f"kafka://{guarded_kafka.bootstrap}/t")) == list(range(200))
+    assert steps(logged(f"kafka://{guarded_kafka.bootstrap}/{topic}")) == list(range(200))
 
 
 def test_a_dead_broker_is_no_reason_to_stay_when_training_ends(

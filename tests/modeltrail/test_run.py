@@ -5,10 +5,14 @@ import json
 import logging
 import math
 import threading
+from dataclasses import replace
 
 import modeltrail
 import pytest
+from modeltrail.active import PROCESS
+from modeltrail.emitter import Emitter
 from modeltrail.guard import MisuseError
+from modeltrail.recorder import Recorder
 
 
 def test_a_run_records_data_parameters_metrics_and_model_in_one_story(bench) -> None:
@@ -319,6 +323,18 @@ def test_a_full_environment_travels_once_and_its_digest_with_every_run(bench) ->
     digests = {event.environment_digest for event in bench.events() if event.environment_digest}
     assert len(described) == 1
     assert digests == {described[0].environment_digest}
+
+
+def test_an_environment_that_could_not_be_kept_is_told_in_full_with_the_next_run(bench) -> None:
+    emitter = Emitter(replace(bench.recorder.config, max_spool_bytes=2_000))
+    short_of_space = Recorder(bench.recorder.config, emitter, bench.recorder.surroundings)
+    with PROCESS.recording_to(short_of_space), modeltrail.start_run(job="train"):
+        pass
+    emitter.close(0)
+    assert emitter.dropped_notes
+    with modeltrail.start_run(job="train") as run:
+        pass
+    assert [event.run_id for event in bench.events() if event.environment is not None] == [run.id]
 
 
 def test_module_level_calls_have_the_signature_of_the_methods_without_self() -> None:

@@ -20,19 +20,19 @@ def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
 def new_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EngineFactory]:
-    """Return ``new_engine() -> Engine``: an empty database each time, of each kind in turn."""
+    """Return ``new_engine() -> Engine``: an empty database (or schema) each time, of each kind in turn."""
     made: list[Engine] = []
 
     def make() -> Engine:
         if request.param == "sqlite":
             url = f"sqlite:///{tmp_path / f'{uuid.uuid4().hex}.db'}"
         else:
-            url = request.getfixturevalue("new_database")()
+            url = request.getfixturevalue("new_schema")()
         made.append(open_engine(url))
         return made[-1]
 
     if request.param == "postgresql":
-        request.getfixturevalue("new_database")
+        request.getfixturevalue("new_schema")
     yield make
     for engine in made:
         engine.dispose()

@@ -42,8 +42,10 @@ def test_topics_have_the_partitions_asked_for_and_names_of_their_own(kafka_boots
 
 
 @pytest.mark.service
-def test_each_database_is_empty_and_alone(new_database: DatabaseFactory):
-    engines = [create_engine(new_database()) for _ in range(2)]
+@pytest.mark.parametrize("kind", ["new_database", "new_schema"])
+def test_each_database_and_each_schema_is_empty_and_alone(request: pytest.FixtureRequest, kind: str):
+    new: DatabaseFactory = request.getfixturevalue(kind)
+    engines = [create_engine(new()) for _ in range(2)]
     try:
         for engine in engines:
             with engine.begin() as connection:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from modeltrail.log.sqlite_file import begin_immediate, use_write_ahead_log
+from modeltrail.log.sqlite_file import use_write_ahead_log
 from modeltrail.secret import without_password
 from modeltrail_schemas.errors import ModeltrailError
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -162,7 +162,7 @@ def _remember_plans(driver_connection: Any, _record: Any) -> None:
 
 
 def _set_pragmas(driver_connection: Any, _record: Any) -> None:
-    """Set up a new connection. The busy handler is not always asked for the switch to WAL, hence that one's loop."""
+    """Set up a new connection."""
     driver_connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     driver_connection.execute(f"PRAGMA page_size = {SQLITE_PAGE_BYTES}")  # of a new file
     use_write_ahead_log(driver_connection)
@@ -171,11 +171,8 @@ def _set_pragmas(driver_connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes", False):
-        driver_connection: Any = connection.connection.driver_connection
-        begin_immediate(driver_connection, BUSY_TIMEOUT_MS)
-    else:
-        connection.exec_driver_sql("BEGIN")
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")  # waits for other writers: busy_timeout
 
 
 def _translate(error: Exception, engine: Engine) -> ModeltrailError:

@@ -108,10 +108,7 @@ def _fetch_postgresql(driver_connection: Any, texts: Sequence[str], bounds: Sequ
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
 def _text_of(dialect_name: str, statement: SelectBase, sizes: tuple[tuple[str, int], ...]) -> StatementText:
-    driver, paramstyle = _DRIVERS[dialect_name]
-    make_dialect: Callable[..., Dialect] = make_url(f"{driver}://").get_dialect()
-    dialect = make_dialect(paramstyle=paramstyle)
-    compiled = statement.compile(dialect=dialect)
+    compiled = statement.compile(dialect=_dialect(dialect_name))
     expanded = compiled.construct_expanded_state({**compiled.params, **{name: [None] * size for name, size in sizes}})
     lists = {items[0]: name for name, items in expanded.parameter_expansion.items()}
     others = {item for items in expanded.parameter_expansion.values() for item in items[1:]}
@@ -123,6 +120,14 @@ def _text_of(dialect_name: str, statement: SelectBase, sizes: tuple[tuple[str, i
         constants={name: value for name, value in compiled.params.items() if value is not None},
         texts=[index for index, column in columns if isinstance(column.type, AnyText)],
     )
+
+
+@lru_cache(maxsize=len(_DRIVERS))
+def _dialect(name: str) -> Dialect:
+    """Return the dialect that the texts are written in: one, since it remembers which names need quotes."""
+    driver, paramstyle = _DRIVERS[name]
+    make_dialect: Callable[..., Dialect] = make_url(f"{driver}://").get_dialect()
+    return make_dialect(paramstyle=paramstyle)
 
 
 def _room_for(count: int) -> int:

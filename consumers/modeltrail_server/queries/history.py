@@ -114,7 +114,7 @@ def _models(snapshot: Snapshot, rows: Sequence[EntityRow], timeline: Timeline) -
                 first_ns=row.first_time_ns,
                 runs=tuple(made.run_id for made in made_by),
                 state=run.state if run else "",
-                changes=tuple(change for change in changes if change.section != "run"),
+                changes=tuple(change for change in changes if change.section not in ("curves", "run")),
                 lifecycle=timeline.lifecycle_of(ref_of(row)),
                 notes=tuple(note for made in made_by for note in (*made.notes, *made.withdrawn)),
             )

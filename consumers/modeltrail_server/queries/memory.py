@@ -46,7 +46,7 @@ class Memory:
         known = getattr(self, what)
         return [key for key in dict.fromkeys(keys) if key not in known]
 
-    def remember(self, what: str, keys: Iterable[bytes], rows: Rows) -> None:
+    def remember(self, what: str, keys: Iterable[bytes], rows: Sequence[Sequence[Any]]) -> None:
         """Keep ``rows``, which are ``what`` there is of ``keys``."""
         known = getattr(self, what)
         if what == "firsts":

@@ -98,8 +98,10 @@ class _Server:
 
     def _http_works(self) -> list[tuple[str, Callable[[], None]]]:
         # FastAPI takes a second to import, Prometheus' client a tenth: only who speaks HTTP pays.
+        from modeltrail_server.api.appending import Appender
         from modeltrail_server.api.application import Vitals, make_application
-        from modeltrail_server.api.lineage import Appender, EventFinder, Intake
+        from modeltrail_server.api.finding import EventFinder
+        from modeltrail_server.api.lineage import Intake
         from modeltrail_server.api.server import listen, run_application
         from modeltrail_server.serving.metrics import Metrics
 
@@ -116,7 +118,7 @@ class _Server:
 
             def serve_api() -> None:
                 appender = Appender(self._config.log, self._config.log_options)
-                events = EventFinder(self._config.database)
+                events = EventFinder(self._config, appender.end)
                 intake = Intake(appender, events, self._addresses.tokens)
                 try:
                     run_application(make_application(vitals, intake), listener, self._stop)
@@ -133,6 +135,7 @@ class _Server:
             self._watch.latest,
             roles=self._roles,
             projected=self._watch.projected_since,
+            indexed=self._watch.indexed_since,
             audited=self._watch.audited_since,
             now_s=time.monotonic(),
         )

@@ -62,19 +62,10 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
 def begin_immediate(connection: sqlite3.Connection, timeout_ms: int) -> None:
     """Start a transaction that may write, waiting for other writers up to ``timeout_ms``.
 
-    SQLite's own busy handler is not asked in each case in which a write-ahead log is busy, hence the loop.
+    SQLite asks its busy handler whatever the write-ahead log is busy with, as long as no transaction is open.
     """
-    deadline = time.monotonic() + timeout_ms / 1000
     connection.execute(f"PRAGMA busy_timeout = {max(0, timeout_ms)}")
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() >= deadline:
-                raise
-            time.sleep(BUSY_PAUSE_MS / 1000)
-        else:
-            return
+    connection.execute("BEGIN IMMEDIATE")
 
 
 def is_busy(error: sqlite3.Error) -> bool:
@@ -181,7 +172,7 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to WAL, which the file then remembers; another process doing the same can make this busy at once."""
+    """Switch to WAL, which the file then remembers. The busy handler is not always asked for that, hence the loop."""
     deadline = time.monotonic() + OPEN_TIMEOUT_MS / 1000
     while True:
         try:

@@ -45,9 +45,12 @@ class Lineage:
         self._captures: OrderedDict[str, Task[Note]] = OrderedDict()
         self._pending: list[Task[Any]] = []
 
-    def emit(self, note: Note, *, durable: bool = False) -> None:
-        """Keep a note. MLflow knows no ranks: what any process says of a run is said of the whole of it."""
-        self._recorder.notes.emit(note, durable=durable)
+    def emit(self, note: Note, *, durable: bool = False) -> bool:
+        """Keep a note; return whether that went well.
+
+        MLflow knows no ranks: what any process says of a run is said of the whole of it.
+        """
+        return self._recorder.notes.emit(note, durable=durable)
 
     def remember_experiment(self, experiment_id: str, name: str) -> None:
         """Keep what an experiment is called."""
@@ -115,8 +118,8 @@ class Lineage:
     def _capture_around(self, run_id: str, outer: Task[Note] | None) -> None:
         def capture_and_add() -> Note:
             found = outer.value if outer is not None and outer.value is not None else capture(self._recorder)
-            self.emit(running(run_id, found))
-            self._recorder.described_environments.mark_described(found["environment_digest"])
+            if self.emit(running(run_id, found)):
+                self._recorder.described_environments.mark_described(found["environment_digest"])
             return {name: value for name, value in found.items() if name not in ("environment", "redactions")}
 
         task = self._recorder.capturing.submit(capture_and_add)

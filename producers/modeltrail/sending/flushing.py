@@ -97,7 +97,7 @@ def _send(config: Config, post: Post, deadline: float, on_progress: Callable[[in
                 on_progress(sender.events)
             is_complete = sender.has_all
             if is_complete or time.monotonic() + sender.retry_in_s >= deadline:
-                fault = "" if is_complete or not faults else faults[-1]
+                fault = "" if is_complete else sender.trouble or (faults[-1] if faults else "")
                 return Flushed(sender.spools, sender.events, is_complete=is_complete, fault=fault)
             time.sleep(max(sender.retry_in_s, WAIT_INTERVAL_S))
     finally:

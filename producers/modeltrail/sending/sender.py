@@ -69,6 +69,8 @@ class Sender:
         """How many spools of dead processes were sent and removed."""
         self.events = 0
         """How many events the log took."""
+        self.trouble = ""
+        """What kept the last round from reading or writing a spool, a full disk say; empty where nothing did."""
 
     def run(self) -> None:
         """Send until nobody needs it any more, ``stop`` or ``terminate``; what is left stays in the spools."""
@@ -92,6 +94,7 @@ class Sender:
     def round(self, *, at_once: bool) -> None:
         """Look at all spools and send what is due; ``at_once`` whatever the linger and the backoff say."""
         now = time.monotonic()
+        self.trouble = ""
         if at_once or now >= self._discover_at:
             self._discover()
         if self._connection.wait_s and not at_once:
@@ -110,7 +113,7 @@ class Sender:
     @property
     def retry_in_s(self) -> float:
         """Return how long to wait before the next attempt makes sense."""
-        return self._connection.wait_s
+        return max(self._connection.wait_s, FAULT_INTERVAL_S if self.trouble else 0.0)
 
     def close(self) -> None:
         """Close log, spools and post; may be called twice."""
@@ -188,6 +191,7 @@ class Sender:
             served.look_at = time.monotonic() + (LINGER_S if sent and served.lives else 0.0)
         except Exception as error:  # noqa: BLE001 - one spool's fault is no other's
             self._report(error)
+            self.trouble = f"a spool cannot be read or written: {error}"
             served.look_at = time.monotonic() + FAULT_INTERVAL_S
         else:
             if drain.finished:

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 from modeltrail.config import Config
-from modeltrail.sending.flushing import _Waiting
+from modeltrail.sending.flushing import _Waiting, flush_spools
 from modeltrail.spool.acknowledgement import write_acknowledged
 from modeltrail.spool.draining import SpoolDrain
-from modeltrail.spool.layout import spool_root
+from modeltrail.spool.layout import events_file, spool_root
 from modeltrail.spool.ownership import adopt, discard
 
 DEAD = """
@@ -49,3 +49,14 @@ def test_at_last_the_word_of_the_log_is_enough(config: Config) -> None:
     assert waiting.left()
     assert not waiting.left(at_last=True)
     held.release()
+
+
+def test_a_spool_that_cannot_be_written_is_why_a_flush_was_not_complete(config: Config) -> None:
+    subprocess.run(
+        [sys.executable, "-c", DEAD, str(spool_root(config.home)), socket.gethostname(), config.log], check=True
+    )
+    events_file(spool_root(config.home) / "e1", 1).mkdir()
+    flushed = flush_spools(config, timeout_ms=500)
+    assert not flushed.is_complete
+    assert "a spool cannot be read or written" in flushed.fault
+    assert "Is a directory" in flushed.fault

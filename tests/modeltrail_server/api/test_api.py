@@ -1,15 +1,19 @@
 """The HTTP service on the embedded default: health, metrics, and OpenLineage in, all or none."""
 
+import gzip
 import json
 import logging
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,7 +29,7 @@ from modeltrail_schemas.identity import hashed_id, new_event_id
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.openlineage.documents import canonical_form, parse
 from modeltrail_schemas.openlineage.writing import write
-from modeltrail_server.api.lineage import MAX_BODY_BYTES
+from modeltrail_server.api.bodies import MAX_BODY_BYTES
 from modeltrail_server.api.server import listen
 from modeltrail_server.api.tokens import read_tokens, require_for
 from modeltrail_server.projection.engine import open_engine
@@ -34,6 +38,8 @@ from modeltrail_server.serving.roles import Addresses, Role, serve
 from services.server_process import free_ports
 
 WAIT_S = 120
+SENDERS = 50  # more than the threads that requests are answered in
+LOOKS = 5
 
 
 def event(number: int, **fields: object) -> dict[str, object]:
@@ -53,10 +59,10 @@ def config(tmp_path: Path) -> Config:
 
 
 @contextmanager
-def serving(config: Config, addresses: Addresses) -> Iterator[str]:
-    """Give the address of a server that runs every role."""
+def serving(config: Config, addresses: Addresses, roles: Sequence[Role] = tuple(Role)) -> Iterator[str]:
+    """Give the address of a server that runs ``roles``, by default every one."""
     stop = threading.Event()
-    thread = threading.Thread(target=serve, args=(config, list(Role), stop, addresses))
+    thread = threading.Thread(target=serve, args=(config, roles, stop, addresses))
     thread.start()
     try:
         yield f"http://127.0.0.1:{addresses.port}"
@@ -152,6 +158,53 @@ def test_a_request_that_is_too_large_is_refused(url: str) -> None:
     assert post(f"{url}/api/v1/lineage", b" " * (MAX_BODY_BYTES + 1)).status == 413
 
 
+def test_packed_events_are_taken_as_the_same(url: str, config: Config) -> None:
+    wait_until(lambda: get(f"{url}/health/live").status == 200)
+    packed = gzip.compress(json.dumps(event(1)).encode())
+    assert post(f"{url}/api/v1/lineage", packed, **{"Content-Encoding": "gzip"}).status == 201
+    (record,) = recorded(config)
+    assert decode(record.value).run_id == event(1)["run"]["runId"]  # type: ignore[index]
+
+
+def test_health_is_told_while_more_senders_than_there_are_threads_wait_for_the_log(url: str, config: Config) -> None:
+    wait_until(lambda: get(f"{url}/health/ready").status == 200)
+    with ThreadPoolExecutor(SENDERS) as senders:
+        with closing(sqlite3.connect(config.log, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answers = [
+                senders.submit(post, f"{url}/api/v1/lineage", json.dumps(event(number)).encode())
+                for number in range(SENDERS)
+            ]
+            for _ in range(LOOKS):
+                assert get(f"{url}/health/live").status == 200
+                assert get(f"{url}/metrics").status == 200
+            assert not any(answer.done() for answer in answers)
+            other.execute("ROLLBACK")
+        assert [answer.result().status for answer in answers] == [201] * SENDERS
+
+
+def test_a_sender_that_goes_away_within_its_request_leaves_no_traceback(
+    url: str, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    wait_until(lambda: get(f"{url}/health/live").status == 200)
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as sender:
+        sender.sendall(b"POST /api/v1/lineage HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+    for number in range(LOOKS):
+        assert post(f"{url}/api/v1/lineage", json.dumps(event(number)).encode()).status == 201
+    assert records(config) == LOOKS
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_every_error_is_told_in_one_form_and_the_interface_describes_itself(url: str) -> None:
+    wait_until(lambda: get(f"{url}/health/live").status == 200)
+    for answer, status in ((get(f"{url}/api/v1/nothing"), 404), (get(f"{url}/api/v1/lineage"), 405)):
+        assert answer.status == answer.json["code"] == status
+        assert answer.json["message"]
+    operation = get(f"{url}/api/openapi.json").json["paths"]["/api/v1/lineage"]["post"]
+    assert operation["requestBody"]["content"].keys() == {"application/json"}
+    assert {"201", "400", "401", "409", "413", "503"} <= operation["responses"].keys()
+
+
 def test_a_port_in_use_is_said_before_anything_runs(config: Config) -> None:
     with listen("127.0.0.1", 0) as taken:
         addresses = Addresses(port=taken.getsockname()[1])
@@ -242,8 +295,8 @@ def test_where_others_reach_it_the_api_wants_tokens(config: Config, host: str) -
         require_for(ours, None)
 
 
-def own_event(config: Config) -> bytes:
-    """Record an event of the SDK's kind, wait until it is projected, and return its OpenLineage document."""
+def own_event(config: Config, *, projected: bool = True) -> bytes:
+    """Record an event of the SDK's kind and return its OpenLineage document."""
     approved = LineageEvent(
         new_event_id(10**18, b"12345678"),
         "model",
@@ -254,9 +307,10 @@ def own_event(config: Config) -> bytes:
     )
     with open_log(config.log) as log:
         log.append([Outgoing(encode(approved))])
-        engine = open_engine(config.database)
-        catch_up(log, engine)
-        engine.dispose()
+        if projected:
+            engine = open_engine(config.database)
+            catch_up(log, engine)
+            engine.dispose()
     return write(approved)
 
 
@@ -265,6 +319,15 @@ def test_an_event_that_is_there_and_is_sent_again_is_that_event(url: str, config
     document = own_event(config)
     wait_until(lambda: get(f"{url}/health/live").status == 200)
     answer = post(f"{url}/api/v1/lineage", json.dumps(json.loads(document), indent=layout).encode())
+    assert (answer.status, answer.json) == (201, {"accepted": 1})
+    assert records(config) == 1
+
+
+def test_an_event_that_the_log_holds_and_nobody_has_projected_yet_is_that_event_too(config: Config) -> None:
+    document = own_event(config, projected=False)
+    with serving(config, Addresses(port=free_ports(1)[0]), [Role.API]) as url:
+        wait_until(lambda: get(f"{url}/health/live").status == 200)
+        answer = post(f"{url}/api/v1/lineage", document)
     assert (answer.status, answer.json) == (201, {"accepted": 1})
     assert records(config) == 1
 

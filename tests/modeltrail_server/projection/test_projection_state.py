@@ -78,9 +78,9 @@ def test_sqlite_holds_the_fold_of_the_set_of_events(
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_events, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_postgresql_holds_the_fold_of_the_set_of_events_with_the_digest_of_sqlite(
-    tmp_path: Path, new_database: Any, events: list[LineageEvent], batch_records: int, random: Any
+    tmp_path: Path, new_schema: Any, events: list[LineageEvent], batch_records: int, random: Any
 ) -> None:
-    engine, twin = open_engine(new_database()), _sqlite(tmp_path)
+    engine, twin = open_engine(new_schema()), _sqlite(tmp_path)
     try:
         messages = _check_fold(engine, events, batch_records, random)
         _project(twin, messages)

@@ -32,12 +32,17 @@ def line(*parts: Part) -> Text:
 
 
 def labelled(label: str, parts: Sequence[Part], *, width: int, separator: str = "  ") -> list[Text]:
-    """Return ``parts`` after a label, on as many lines as ``width`` asks for; what is longer goes on below."""
+    """Return ``parts`` after a label, on as many lines as ``width`` asks for; what is longer goes on below.
+
+    A part without text takes no place.
+    """
     lines: list[Text] = []
     current = Text.assemble((label.ljust(LABEL_WIDTH), "dim"))
     empty = True
     for part in parts:
         text = part if isinstance(part, Text) else Text.assemble(part)
+        if not text.plain:
+            continue
         if not empty and current.cell_len + len(separator) + text.cell_len > width:
             lines.append(current)
             current, empty = Text(" " * LABEL_WIDTH), True
@@ -80,6 +85,11 @@ def when(time_ns: int, *, seconds: bool = False) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{time_ns} ns"
     return f"{moment:%Y-%m-%d %H:%M:%S}Z" if seconds else f"{moment:%Y-%m-%d %H:%M}Z"
+
+
+def span(start_ns: int, end_ns: int | None) -> str:
+    """Return from when to when; the beginning alone where no end is known."""
+    return when(start_ns) if end_ns is None else f"{when(start_ns)} to {when(end_ns)}"
 
 
 def duration(seconds: float) -> str:
