@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from inspect import iscoroutinefunction, signature
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from modeltrail_schemas.event import RunState
 from modeltrail_schemas.identity import canonical_run_id
 from modeltrail_schemas.names import NO_JOB, JobName, parse_name
 
-from modeltrail.config import Config, load
+from modeltrail.config import Config, load, working_folder
 from modeltrail.ending import Ending, Termination, ending_of
 from modeltrail.guard import complain, misuse, never_raises, nothing, warn_once
 from modeltrail.handles import DatasetHandle, ModelHandle
@@ -125,7 +124,7 @@ PROCESS = Process()
 def _open_recorder() -> Recorder:
     surroundings = Surroundings.of_this_process()
     try:
-        config = load(os.environ, Path.cwd())
+        config = load(os.environ, working_folder(os.environ))
         from modeltrail.emitter import emitter_for
 
         return Recorder(config, emitter_for(config), surroundings)

@@ -11,10 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import EntryPoint, entry_points, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeltrail.config import Config, load
+from modeltrail.config import Config, load, working_folder
 from modeltrail.errors import ModeltrailError
 from modeltrail.waiting import waiting_for_log
 
@@ -25,19 +24,23 @@ if TYPE_CHECKING:
 
 FLUSH_TIMEOUT_MS = 60_000
 COMMANDS_GROUP = "modeltrail.commands"
-EXIT_OK, EXIT_NO, EXIT_USAGE, EXIT_DOWN = 0, 1, 2, 3
+EXIT_OK, EXIT_NO, EXIT_USAGE, EXIT_DOWN, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 _WITHOUT_SERVER = "modeltrail {command} needs the server's packages: pip install 'modeltrail[server]'"
 _OWN = ("spool", "doctor")
 Print = Callable[[str], None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0: fine, 1: the answer is "no", 2: wrong use, 3: a system is down."""
+    """Run the command line.
+
+    Returns 0: fine, 1: the answer is "no", 2: wrong use, 3: a system is down, 130: interrupted, while loading too.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    server = _find_server(entry_points(group=COMMANDS_GROUP))
-    if server is not None:
-        return server(arguments)
-    return run(arguments)
+    try:
+        server = _find_server(entry_points(group=COMMANDS_GROUP))
+        return run(arguments) if server is None else server(arguments)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 def run(
@@ -62,7 +65,7 @@ def run(
     except SystemExit as exit_request:
         return int(exit_request.code or 0)
     try:
-        config = config or load(os.environ, Path.cwd())
+        config = config or load(os.environ, working_folder(os.environ))
         if parsed.command == "doctor":
             return _run_doctor(config, examiners, parsed, out, err)
         return _run_spool(config, parsed, out, err)

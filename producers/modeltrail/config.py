@@ -78,6 +78,22 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
     )
 
 
+def working_folder(environ: Mapping[str, str]) -> Path:
+    """Return the working directory; where somebody removed it, the root, if ``environ`` says where the home is.
+
+    Raises ConfigurationError where it does not.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        if Path(environ.get("MODELTRAIL_HOME", "")).is_absolute():
+            return Path("/")
+        raise ConfigurationError(
+            "the working directory was removed",
+            remedy="go to one that is there, or say where the home is: MODELTRAIL_HOME",
+        ) from None
+
+
 def hidden(log_options: Mapping[str, str]) -> Mapping[str, str]:
     """Return the options with what is secret among them as a Secret, which nothing prints by accident."""
     return MappingProxyType(
@@ -104,6 +120,8 @@ def _read_file(path: Path) -> dict[str, dict[str, str]]:
         return {}
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8", remedy="save it in that encoding") from error
     import tomllib
 
     try:
@@ -116,4 +134,6 @@ def _read_file(path: Path) -> dict[str, dict[str, str]]:
             f"{path} has a setting nobody knows: {unknown[0]}",
             remedy=f"known: {', '.join(_SETTINGS)}, log_options",
         )
+    if not isinstance(stored.get("log_options", {}), dict):
+        raise ConfigurationError(f"{path}: log_options is no table", remedy="write its options below [log_options]")
     return stored

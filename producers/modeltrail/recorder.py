@@ -64,7 +64,7 @@ class Surroundings:
         return cls(
             environ=environ,
             arguments=tuple(sys.orig_argv if sys.orig_argv else sys.argv),
-            folder=Path.cwd(),
+            folder=_working_folder(),
             script=Path(script).absolute() if script else None,
             launch=read_launch(environ, parent=_parent_process()),
         )
@@ -117,6 +117,14 @@ class Recorder:
 def time_left_s(deadline_s: float) -> float:
     """Return the seconds until ``deadline_s`` of the monotonic clock, none below zero."""
     return max(deadline_s - time.monotonic(), 0.0)
+
+
+def _working_folder() -> Path:
+    """Return the working directory, the root where somebody removed it: no reason to stop training."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
 
 
 def _parent_process() -> str:

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Self
 
 from modeltrail_schemas.codec import decode, decode_routing
@@ -13,7 +12,7 @@ from modeltrail_schemas.event import LineageEvent, Routing
 from modeltrail_schemas.identity import canonical_run_id
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, JobName, parse_name
 
-from modeltrail.config import Config, load
+from modeltrail.config import Config, load, working_folder
 from modeltrail.cursors import StoredCursor
 from modeltrail.errors import InvalidEventError, LogUnavailableError
 from modeltrail.log.opening import open_log
@@ -88,7 +87,7 @@ def subscribe(
         run_id=None if run is None else canonical_run_id(run),
         entities=tuple(entities),
     )
-    config = config or load(os.environ, Path.cwd())
+    config = config or load(os.environ, working_folder(os.environ))
     log = open_log(config.log, options=config.log_options)
     try:
         cursor = StoredCursor(config.home, name, log.identity)

@@ -67,3 +67,28 @@ def test_a_home_on_nfs_is_told_once_with_the_remedy_and_nothing_is_written_there
     assert "nfs4" in told
     assert "MODELTRAIL_HOME" in told
     assert not config.home.exists()
+
+
+IN_NO_FOLDER = """
+    import modeltrail, os, tempfile
+    os.chdir(tempfile.mkdtemp())
+    os.rmdir(os.getcwd())
+    for _ in range(2):
+        with modeltrail.start_run(job="train") as run:
+            run.log_metric("loss", 1.0)
+    print("trained")
+"""
+
+
+@pytest.mark.fault
+def test_a_working_directory_that_was_removed_stops_neither_training_nor_a_record_whose_home_is_known(
+    workshop, complaints
+) -> None:
+    done = workshop.train(IN_NO_FOLDER)
+    assert (done.returncode, done.stdout, complaints(done)) == (0, "trained\n", [])
+    assert workshop.states() == ["START", "COMPLETE"] * 2
+    lost = workshop.train(IN_NO_FOLDER, MODELTRAIL_HOME="")
+    assert (lost.returncode, lost.stdout) == (0, "trained\n")
+    (told,) = complaints(lost)
+    assert "the working directory was removed" in told
+    assert "MODELTRAIL_HOME" in told

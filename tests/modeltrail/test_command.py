@@ -5,10 +5,11 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from modeltrail.command import run
+from modeltrail.command import COMMANDS_GROUP, main, run
 from modeltrail.config import Config
 from modeltrail.doctor import Level, examine, worst
 from modeltrail.emitter import Emitter
@@ -94,6 +95,16 @@ def test_other_commands_name_what_to_install(home: Path, argv: tuple[str, ...]) 
     code, out, err = call(*argv)
     assert (code, out) == (2, "")
     assert "pip install 'modeltrail[server]'" in err
+
+
+def test_an_interrupt_while_the_commands_are_still_loaded_ends_with_130_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "interrupted_while_loading.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(tmp_path)
+    server = EntryPoint("server", "interrupted_while_loading:main", COMMANDS_GROUP)
+    monkeypatch.setattr("modeltrail.command.entry_points", lambda group: [server] if group == COMMANDS_GROUP else [])
+    assert main(["runs"]) == 130
 
 
 def test_wrong_use_ends_with_2_and_help_with_0(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,7 +127,8 @@ GUARDS = (
     ),
     Guard(
         1, "a note that a signal handler writes within another is not lost", f"{SDK}/emitter.py",
-        "            if self._deferred:\n                self._write_deferred()\n\n    def flush", "\n    def flush",
+        "            if self._deferred:\n                self._write_deferred()\n        return kept",
+        "        return kept",
         ("tests/modeltrail/test_emitter.py::test_a_signal_handler_may_emit_within_a_call",),
     ),
     Guard(

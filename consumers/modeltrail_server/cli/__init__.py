@@ -84,7 +84,7 @@ def read_configuration(
     """Read the configuration from these options, the environment (MODELTRAIL_…) and config.toml."""
     environ = dict(os.environ) | ({"MODELTRAIL_HOME": str(home)} if home else {})
     options = {"log": log, "database": database, "audit": audit}
-    context.obj = configuration.load(environ, Path.cwd(), options=options)
+    context.obj = configuration.load(environ, configuration.working_folder(environ), options=options)
 
 
 def _explain(error: ModeltrailError) -> None:

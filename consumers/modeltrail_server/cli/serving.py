@@ -10,7 +10,7 @@ import typer
 from modeltrail_server.api.tokens import read_tokens
 from modeltrail_server.cli.context import command_context
 from modeltrail_server.cli.stopping import stop_on_signals
-from modeltrail_server.serving.logs import set_up_logs
+from modeltrail_server.serving.logs import LogLevel, set_up_logs
 from modeltrail_server.serving.roles import Addresses, Role
 from modeltrail_server.serving.roles import serve as serve_roles
 
@@ -33,7 +33,9 @@ def serve(
             help="Who may send events: NAME TOKEN a line. One token alone: MODELTRAIL_API_TOKEN in the environment.",
         ),
     ] = None,
-    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    log_level: Annotated[
+        LogLevel, typer.Option(case_sensitive=False, help="DEBUG, INFO, WARNING or ERROR.")
+    ] = LogLevel.INFO,
 ) -> None:
     """Project, index for search, audit and answer HTTP, until SIGTERM or Ctrl-C.
 
@@ -41,7 +43,7 @@ def serve(
 
     The role api takes events from whoever has a token, and needs tokens wherever others than this machine reach it.
     """
-    set_up_logs(as_json=not sys.stderr.isatty(), level=log_level.upper())
+    set_up_logs(as_json=not sys.stderr.isatty(), level=log_level)
     addresses = Addresses(host, port, health_port, read_tokens(token_file, os.environ.get("MODELTRAIL_API_TOKEN")))
     with stop_on_signals() as stop:
         serve_roles(command_context(context).config, role or list(Role), stop, addresses)

@@ -86,7 +86,9 @@ def open_records(
     """
     environment = environ if environment is None else environment
     given = dict(environment) | ({"MODELTRAIL_HOME": str(FilePath(home).absolute())} if home is not None else {})
-    config = configuration.load(given, FilePath.cwd(), options={"database": database, "log": log})
+    config = configuration.load(
+        given, configuration.working_folder(given), options={"database": database, "log": log}
+    )
     return Records(open_engine(config.database), None if database and not log else config)
 
 

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from modeltrail_schemas.codec import decode, decode_routing
-from modeltrail_schemas.event import Declaration, LineageEvent
+from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey, order_key
 from sqlalchemy import Connection
@@ -29,7 +29,7 @@ from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, MARKING, REMEMBERED_RELATIONS, Memory, latest_first
+from modeltrail_server.queries.memory import Memory, latest_first
 from modeltrail_server.queries.rows import (
     ActivityLink,
     EntityLink,
@@ -45,6 +45,7 @@ from modeltrail_server.queries.rows import (
     run_brief,
 )
 from modeltrail_server.queries.statements import entities, events, links, runs
+from modeltrail_server.queries.statements.remembering import to_remember
 from modeltrail_server.queries.wholes import cut_names, is_cut_short, whole_names, with_whole_name
 
 MAX_KEYS_PER_STATEMENT = 500
@@ -53,7 +54,6 @@ MAX_LINKS = 10_000
 MAX_LINKS_REMEMBERED = 2_000
 MAX_TELLERS = 1_000
 REMEMBERED = {"row_limit": MAX_LINKS_REMEMBERED}
-ROLES_REMEMBERED = {"declared": ABOUT_ALL_VERSIONS, "marked": MARKING, "retracted": (Declaration.RETRACTED,)}
 VERSIONS_BEFORE = 5
 MAX_READINGS_TOGETHER = 50
 LAST_CHARACTER = "\U0010ffff"
@@ -86,14 +86,13 @@ class Snapshot:
     def remember(self, *, before: Collection[tuple[bytes, int]] = (), **wanted: Iterable[bytes]) -> None:
         """Fetch together, by what Memory calls it, what is wanted of these keys and not known yet.
 
-        It only saves round trips: what follows asks as if nothing had been fetched. Where there is too much of
-        something, that is not kept.
+        It only saves round trips: what follows asks as if nothing had been fetched. Of what there is too much,
+        nothing is kept.
         """
-        unknown = {what: keys for what in wanted if (keys := self._memory.unknown(what, wanted[what]))}
-        if max(map(len, unknown.values()), default=0) > MAX_KEYS_PER_STATEMENT:
-            return
+        unknown = {what: self._memory.unknown(what, keys) for what, keys in wanted.items()}
+        unknown = {what: keys for what, keys in unknown.items() if 0 < len(keys) <= MAX_KEYS_PER_STATEMENT}
         readings = [reading for reading in before if reading not in self._memory.before][:MAX_READINGS_TOGETHER]
-        asked = [(*self._to_remember(what), {"keys": keys}) for what, keys in unknown.items()]
+        asked = [(*to_remember(what, self.tables, self.as_of), {"keys": keys}) for what, keys in unknown.items()]
         together = [(statement, more | keys | REMEMBERED) for statement, more, keys in asked]
         together += [self._versions_before(*reading, VERSIONS_BEFORE) for reading in readings]
         found = fetch_together(self.connection, together)
@@ -102,20 +101,6 @@ class Snapshot:
                 self._memory.remember(what, keys, self._as_told(what, rows))
         for reading, rows in zip(readings, found[len(unknown) :], strict=True):
             self._memory.before[reading] = self._appeared(rows, reading[1])
-
-    def _to_remember(self, what: str) -> tuple[SelectBase, dict[str, object]]:
-        """Return the statement that fetches ``what`` Memory calls so, and what it is given besides keys."""
-        tables, as_of = self.tables, self.as_of
-        if what == "links":
-            return links.links_of_entities(tables, as_of), {"relations": list(REMEMBERED_RELATIONS)}
-        if roles := ROLES_REMEMBERED.get(what):
-            return links.declarations(tables, as_of), {"roles": list(roles)}
-        others = {
-            "entities": entities.entities_by_key,
-            "contents": entities.contents_of_entities,
-            "firsts": events.events_naming_first,
-        }
-        return others[what](tables, as_of), {}
 
     def _as_told(self, what: str, rows: Rows) -> Sequence[Sequence[Any]]:
         """Return what was fetched with whole names, and contents as they were told of within the bound."""
@@ -180,8 +165,8 @@ class Snapshot:
             found = {key: self._memory.declared_about(key, roles) for key in dict.fromkeys(keys)} if roles else {}
             known += (link for own in found.values() if own for link in own)
             for chunk in _chunks((key for key, own in found.items() if own is None), MAX_KEYS_PER_STATEMENT):
-                given = {"keys": chunk, "roles": list(roles), "row_limit": limit}
-                together.append((links.declarations(self.tables, self.as_of), given))
+                statement = links.declarations(self.tables, self.as_of, tuple(roles))
+                together.append((statement, {"keys": chunk, "row_limit": limit}))
         rows = [LinkRow._make(row) for found_rows in fetch_together(self.connection, together) for row in found_rows]
         return latest_first([*rows, *known], limit)
 

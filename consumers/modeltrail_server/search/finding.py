@@ -38,7 +38,7 @@ from modeltrail_server.search.statements import Catalogue, Range, range_of, told
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
 
-FEW_ROWS = 1_000
+FEW_ROWS = 300
 MAX_PROBES = 300
 ROWS_A_RUN = 2
 """A run has several rows of a key: what a metric was on several datasets."""
@@ -175,18 +175,18 @@ class _Search:
         candidates = Candidates(self.snapshot, self.meaning, order, descending=descending)
         found, seen = self._ordered(self._satisfying(candidates.waiting)), dict[int, None]()
         next_ones, size = list[int](), self._enough(found, len(candidates.waiting))
+        is_bounded = False
         for bound, ordinals in candidates.groups():
-            if self._is_full(found, bound):
+            is_bounded = len(seen) > MAX_CANDIDATES
+            if is_bounded or self._is_full(found, bound):
                 break
-            if len(seen) > MAX_CANDIDATES:
-                return found, True
             next_ones += ordinals
             if len(next_ones) >= size:
                 found = self._with(found, next_ones, seen)
                 next_ones, size = [], self._enough(found, len(seen) + len(candidates.waiting))
         found = self._with(found, next_ones, seen)
         self.looked_at += len(seen) + len(candidates.waiting)
-        return found, not candidates.complete
+        return found, is_bounded or not candidates.complete
 
     def _enough(self, found: Sequence[_Row], seen: int) -> int:
         """Return how many more runs to look at next: about as many as will fill the answer."""

@@ -14,7 +14,7 @@ from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.identity import canonical_run_id
-from sqlalchemy import Connection, Engine, MetaData, Table, delete, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, MetaData, Table, delete, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import DropTable
 
@@ -155,10 +155,12 @@ def _note_keys(connection: Connection, tables: SearchTables, told: Iterable[Key]
 def _move(connection: Connection, tables: SearchTables, partition: int, expected: int | None, to: int) -> None:
     position = tables.position
     if expected is None:
-        connection.execute(insert(position).values(partition=partition, next_offset=to))
-        return
-    is_expected = (position.c.partition == partition) & (position.c.next_offset == expected)
-    if connection.execute(update(position).values(next_offset=to).where(is_expected)).rowcount != 1:
+        statement = insert_unless_there(connection, position).values(partition=partition, next_offset=to)
+        moved = connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
+    else:
+        is_expected = (position.c.partition == partition) & (position.c.next_offset == expected)
+        moved = connection.execute(update(position).values(next_offset=to).where(is_expected)).rowcount
+    if moved != 1:
         raise PositionMovedError
 
 

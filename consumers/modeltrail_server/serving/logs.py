@@ -2,13 +2,23 @@
 
 import logging
 import sys
+from enum import StrEnum
 
 import structlog
 
 LOGGERS = ("modeltrail", "modeltrail_server")
 
 
-def set_up_logs(*, as_json: bool, level: str = "INFO") -> None:
+class LogLevel(StrEnum):
+    """From which level on messages are logged."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+def set_up_logs(*, as_json: bool, level: LogLevel = LogLevel.INFO) -> None:
     """Send what modeltrail logs to standard error with time, level and the fields of the message."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,

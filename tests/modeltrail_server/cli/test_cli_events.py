@@ -57,7 +57,7 @@ def test_refusals_as_json_say_the_same(events, modeltrail):
 def test_standard_input_takes_any_layout(data, modeltrail, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
 
-    assert modeltrail("events", "import", "-") == (0, "-: 1 events imported\n", "")
+    assert modeltrail("events", "import", "-") == (0, "-: 1 event imported\n", "")
 
 
 def test_an_integer_past_64_bits_is_an_event_like_any_other(tmp_path, modeltrail):

@@ -182,6 +182,12 @@ def test_the_digest_is_of_the_set_of_events(told, modeltrail, home):
     assert after["position"] != before["position"]
 
 
+def test_a_level_of_logs_that_there_is_not_is_wrong_use(home, modeltrail):
+    code, out, err = modeltrail("serve", "--log-level", "loud")
+    assert (code, out) == (2, "")
+    assert "--log-level" in err
+
+
 def test_a_configuration_file_with_an_unknown_setting_is_named(home, modeltrail):
     (home / "config.toml").write_text('lgo = "x"\n')
 

@@ -64,7 +64,8 @@ def render_imports(results: Mapping[str, Import]) -> list[Text]:
 
 def render_import(name: str, result: Import) -> list[Text]:
     """Return how many events of a file were taken, and each that was not with its place and reason."""
-    lines = [Text(f"{printable(name)}: {result.accepted:,} events imported", no_wrap=True)]
+    events = "event" if result.accepted == 1 else "events"
+    lines = [Text(f"{printable(name)}: {result.accepted:,} {events} imported", no_wrap=True)]
     if not result.accepted and not result.refusals:
         lines[0].append(": there is no event in it", style="yellow")
     if result.refusals:

@@ -32,12 +32,17 @@ def line(*parts: Part) -> Text:
 
 
 def labelled(label: str, parts: Sequence[Part], *, width: int, separator: str = "  ") -> list[Text]:
-    """Return ``parts`` after a label, on as many lines as ``width`` asks for; what is longer goes on below."""
+    """Return ``parts`` after a label, on as many lines as ``width`` asks for; what is longer goes on below.
+
+    A part without text takes no place.
+    """
     lines: list[Text] = []
     current = Text.assemble((label.ljust(LABEL_WIDTH), "dim"))
     empty = True
     for part in parts:
         text = part if isinstance(part, Text) else Text.assemble(part)
+        if not text.plain:
+            continue
         if not empty and current.cell_len + len(separator) + text.cell_len > width:
             lines.append(current)
             current, empty = Text(" " * LABEL_WIDTH), True

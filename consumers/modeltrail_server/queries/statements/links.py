@@ -5,12 +5,14 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
+    SelectBase,
     and_,
     bindparam,
     func,
     literal_column,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.sql.selectable import FromClause
 
@@ -29,18 +31,23 @@ def links_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 
 @remembered
-def declarations(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select the links of entities :keys to declarations about them, of types :roles, of each type the latest first.
+def declarations(tables: Tables, as_of: AsOf | None, roles: tuple[str, ...]) -> SelectBase:
+    """Select the links of entities :keys to declarations about them, of types ``roles``, of each the latest first.
 
-    The relation stands in the text, not bound: only so an index of declarations alone serves it. Ordered by time
-    alone, another index would, which finds the declarations of any type.
+    The relation stands in the text, not bound: only so an index of declarations alone serves it. Each type is asked
+    for by itself: for several, PostgreSQL would rather read the declarations of all types.
     """
     link = tables.link
     relation = literal_column("'subject'", AnyText)
-    statement = _links(tables, as_of, link, relation=relation).where(link.c.relation == relation)
-    statement = statement.where(among(link.c.entity_key, "keys"), among(link.c.role, "roles"))
-    order = (link.c.role.desc(), link.c.event_time_ns.desc(), link.c.event_id.desc())
-    return statement.order_by(*order).limit(row_limit())
+    found = []
+    for role in roles:
+        statement = _links(tables, as_of, link, relation=relation.label("relation")).where(
+            link.c.relation == relation
+        )
+        statement = statement.where(among(link.c.entity_key, "keys"), link.c.role == role)
+        order = (link.c.event_time_ns.desc(), link.c.event_id.desc())
+        found.append(select(statement.order_by(*order).limit(row_limit()).subquery()))
+    return union_all(*found) if len(found) > 1 else found[0]
 
 
 @remembered
