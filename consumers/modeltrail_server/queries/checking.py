@@ -11,8 +11,16 @@ from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import EntityRef
 
-from modeltrail_server.queries.answering import answer
-from modeltrail_server.queries.completeness import Finding, InventoryLine, Level, Report, check_view
+from modeltrail_server.queries.answering import answer, view_runs
+from modeltrail_server.queries.completeness import (
+    Finding,
+    InventoryLine,
+    Level,
+    Report,
+    check_metrics,
+    check_view,
+    sort_findings,
+)
 from modeltrail_server.queries.declarations import timelines_about
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.graph import Graph
@@ -25,6 +33,7 @@ from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
 from modeltrail_server.queries.snapshot import Snapshot
 
 RISK_TAG = "risk"
+MAX_EVALUATIONS = 20
 _RISK_LINE = re.compile(r"^\s*risk(?:\s+class)?\s*:\s*(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -40,6 +49,8 @@ def check_subject(
     report = check_view(view)
     if report is None:
         return None
+    if isinstance(view, ModelVersionView):
+        report = _with_evaluations(snapshot, subject, report)
     direct = {use.entity for run in _runs_of(view) for use in run.inputs}
     return replace(report.with_findings(_further_up(snapshot, subject, direct)), policy=policy)
 
@@ -88,6 +99,31 @@ def _runs_of(view: Answer) -> tuple[RunView, ...]:
     if isinstance(view, RunView):
         return (view,)
     return view.made_by if isinstance(view, ModelVersionView) else ()
+
+
+def _with_evaluations(snapshot: Snapshot, subject: Subject, report: Report) -> Report:
+    """Return ``report`` with the metrics of the last run that evaluated a version, where none that made it has any.
+
+    A run that reads a model and makes none evaluates it.
+    """
+    missing = [finding for finding in report.findings if (finding.piece, finding.level) == ("metrics", Level.MISSING)]
+    if not missing:
+        return report
+    users = snapshot.last_activities(subject.key, "input", limit=MAX_EVALUATIONS)
+    keys = {link.link.activity_key for link in users if link.link.activity_key and link.run_id}
+    evaluations = [
+        run
+        for run in view_runs(snapshot, keys)
+        if run.metrics and not any(use.entity.kind == "model" for use in run.outputs)
+    ]
+    if not evaluations:
+        return report
+    found = check_metrics(evaluations[-1])
+    told = [
+        replace(finding, what=f"{finding.what}, by run {evaluations[-1].run_id}, which read it") for finding in found
+    ]
+    kept = [finding for finding in report.findings if finding not in missing]
+    return replace(report, findings=sort_findings([*kept, *told]))
 
 
 def _further_up(snapshot: Snapshot, subject: Subject, direct: set[EntityRef]) -> Iterator[Finding]:

@@ -201,7 +201,7 @@ def _check_run(run: RunView) -> Iterator[Finding]:
     yield from _check_inputs(run)
     yield from _check_code(run)
     yield from _check_parameters(run)
-    yield from _check_metrics(run)
+    yield from check_metrics(run)
     yield from _check_environment(run)
     yield from _check_repetition(run)
     for gap in run.gaps:
@@ -306,7 +306,8 @@ def _check_parameters(run: RunView) -> Iterator[Finding]:
         yield Finding(Level.OK, "params", f"{len(run.parameters)}")
 
 
-def _check_metrics(run: RunView) -> Iterator[Finding]:
+def check_metrics(run: RunView) -> Iterator[Finding]:
+    """Yield whether metrics are recorded of a run, and on which data."""
     remedy = "run.log_metrics({…}, dataset=test)"
     if not run.metrics:
         yield Finding(Level.MISSING, "metrics", "no metrics are recorded", "nothing tells how good it is", remedy)

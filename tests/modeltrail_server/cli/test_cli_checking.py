@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from modeltrail_schemas.event import Description
+from modeltrail_schemas.event import Description, Metric
 from modeltrail_schemas.names import EntityRef
 from told_history import dataset, model
 
@@ -172,3 +172,17 @@ def test_a_piece_is_not_ok_beside_what_is_missing_of_it(told, modeltrail):
 def test_no_models_then_is_said_so(told, modeltrail):
     for asked in ("inventory", "check --all"):
         assert modeltrail(*asked.split(), "--as-of", "2001-01-01")[1] == "no models then\n"
+
+
+def test_metrics_of_a_run_that_evaluated_the_version_count(told, modeltrail):
+    made, test = model("risk/plain@1"), dataset("risk/test@1", digest="sha256:7e57")
+    told.run("run-plain", "COMPLETE", outputs=(made,))
+    assert "MISSING metrics" in modeltrail("check", "plain")[1]
+    told.run("run-tune", "COMPLETE", inputs=(made,), outputs=(model("risk/tuned@1"),), metrics=(Metric("f1", 0.9),))
+    assert "MISSING metrics" in modeltrail("check", "plain")[1]
+
+    told.run("run-judge", "COMPLETE", inputs=(made, test), metrics=(Metric("f1", 0.8, dataset=test),))
+
+    found = json.loads(modeltrail("check", "plain", "--json")[1])["findings"]
+    (metrics,) = (finding for finding in found if finding["piece"] == "metrics")
+    assert (metrics["level"], metrics["what"]) == ("OK", "1, by run run-judge, which read it")

@@ -23,7 +23,7 @@ def render_mlflow_import(source: str, result: MlflowImport, *, dry_run: bool) ->
     lines = [
         Text(f"{redact_text(source)[0]}: {', '.join(counts) or 'nothing new'} {verb if counts else ''}".rstrip())
     ]
-    about = [f"{result.experiments:,} experiments", f"{result.events:,} events"]
+    about = [_counted(result.experiments, "experiment"), _counted(result.events, "event")]
     about += [f"{result.unchanged:,} unchanged since the last import"] if result.unchanged else []
     lines.append(Text(f"  {', '.join(about)}", style="dim"))
     lines += [
@@ -33,3 +33,7 @@ def render_mlflow_import(source: str, result: MlflowImport, *, dry_run: bool) ->
     if len(result.failures) > MAX_FAILURES_SHOWN:
         lines.append(Text(f"  and {len(result.failures) - MAX_FAILURES_SHOWN:,} more: --json names them all"))
     return lines
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
