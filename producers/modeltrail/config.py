@@ -3,7 +3,6 @@
 Each setting comes from, in this order: an explicit option, the environment, ``config.toml`` in the home, a default.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +122,8 @@ def _read_file(path: Path) -> dict[str, dict[str, str]]:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8", remedy="save it in that encoding") from error
+    import tomllib
+
     try:
         stored = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

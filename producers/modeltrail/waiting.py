@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from modeltrail.log.opening import CONNECT_TIMEOUT_MS, KafkaAddress, parse_address
+from modeltrail.log.kafka_options import CONNECT_TIMEOUT_MS
+from modeltrail.log.opening import KafkaAddress, parse_address
 
 SILENT_S = 0.5
 """What takes no longer than this needs no word."""

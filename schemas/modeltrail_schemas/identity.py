@@ -6,9 +6,12 @@ Sources: RFC 9562 (UUID versions 7 and 8).
 import hashlib
 import re
 import uuid
+from functools import lru_cache
 
 from modeltrail_schemas.event import Routing
 from modeltrail_schemas.names import EntityRef
+
+KEYS_REMEMBERED = 8_192
 
 # As nearly all run ids are written: making a UUID of one takes five times as long.
 _CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -83,6 +86,7 @@ def ref_key(ref: EntityRef) -> bytes:
     return _key(ref.kind, ref.namespace, ref.name, ref.identity)
 
 
+@lru_cache(maxsize=KEYS_REMEMBERED)
 def _key(*parts: str) -> bytes:
     encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
     return hashed_id(b"".join(len(part).to_bytes(4, "big") + part for part in encoded))

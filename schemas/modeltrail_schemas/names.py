@@ -71,6 +71,8 @@ class EntityRef:
     @property
     def target(self) -> "EntityRef":
         """Return the same thing without digest and role: what equals across the events that mention it."""
+        if not self.digest and not self.role:
+            return self
         return EntityRef(self.kind, self.namespace, self.name, self.identity)
 
     @property
@@ -104,6 +106,7 @@ def parse_name(text: str, *, kind: str, version: str = "") -> EntityRef:
     return EntityRef(kind, namespace, name, version or _unescape(written))
 
 
+@lru_cache(maxsize=NAMES_REMEMBERED)
 def display_name(ref: EntityRef) -> str:
     """Return ``[NAMESPACE/]NAME[@VERSION]``, the namespace left out when it is ``default``; undone by parse_name."""
     text = ref.target.format().partition(":")[2]

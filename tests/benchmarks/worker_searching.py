@@ -42,6 +42,16 @@ def questions() -> dict[str, Callable[[Random], str]]:
             f"{metric(random, 0.98)} and {parameter(random, 0.02)} and {parameter(random, 0.02)}"
         ),
         "two ranges, latest first": lambda random: f"{parameter(random)} and {parameter(random)}",
+        "two very broad ranges, latest first": lambda random: (
+            f"{parameter(random, 0.8)} and {parameter(random, 0.8)}"
+        ),
+        "three broad ranges": lambda random: (
+            f"{metric(random, 0.8)} and {parameter(random, 0.2)} and {parameter(random, 0.2)}"
+        ),
+        "four broad ranges, latest first": lambda random: " and ".join(parameter(random, 0.2) for _ in range(4)),
+        "a range, a beginning, and what is not": lambda random: (
+            f"{metric(random)} and job like 'team{random.randrange(12)}/%' and not {parameter(random, 0.9)}"
+        ),
         "a state": lambda random: f"state = '{random.choice(('FAIL', 'ABORT', 'RUNNING', 'COMPLETE'))}'",
         "a job and a metric": lambda random: f"{job(random)} and {metric(random, 0.5)}",
         "a dataset's version": lambda random: (

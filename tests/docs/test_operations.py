@@ -18,7 +18,14 @@ def exposed(watch: Watch) -> set[str]:
     metrics = Metrics(watch)
     metrics.batch_written(BatchStats(0, 0, 1, 1, 1, 1, 0, 0, 0, 0.1, 0.1))
     watch.latest = Observation(
-        1.0, Position((2,)), Position((1,)), {0: 1}, 0, {0: 1}, {0: 1}, SpoolTotals(0, 0, 0, 0), {}
+        taken_s=1.0,
+        log_end=Position((2,)),
+        projected=Position((1,)),
+        recorded_ms={0: 1},
+        indexed=Position((1,)),
+        audited={0: 1},
+        signed={0: 1},
+        spool=SpoolTotals(0, 0, 0, 0),
     )
     names = re.findall(r"^(modeltrail_\w+)", metrics.expose().decode(), re.MULTILINE)
     return {OF_A_HISTOGRAM.sub("", name) for name in names if not name.endswith("_created")}

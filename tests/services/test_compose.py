@@ -155,8 +155,8 @@ def test_the_stack_comes_up_healthy_works_from_the_host_and_keeps_what_it_has(pr
 def check_privileges(project: Project) -> None:
     """Check that each of our containers is nobody special, and cannot change its own programs."""
     running = project.compose("ps --services --status running").split()
-    assert {"kafka", "postgres", "projector", "auditor", "api"} <= set(running)
-    for service in ("projector", "auditor", "api"):
+    assert {"kafka", "postgres", "projector", "indexer", "auditor", "api"} <= set(running)
+    for service in ("projector", "indexer", "auditor", "api"):
         assert project.compose(f"exec -T {service} id -u").strip() != "0"
         with pytest.raises(Exception, match="Read-only file system"):
             project.compose(f"exec -T {service} touch /opt/modeltrail/written")

@@ -40,7 +40,7 @@ def test_health_turns_red_with_the_reason_and_green_by_itself(
         answer = get(ready)
         return answer.json.get("reasons", {}) if answer.status == 503 else {}
 
-    with Serving(tmp_path, "server", ["projector", "auditor", "api"], settings, *options) as server:
+    with Serving(tmp_path, "server", ["projector", "indexer", "auditor", "api"], settings, *options) as server:
         wait_until(lambda: get(ready).status == 200, server)
         breakable_postgres.kill()
         wait_until(lambda: "does not answer" in reasons().get("database", ""), server)
@@ -60,6 +60,8 @@ def test_health_turns_red_with_the_reason_and_green_by_itself(
             assert log.end()[0] >= 1
         projected = 'modeltrail_projector_events_total{partition="0"} 1.0'
         wait_until(lambda: projected in get(f"http://127.0.0.1:{health_port}/metrics").text, server)
+        indexed = 'modeltrail_index_lag_records{partition="0"} 0.0'
+        wait_until(lambda: indexed in get(f"http://127.0.0.1:{health_port}/metrics").text, server)
         assert server.stop() == 0
 
 

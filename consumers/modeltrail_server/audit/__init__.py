@@ -29,10 +29,11 @@ from modeltrail_server.audit.files import Files
 from modeltrail_server.audit.following import Pace, follow, write_schemas
 from modeltrail_server.audit.keys import create_key, read_verifier
 from modeltrail_server.audit.leaf import decode as decode_leaf
+from modeltrail_server.audit.log_files import LogFiles
 from modeltrail_server.audit.note import VerifierKey
 from modeltrail_server.audit.proofs import Proven
 from modeltrail_server.audit.proofs import check as check_proof
-from modeltrail_server.audit.reading import LogFiles, authentic_records, find_first
+from modeltrail_server.audit.reading import authentic_records, find_first
 from modeltrail_server.audit.tlog import TILE_WIDTH, Tile
 from modeltrail_server.audit.verification import PartitionReport, Report, partitions_of, verify
 

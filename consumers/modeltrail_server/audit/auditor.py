@@ -20,8 +20,9 @@ from modeltrail_server.audit.errors import AuditError, FaultKind
 from modeltrail_server.audit.files import Files, Store
 from modeltrail_server.audit.keys import publish_verifier
 from modeltrail_server.audit.locking import hold
+from modeltrail_server.audit.log_files import LogFiles
 from modeltrail_server.audit.note import SignerKey
-from modeltrail_server.audit.reading import LogFiles, read_edges
+from modeltrail_server.audit.reading import read_edges
 from modeltrail_server.audit.segments import (
     FrameError,
     SegmentReader,

@@ -5,7 +5,6 @@ What is authentic is decided in ``reading``; here the differences are put into w
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from modeltrail.log import Record
 
@@ -14,6 +13,7 @@ from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind
 from modeltrail_server.audit.leaf import decode as decode_leaf
 from modeltrail_server.audit.leaf import encode as encode_leaf
+from modeltrail_server.audit.log_files import LogFiles
 from modeltrail_server.audit.segments import FrameCutError, FrameError, SegmentReader, segment_of
 from modeltrail_server.audit.tlog import (
     HASH_BYTES,
@@ -26,11 +26,8 @@ from modeltrail_server.audit.tlog import (
     leaf_hash,
 )
 
-if TYPE_CHECKING:
-    from modeltrail_server.audit.reading import LogFiles
 
-
-def changed_tile(files: "LogFiles", tile: Tile, hashes: bytes) -> AuditDamagedError:
+def changed_tile(files: LogFiles, tile: Tile, hashes: bytes) -> AuditDamagedError:
     """Name the hash in a full tile that is not the one of what lies below it."""
     index = _first_difference(files, tile, hashes)
     name = layout.tile_path(tile)
@@ -41,7 +38,7 @@ def changed_tile(files: "LogFiles", tile: Tile, hashes: bytes) -> AuditDamagedEr
     return files.fault(FaultKind.CHANGED, name, "the hash here is not that of what lies below", index=index)
 
 
-def unsigned_root(files: "LogFiles", head: Checkpoint, edges: Mapping[int, bytes]) -> AuditDamagedError:
+def unsigned_root(files: LogFiles, head: Checkpoint, edges: Mapping[int, bytes]) -> AuditDamagedError:
     """Name the partial tile that leads to another root than the signed one; without one, history was rewritten."""
     for level in sorted(edges):
         tile = edge_tile(level, head.size)
@@ -57,7 +54,7 @@ def unsigned_root(files: "LogFiles", head: Checkpoint, edges: Mapping[int, bytes
     return files.fault(FaultKind.FORKED, layout.CHECKPOINT, detail)
 
 
-def changed_bundle(files: "LogFiles", tile: Tile, hashes: bytes, entries: Sequence[bytes]) -> AuditDamagedError:
+def changed_bundle(files: LogFiles, tile: Tile, hashes: bytes, entries: Sequence[bytes]) -> AuditDamagedError:
     """Name the entry in a bundle whose hash is not the signed one."""
     signed = [hash_at(hashes, position) for position in range(tile.width)]
     found = [leaf_hash(entry) for entry in entries]
@@ -75,7 +72,7 @@ def changed_bundle(files: "LogFiles", tile: Tile, hashes: bytes, entries: Sequen
 
 
 def changed_record(
-    files: "LogFiles", name: str, index: int, signed: Sequence[bytes], found: Sequence[Record | None]
+    files: LogFiles, name: str, index: int, signed: Sequence[bytes], found: Sequence[Record | None]
 ) -> AuditDamagedError:
     """Name what is wrong with the first of ``found``, records of a segment; ``signed`` are the leaves from it on."""
     leaf = decode_leaf(signed[0])
@@ -91,13 +88,13 @@ def changed_record(
     return AuditDamagedError(Fault(kind, files.name(name), detail, index, leaf.offset))
 
 
-def damaged_frame(files: "LogFiles", name: str, index: int, offset: int, error: FrameError) -> AuditDamagedError:
+def damaged_frame(files: LogFiles, name: str, index: int, offset: int, error: FrameError) -> AuditDamagedError:
     """Name a record whose bytes cannot be read."""
     kind = FaultKind.TRUNCATED if isinstance(error, FrameCutError) else FaultKind.CHANGED
     return AuditDamagedError(Fault(kind, files.name(name), str(error), index, offset))
 
 
-def missing_segment(files: "LogFiles", name: str, index: int, offset: int) -> AuditDamagedError:
+def missing_segment(files: LogFiles, name: str, index: int, offset: int) -> AuditDamagedError:
     """Name a segment that is gone. Its digests are not: what it held can still be recognised, not read."""
     detail = (
         "the payloads of this segment are gone, in both forms; the entries still prove what they were, "
@@ -106,7 +103,7 @@ def missing_segment(files: "LogFiles", name: str, index: int, offset: int) -> Au
     return AuditDamagedError(Fault(FaultKind.DELETED, files.name(name), detail, index, offset))
 
 
-def _first_difference(files: "LogFiles", tile: Tile, hashes: bytes) -> int | None:
+def _first_difference(files: LogFiles, tile: Tile, hashes: bytes) -> int | None:
     """Return the tree index at which ``hashes`` stops being what lies below the tile; None if it never does."""
     if tile.level == 0:
         entries, _ = files.read_entries(tile)
@@ -129,7 +126,7 @@ def _classify(signed: Sequence[bytes], found: Sequence[bytes]) -> FaultKind:
     return FaultKind.REORDERED if found[0] in signed else FaultKind.CHANGED
 
 
-def _find_offset(files: "LogFiles", signed: bytes, entries: Sequence[bytes]) -> int | None:
+def _find_offset(files: LogFiles, signed: bytes, entries: Sequence[bytes]) -> int | None:
     """Return the offset of the record with leaf hash ``signed``, looked for in the segments of a bundle."""
     offsets = [offset for entry in entries if (offset := _offset(entry)) is not None]
     for number in sorted({segment_of(offset) for offset in offsets}):

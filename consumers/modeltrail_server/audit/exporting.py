@@ -10,7 +10,7 @@ from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditError, FaultKind
 from modeltrail_server.audit.keys import read_verifier
 from modeltrail_server.audit.leaf import decode
-from modeltrail_server.audit.reading import LogFiles
+from modeltrail_server.audit.log_files import LogFiles
 from modeltrail_server.audit.segments import FrameError, SegmentReader, segment_of
 from modeltrail_server.audit.tlog import TILE_WIDTH, Tile, tiles
 from modeltrail_server.audit.tree import encode_bundle

@@ -5,8 +5,8 @@ from pathlib import Path
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind, ProofError
+from modeltrail_server.audit.log_files import LogFiles
 from modeltrail_server.audit.note import VerifierKey
-from modeltrail_server.audit.reading import LogFiles
 from modeltrail_server.audit.tlog import check_consistency, prove_consistency
 
 

@@ -16,8 +16,9 @@ from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditError, ProofError
 from modeltrail_server.audit.leaf import Leaf
 from modeltrail_server.audit.leaf import decode as decode_leaf
+from modeltrail_server.audit.log_files import LogFiles
 from modeltrail_server.audit.note import VerifierKey, decode_base64, encode_base64
-from modeltrail_server.audit.reading import LogFiles, find_bundle
+from modeltrail_server.audit.reading import find_bundle
 from modeltrail_server.audit.tlog import HASH_BYTES, TILE_WIDTH, Tile, check_inclusion, leaf_hash, prove_inclusion
 
 _FIRST_LINE = "c2sp.org/tlog-proof@v1"

@@ -13,9 +13,10 @@ from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind, KeyFileError, NoteError
 from modeltrail_server.audit.keys import read_key, read_verifier
+from modeltrail_server.audit.log_files import LogFiles
 from modeltrail_server.audit.note import VerifierKey
 from modeltrail_server.audit.pinning import read_pin, require_descent
-from modeltrail_server.audit.reading import LogFiles, authentic_records
+from modeltrail_server.audit.reading import authentic_records
 from modeltrail_server.audit.segments import FrameError, SegmentReader, same_bytes, segment_of
 from modeltrail_server.audit.tlog import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, Tile
 from modeltrail_server.audit.tree import encode_bundle

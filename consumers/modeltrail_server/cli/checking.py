@@ -20,6 +20,7 @@ from modeltrail_server.cli.rendering.inventory import (
     render_reports,
 )
 from modeltrail_server.cli.times import parse_bounds
+from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.checking import check_subject
 from modeltrail_server.queries.checking import inventory as take_inventory
 from modeltrail_server.queries.contents import identify
@@ -58,16 +59,16 @@ def check(
     """Say what is missing or weak in the record of a model version or run. Exit 1 when something is missing."""
     if everything == (name is not None):
         raise typer.BadParameter("name a model version or a run, or ask for --all")
-    command = command_context(context)
+    command, bounds = command_context(context), parse_bounds(as_of, at)
     judged_by = _policy(policy, require, strict, fail_under)
     if name is None:
-        with command.snapshot(parse_bounds(as_of, at)) as snapshot:
+        with command.snapshot(bounds) as snapshot:
             found = take_inventory(snapshot, judged_by, limit=limit, page=page)
-        lines = render_reports(found, width=command.width) if found.items else [Text(NO_MODELS)]
+        lines = render_reports(found, width=command.width) if found.items else [_no_models(bounds)]
         command.print_answer(found, lines, as_json=as_json)
         passed = all(entry.passed for entry in found.items)
     else:
-        with command.snapshot(parse_bounds(as_of, at)) as snapshot:
+        with command.snapshot(bounds) as snapshot:
             subject = latest_version(snapshot, resolve(snapshot, name, kinds=("model", "run")))
             report = check_subject(snapshot, subject, judged_by)
         assert report is not None
@@ -89,15 +90,15 @@ def inventory(
     as_json: AsJson = False,
 ) -> None:
     """List models: owner, purpose, risk class, where versions are deployed, and whether their records pass."""
-    command = command_context(context)
-    with command.snapshot(parse_bounds(as_of, at)) as snapshot:
+    command, bounds = command_context(context), parse_bounds(as_of, at)
+    with command.snapshot(bounds) as snapshot:
         found = take_inventory(snapshot, _policy(policy, None, None, None), limit=limit, page=page)
     if as_csv:
         with quiet_pipe():
             sys.stdout.write(inventory_csv(found.items))
             sys.stdout.flush()
         return
-    lines = render_inventory(found, width=command.width) or [Text(NO_MODELS)]
+    lines = render_inventory(found, width=command.width) or [_no_models(bounds)]
     command.print_answer(found, lines, as_json=as_json)
 
 
@@ -121,6 +122,10 @@ def whatis(
     command.print_answer(found, render_identified(found, width=command.width), as_json=as_json)
     if not found.known:
         raise typer.Exit(EXIT_NO)
+
+
+def _no_models(bounds: AsOf | None) -> Text:
+    return Text(NO_MODELS if bounds is None else "no models then")
 
 
 def _policy(file: Path | None, require: str | None, strict: str | None, fail_under: int | None) -> Policy:

@@ -6,7 +6,6 @@ SQLAlchemy alone costs more than the rest of a short command. This module must i
 
 import gc
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,17 +28,17 @@ class Listed(NamedTuple):
 HEADINGS: Mapping[str, Mapping[str, Listed]] = MappingProxyType(
     {
         "Ask": {
-            "runs": Listed("answers", "list runs, the last to begin first"),
-            "models": Listed("answers", "list models, their aliases and where they are deployed"),
-            "datasets": Listed("answers", "list datasets and their latest versions"),
-            "jobs": Listed("answers", "list jobs, each with its last run"),
+            "runs": Listed("lists", "list runs, the last to begin first"),
+            "models": Listed("lists", "list models, their aliases and where they are deployed"),
+            "datasets": Listed("lists", "list datasets and their latest versions"),
+            "jobs": Listed("lists", "list jobs, each with its last run"),
             "show": Listed("answers", "show what is recorded of a version, run, job or commit"),
             "history": Listed("histories", "tell how a thing came to be, or who had an alias on a day"),
             "what-changed": Listed("histories", "tell what was recorded since a time"),
             "lineage": Listed("graphs", "draw what something came from, and what came of it"),
             "impact": Listed("graphs", "find every model that stands on a bad thing, and what to do"),
             "path": Listed("graphs", "tell how two things are connected"),
-            "compare": Listed("answers", "set runs or model versions side by side"),
+            "compare": Listed("comparing", "set runs or model versions side by side"),
             "search": Listed("searching", "find runs by metrics, params, tags; find things by a word"),
             "check": Listed("checking", "say what is missing or weak in a record, or in all of them"),
             "inventory": Listed("checking", "list models with owner, purpose, risk, deployments, check"),
@@ -94,6 +93,8 @@ class CommandGroup(TyperGroup):
     def resolve_command(self, ctx: "Context", args: list[str]) -> "tuple[str | None, Command | None, list[str]]":
         """Return the command that ``args`` begins with. Ends with a usage error that names near ones."""
         if args[0] not in COMMANDS:
+            from difflib import get_close_matches
+
             near = get_close_matches(args[0], COMMANDS)
             ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
         return super().resolve_command(ctx, args)
@@ -109,11 +110,13 @@ class CommandGroup(TyperGroup):
 
 def load(module: str) -> "Mapping[str, Command]":
     """Import a module of commands and return its commands by name."""
-    # Importing makes very many objects that stay; looking through them for garbage takes a tenth of the time.
+    # Importing makes very many objects that stay; looking through them for garbage, now or later, takes a tenth of
+    # the time, and as much again when the process ends.
     gc.disable()
     try:
         app = import_module(f"modeltrail_server.cli.{module}").app
     finally:
+        gc.freeze()
         gc.enable()
     group = get_group_from_info(
         TyperInfo(app), pretty_exceptions_short=True, suggest_commands=True, rich_markup_mode=None

@@ -113,8 +113,12 @@ def tail(
     follow: Annotated[bool, typer.Option(help="Go on as events come.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="OpenLineage JSON lines.")] = False,
 ) -> None:
-    """Follow the log: one line an event, until Ctrl-C."""
+    """Follow the log: one line an event, until Ctrl-C.
+
+    On a terminal a line that is longer goes on below.
+    """
     command = command_context(context)
+    width = command.width if sys.stdout.isatty() else None
     with command.log() as log, quiet_pipe():
         for record in _records(log, last, follow=follow):
             event = _event_of(record)
@@ -122,7 +126,7 @@ def tail(
                 sys.stdout.buffer.write(json_line(event))
                 sys.stdout.buffer.flush()
             elif not as_json:
-                print_lines([render_event(record, event)])
+                print_lines(render_event(record, event, width=width))
 
 
 def _records(log: Log, last: int, *, follow: bool) -> Iterator[Record]:

@@ -56,11 +56,12 @@ def what_changed(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many events are looked at.")] = MAX_RECORDS,
     everything: Annotated[bool, typer.Option("--all", help="Show all of each.")] = False,
     as_of: AsOfTime = None,
+    at: AtTime = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what was recorded since a time: versions, lifecycle, retractions, corrections, failed runs."""
     command = command_context(context)
-    with command.snapshot(parse_bounds(as_of, None)) as snapshot:
+    with command.snapshot(parse_bounds(as_of, at)) as snapshot:
         found = changes_since(snapshot, parse_time_ns(since) // NS_PER_MS, limit=limit)
     command.print_answer(found, render_changes(found, width=command.width, everything=everything), as_json=as_json)
 

@@ -1,5 +1,6 @@
 """Options that many commands have, and what exit codes mean."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,8 @@ EXIT_DOWN = 3
 EXIT_INTERRUPTED = 130
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML page, to be shared.")]
 
 AsOfTime = Annotated[
     str | None,

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,6 +34,12 @@ def print_lines(lines: Iterable[Text]) -> None:
 def say(text: str) -> None:
     """Write a remark to standard error, so that it is no part of what is piped on."""
     sys.stderr.write(text + "\n")
+
+
+def write_page(file: Path, markup: str) -> None:
+    """Write a page of HTML to ``file`` and say so."""
+    file.write_text(markup, encoding="utf-8")
+    say(f"written: {file}")
 
 
 @contextmanager

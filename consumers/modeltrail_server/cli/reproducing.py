@@ -16,9 +16,10 @@ from modeltrail_schemas.identity import run_key
 from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.cli.context import CommandContext, command_context
-from modeltrail_server.cli.options import EXIT_NO, EXIT_USAGE, AsJson
+from modeltrail_server.cli.options import EXIT_NO, EXIT_USAGE, AsJson, AsOfTime, AtTime
 from modeltrail_server.cli.printing import say
 from modeltrail_server.cli.rendering.reproducing import render_recipe, render_verdict
+from modeltrail_server.cli.times import parse_bounds
 from modeltrail_server.queries.answering import view_run
 from modeltrail_server.queries.names import Subject
 from modeltrail_server.queries.records import REPRODUCES_TAG, RunView
@@ -69,15 +70,18 @@ def reproduce(
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder in which it was run.")] = False,
     part: Annotated[Part | None, typer.Option("--print", help="Print this part alone.")] = None,
+    as_of: AsOfTime = None,
+    at: AtTime = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell how to make a run or model version again; with --run, do it, and compare the metrics.
 
     Exit 1 when it cannot be done, or came out different.
     """
-    command = command_context(context)
-    with command.snapshot() as snapshot:
+    command, bounds = command_context(context), parse_bounds(as_of, at)
+    with command.snapshot(bounds) as snapshot:
         original, recipe = find_recipe(snapshot, name)
+    name = name if bounds is None else f"run:{original.run_id}"
     if part is not None:
         sys.stdout.write(recipe.diff if part == Part.DIFF else recipe.requirements)
         return

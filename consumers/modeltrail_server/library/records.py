@@ -61,6 +61,7 @@ from modeltrail_server.queries.policy import DEFAULT_POLICY, Policy
 from modeltrail_server.queries.records import Answer, ModelVersionView, RunLine, RunView
 from modeltrail_server.queries.views import View
 from modeltrail_server.queries.views import view as narrow
+from modeltrail_server.reproduction.commits import with_commits
 from modeltrail_server.reproduction.finding import find_recipe
 from modeltrail_server.reproduction.recipe import COMMIT_CHARACTERS, Recipe, steps_of
 from modeltrail_server.search.finding import DEFAULT_LIMIT, find, parse_ordering
@@ -186,12 +187,13 @@ class Records(ReadModel):
             found = changes_since(snapshot, parse_time_ns(since) // NS_PER_MS)
         return Result(found, render_changes(found, width=WIDTH))
 
-    def compare(self, *names: str) -> Result[Comparison]:
-        """Return runs or model versions side by side."""
+    def compare(self, *names: str, repository: str | PathLike[str] = ".") -> Result[Comparison]:
+        """Return runs or model versions side by side, and the commits between where ``repository`` has them."""
         with self._snapshot() as snapshot:
             subjects = [latest_version(snapshot, resolve(snapshot, name, kinds=("model", "run"))) for name in names]
             views = [answer(snapshot, subject) for subject in subjects]
         compared = side_by_side([view for view in views if isinstance(view, RunView | ModelVersionView)])
+        compared = with_commits(compared, FilePath(repository))
         return Result(compared, render_comparison(compared, width=WIDTH))
 
     def search(self, expression: str, *, order_by: str = "", limit: int = DEFAULT_LIMIT) -> Result[Found]:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from modeltrail_schemas.errors import ModeltrailError
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.as_json import to_json, to_plain
+from modeltrail_server.cli.rendering.as_json import row_values, to_json, to_plain
 from modeltrail_server.cli.rendering.folding import folded
 from modeltrail_server.cli.rendering.html.drawing import draw
 from modeltrail_server.cli.rendering.html.page import text
@@ -135,7 +135,12 @@ def rows_of(value: object) -> list[dict[str, Any]]:
         return [_row(edge) for edge in value.edges]
     if isinstance(value, Comparison):
         return [
-            {"section": row.section, "name": row.name, **dict(zip(value.subjects, row.values, strict=True))}
+            {
+                "section": row.section,
+                "name": row.name,
+                "differs": row.differs,
+                **dict(zip(value.subjects, row_values(row), strict=True)),
+            }
             for row in value.rows
         ]
     if isinstance(value, NameHistory):

@@ -36,6 +36,8 @@ BUSY_TIMEOUT_MS = 30_000
 SQLITE_CACHE_KIB = 32 * 1024
 SQLITE_PAGE_BYTES = 8_192
 SQLITE_CHECKPOINT_PAGES = 16_384
+# Each text that was asked is planned once for a connection, which remembers so many: every question, at every length.
+STATEMENTS_PREPARED = 256
 POOL_SIZE = 5
 POOL_WAIT_S = 30
 
@@ -144,13 +146,19 @@ def _open_postgresql(address: URL) -> Engine:
     if "options" in query:
         options.append(str(query.pop("options")))
     arguments = {name: value for name, value in POSTGRESQL_DEFAULTS.items() if name not in query}
-    return create_engine(
+    engine = create_engine(
         address.set(drivername="postgresql+psycopg", query=query),
         connect_args=arguments | {"options": " ".join(options)},
         pool_pre_ping=True,
         pool_size=POOL_SIZE,
         pool_timeout=POOL_WAIT_S,
     )
+    event.listen(engine, "connect", _remember_plans)
+    return engine
+
+
+def _remember_plans(driver_connection: Any, _record: Any) -> None:
+    driver_connection.prepared_max = STATEMENTS_PREPARED
 
 
 def _set_pragmas(driver_connection: Any, _record: Any) -> None:

@@ -29,6 +29,8 @@ WORDS: Mapping[str, str] = {
 # Four texts and a few bytes more fit into an index entry of PostgreSQL, which holds at most 2,704 bytes.
 MAX_KEY_TEXT_BYTES = 600
 KEPT_CHARACTERS = 64
+CUT_CHARACTERS = KEPT_CHARACTERS + len("…") + 2 * sha256().digest_size
+_CUT = re.compile(r"(?s:.{64})…[0-9a-f]{64}")
 _ESCAPED_WHEN_STORED = re.compile("[\x00\ud800-\udfff\ufffe]")
 _ESCAPE_BYTES = 6
 NO_STATE = ("", False, None, None)
@@ -144,6 +146,11 @@ def key_text(text: str) -> str:
     return f"{text[:KEPT_CHARACTERS]}…{sha256(encoded).hexdigest()}"
 
 
+def is_cut(text: str) -> bool:
+    """Return whether ``text`` looks like what key_text makes of a longer one."""
+    return len(text) == CUT_CHARACTERS and _CUT.fullmatch(text) is not None
+
+
 @lru_cache(maxsize=REMEMBERED)
 def word_mention(kind: str, model: EntityRef) -> Mention:
     """Return the mention of the word (alias, stage, target) that a declaration about ``model`` gave as its role.
@@ -201,6 +208,11 @@ def uses_of(event: Routing) -> list[tuple[str, str, Mention]]:
         job = job_mention(event.job)
         uses.append(("subject", key_text(event.type), job) if event.kind == Kind.JOB else ("", "", job))
     return uses
+
+
+def contents_told(event: Routing) -> set[tuple[str, bytes]]:
+    """Return the keys of the ContentRows that ``event`` asserts: (digest, key of the entity)."""
+    return {found.content for _, _, found in uses_of(event) if found.content is not None}
 
 
 def run_row_of(event: Routing) -> RunRow:

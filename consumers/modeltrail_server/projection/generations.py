@@ -18,13 +18,14 @@ from sqlalchemy.exc import DBAPIError
 
 from modeltrail_server.errors import DatabaseUnavailableError, ProjectionVersionError
 from modeltrail_server.projection.engine import explained, is_missing_table, writing
-from modeltrail_server.projection.fetching import fetch, fetch_together
+from modeltrail_server.projection.fetching import end_reading, fetch, fetch_together
 from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables, control_tables, tables_of
 
 # Whoever changes which generations there are holds this PostgreSQL advisory lock (the bytes of "modeltrl").
 GENERATIONS_LOCK = int.from_bytes(b"modeltrl", "big")
 POINTER_ID = 1
 SNAPSHOT_ATTEMPTS = 10
+_LAST_READ = "generation last read"
 SEEKING = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
@@ -166,7 +167,12 @@ def reading(engine: Engine) -> Iterator[tuple[Connection, Tables]]:
     Raises ProjectionVersionError, DatabaseUnavailableError; LookupError where nothing was ever projected.
     """
     with explained(engine), ExitStack() as stack:
-        yield _open_snapshot(engine, stack)
+        connection, tables = _open_snapshot(engine, stack)
+        try:
+            yield connection, tables
+        finally:
+            if engine.dialect.name == "postgresql":
+                end_reading(connection)
 
 
 def _open_snapshot(engine: Engine, stack: ExitStack) -> tuple[Connection, Tables]:
@@ -174,22 +180,41 @@ def _open_snapshot(engine: Engine, stack: ExitStack) -> tuple[Connection, Tables
         connection = stack.enter_context(engine.connect())
         if engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            generation = _find_current(connection, [_seeking(), _pointed_at(lock=False)])
-        else:
-            generation = current_generation(connection)
-        if generation is None:
-            raise LookupError("nothing was projected into this database yet")
-        check_version(generation)
+        # What was current when this connection last read most likely still is: then one round trip does.
+        assumed = connection.info.pop(_LAST_READ, None)
         try:
-            # Holds all tables: who drops a generation takes this one first.
-            fetch(connection, _any_position(generation.tables), {})
+            generation = _hold_current(connection, assumed)
         except Exception as error:
             if not is_missing_table(error):
                 raise
             stack.close()  # dropped since the pointer was read: it names another one now
-        else:
-            return connection, generation.tables
+            continue
+        if generation is None:
+            raise LookupError("nothing was projected into this database yet")
+        connection.info[_LAST_READ] = generation.number
+        return connection, generation.tables
     raise DatabaseUnavailableError("the read model is replaced faster than it can be read", remedy="try again")
+
+
+def _hold_current(connection: Connection, assumed: int | None) -> Generation | None:
+    """Return the current generation, its tables held until the transaction ends; None where there is none.
+
+    Raises what the driver raises where the tables are gone, also those of ``assumed``.
+    """
+    settings = [_seeking()] if connection.dialect.name == "postgresql" else []
+    statements = [*settings, _pointed_at(lock=False)]
+    if assumed is not None:
+        found = fetch_together(connection, [(each, {}) for each in (*statements, _any_position(tables_of(assumed)))])
+        generation = Generation(*found[-2][0]) if found[-2] else None
+    else:
+        generation = _find_current(connection, statements)
+    if generation is None:
+        return None
+    check_version(generation)
+    if generation.number != assumed:
+        # Holds all tables: who drops a generation takes this one first.
+        fetch(connection, _any_position(generation.tables), {})
+    return generation
 
 
 def lock_generations(connection: Connection) -> None:

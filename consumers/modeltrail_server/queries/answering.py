@@ -9,6 +9,7 @@ from dataclasses import replace
 from modeltrail_schemas.event import Environment, LineageEvent
 from modeltrail_schemas.identity import canonical_run_id, ref_key, run_key
 from modeltrail_schemas.names import EntityRef
+from modeltrail_schemas.openlineage.symlinks import read_symlinks
 
 from modeltrail_server.queries.declarations import Usage, meanings, timelines_about
 from modeltrail_server.queries.errors import NotFoundError
@@ -109,7 +110,8 @@ def view_dataset(snapshot: Snapshot, subject: Subject) -> DatasetVersionView:
     makers = snapshot.last_activities(subject.key, "output", limit=MAX_MAKERS)
     users = snapshot.last_activities(subject.key, "input", limit=MAX_LAST_LINKS)
     telling = {link.link.event_id for link in (*makers[:1], *users[:1])} | {row.first_event_id for row in rows}
-    told = fold_details((*timeline.events, *(stored.event for stored in snapshot.events_by_id(telling))))
+    events = (*timeline.events, *(stored.event for stored in snapshot.events_by_id(telling)))
+    told = fold_details(events)
     versions = snapshot.versions_of_name(subject.name_key, limit=MAX_VERSIONS_NAMED + 1)
     return DatasetVersionView(
         dataset=subject.ref,
@@ -121,6 +123,14 @@ def view_dataset(snapshot: Snapshot, subject: Subject) -> DatasetVersionView:
         retracted=timeline.retraction_of(subject.ref),
         words=timeline.words_about(subject.ref),
         other_versions=tuple(ref_of(row) for row in versions if row.entity_key != subject.key),
+        also_called=tuple(
+            dict.fromkeys(
+                link.other
+                for event in events
+                for link in (read_symlinks(event.document) if event.document else ())
+                if link.dataset == subject.ref.unversioned
+            )
+        ),
     )
 
 

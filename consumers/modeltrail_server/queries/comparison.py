@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.records import MetricCurve, ModelVersionView, RunView, Use
@@ -11,6 +12,7 @@ from modeltrail_server.queries.records import MetricCurve, ModelVersionView, Run
 MAX_SUBJECTS = 20
 CONTRADICTION = " ≠ "
 MAX_SUBTRACTED = 1e300
+SECTIONS = ("metrics", "curves", "params", "data", "code", "seeds", "env", "run")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 
 
@@ -33,16 +35,53 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitLine:
+    """A commit as a list tells it."""
+
+    sha: str
+    author: str
+    date_ns: int
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitsBetween:
+    """What lies between the commits of two subjects that follow each other, latest first.
+
+    ``added``: what ``new`` has and ``old`` has not; ``left_out``: what ``old`` alone has, where ``new`` does not
+    follow it. ``cut``: there are more. ``unknown`` says why nothing is told.
+    """
+
+    old: str
+    new: str
+    added: tuple[CommitLine, ...] = ()
+    left_out: tuple[CommitLine, ...] = ()
+    cut: bool = False
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """All rows, in the order metrics, parameters, data, code, environment, rest."""
+    """All rows, in the order metrics, how they went, parameters, data, code, environment, rest.
+
+    ``commits`` are those between, wherever a subject ran from another commit than the one before it.
+    """
 
     subjects: tuple[str, ...]
     rows: tuple[Row, ...]
+    commits: tuple[CommitsBetween, ...] = ()
 
     @property
     def differences(self) -> tuple[Row, ...]:
         """Return the rows that differ."""
         return tuple(row for row in self.rows if row.differs)
+
+    @property
+    def commit_steps(self) -> tuple[tuple[str, str], ...]:
+        """Return (commit, next commit) wherever the code of two subjects that follow each other differs."""
+        row = next((row for row in self.rows if (row.section, row.name) == ("code", "commit")), None)
+        commits = [value for value in row.values if value and CONTRADICTION not in value] if row else []
+        return tuple(dict.fromkeys((old, new) for old, new in pairwise(commits) if old != new))
 
 
 def compare(views: Sequence[RunView | ModelVersionView]) -> Comparison:
@@ -56,13 +95,21 @@ def compare(views: Sequence[RunView | ModelVersionView]) -> Comparison:
 
 def compare_runs(runs: Sequence[RunView]) -> Iterator[Row]:
     """Yield a row for everything that one of ``runs`` records."""
-    yield from _rows("metrics", [_metrics(run) for run in runs])
-    yield from _rows("params", [{item.name: _claims(item.standing) for item in run.parameters} for run in runs])
-    yield from _rows("data", [_uses(run.inputs) for run in runs])
-    yield from _rows("code", [_code(run) for run in runs])
-    yield from _rows("seeds", [{item.name: _claims(item.standing) for item in run.seeds} for run in runs])
-    yield from _rows("env", [_environment(run) for run in runs])
-    yield from _rows("run", [_outcome(run) for run in runs])
+    return compare_recorded([recorded_by(run) for run in runs])
+
+
+def recorded_by(run: RunView) -> tuple[Mapping[str, str], ...]:
+    """Return what a run records, by name, one mapping for each of SECTIONS: what is compared of it."""
+    params = {item.name: _claims(item.standing) for item in run.parameters}
+    seeds = {item.name: _claims(item.standing) for item in run.seeds}
+    told = (params, _uses(run.inputs), _code(run), seeds, _environment(run), _outcome(run))
+    return _metrics(run), _summaries(run), *told
+
+
+def compare_recorded(recorded: Sequence[Sequence[Mapping[str, str]]]) -> Iterator[Row]:
+    """Yield a row for everything that one of several runs records, each given as ``recorded_by`` returns it."""
+    for section, columns in zip(SECTIONS, zip(*recorded, strict=True), strict=True):
+        yield from _rows(section, columns)
 
 
 def _run_of(view: RunView | ModelVersionView) -> RunView:
@@ -91,25 +138,41 @@ def _number(text: str | None) -> float | None:
 
 
 def _claims(claims: Iterable[object]) -> str:
-    values = dict.fromkeys(str(getattr(claim, "value", "")) for claim in claims)
+    values = dict.fromkeys([str(getattr(claim, "value", "")) for claim in claims])
     return CONTRADICTION.join(values)
 
 
 def _metrics(run: RunView) -> dict[str, str]:
     """Return each metric's last value, and after it the data it was measured on."""
     shown: dict[str, str] = {}
+    for label, curve in _curves(run):
+        shown[label] = f"{curve.value!r}"
+        if curve.dataset.name:
+            shown[f"{label} on"] = display(curve.dataset)
+    return shown
+
+
+def _summaries(run: RunView) -> dict[str, str]:
+    """Return between which values each metric of several steps lay, and how many steps there were."""
+    shown: dict[str, str] = {}
+    for label, curve in _curves(run):
+        if curve.steps > 1:
+            summary = {"least": curve.minimum, "most": curve.maximum, "steps": curve.steps}
+            shown |= {f"{label} {word}": f"{value!r}" for word, value in summary.items()}
+    return shown
+
+
+def _curves(run: RunView) -> Iterator[tuple[str, MetricCurve]]:
+    """Yield each metric as it is labelled: with its data where it was measured on several; of ranks the first."""
     by_name: dict[str, list[MetricCurve]] = {}
     for curve in run.metrics:
         by_name.setdefault(curve.name, []).append(curve)
     for metric, curves in by_name.items():
         several = len({curve.dataset.unversioned for curve in curves}) > 1
+        labelled: dict[str, MetricCurve] = {}
         for curve in sorted(curves, key=lambda curve: curve.rank):
-            label = f"{metric} ({curve.dataset.name or 'no data told'})" if several else metric
-            if label not in shown:
-                shown[label] = f"{curve.value!r}"
-                if curve.dataset.name:
-                    shown[f"{label} on"] = display(curve.dataset)
-    return shown
+            labelled.setdefault(f"{metric} ({curve.dataset.name or 'no data told'})" if several else metric, curve)
+        yield from labelled.items()
 
 
 def _uses(uses: Sequence[Use]) -> dict[str, str]:
@@ -149,6 +212,8 @@ def _environment(run: RunView) -> dict[str, str]:
         "os": environment.os,
         "machine": environment.machine,
         "cpu": environment.cpu,
+        "cores": str(environment.cpu_count or ""),
+        "memory bytes": str(environment.memory_bytes or ""),
         "image": environment.container_image,
         "accelerators": ", ".join(environment.accelerators),
     }

@@ -4,6 +4,7 @@ Each needed piece is OK, WEAK (recorded, but not so that it proves much), MISSIN
 claimed) or RETRACTED. The answer is yes when no piece is missing, contradicting or retracted, or as a policy says.
 """
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -230,19 +231,24 @@ def _check_inputs(run: RunView) -> Iterator[Finding]:
         yield _check_input(use, run.run_id)
 
 
+def _string(text: str) -> str:
+    """Return ``text`` as Python writes a string, in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _check_input(use: Use, run_id: str) -> Finding:
     name = display(use.entity)
     if use.entity.kind == "model":
-        piece, call = "model", f'run.use_model("{display(use.entity.unversioned)}@…")'
+        piece, call = "model", f"run.use_model({_string(f'{display(use.entity.unversioned)}@…')})"
     else:
-        piece, call = "data", f'run.use_dataset("{display(use.entity.unversioned)}", version=…)'
+        piece, call = "data", f"run.use_dataset({_string(display(use.entity.unversioned))}, version=…)"
     if use.retracted is not None:
         what = f"{name} was retracted" + (f" by {use.retracted.by}" if use.retracted.by else "")
         return Finding(Level.RETRACTED, piece, what, use.retracted.why or "no reason is given")
     if not use.version_known:
         why = "it may have changed since: nobody can tell what the run read"
         kind = "model:" if piece == "model" else ""
-        mend = f'modeltrail.correct_run("{run_id}", inputs=["{kind}{name}@…"], why="…")'
+        mend = f'modeltrail.correct_run({_string(run_id)}, inputs=[{_string(f"{kind}{name}@…")}], why="…")'
         return Finding(Level.MISSING, piece, f"{name}: version not recorded", why, call, mend)
     if len(use.digests) > 1:
         why = "one version has one content, or its name stands for several things"
@@ -256,7 +262,7 @@ def _check_input(use: Use, run_id: str) -> Finding:
         what = f"{name}: the version is claimed, its content was not looked at"
     else:
         what = f"{name}: nothing tells how the version is known"
-    path_call = f'run.use_dataset("{display(use.entity.unversioned)}", path=…)'
+    path_call = f"run.use_dataset({_string(display(use.entity.unversioned))}, path=…)"
     return Finding(Level.WEAK, piece, what, "a wrong word would go unnoticed", path_call)
 
 
@@ -294,7 +300,7 @@ def _check_parameters(run: RunView) -> Iterator[Finding]:
     for claimed in contradicting:
         said = ", ".join(f"{claim.value} (rank {claim.rank})" for claim in claimed.standing[:MAX_RANKS_SHOWN])
         why = "it is not known which value the model was made with"
-        mend = f'modeltrail.correct_run("{run.run_id}", parameters={{"{claimed.name}": …}}, why="…")'
+        mend = f'modeltrail.correct_run({_string(run.run_id)}, parameters={{{_string(claimed.name)}: …}}, why="…")'
         yield Finding(Level.CONTRADICTING, "params", f"{claimed.name} is {said}", why, remedy, mend)
     if not contradicting:
         yield Finding(Level.OK, "params", f"{len(run.parameters)}")

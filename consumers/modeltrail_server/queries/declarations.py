@@ -56,13 +56,15 @@ def timelines_about(
     ``refs`` may be given by their keys, which are a hash each.
     """
     versions = refs if isinstance(refs, Mapping) else {ref_key(ref): ref for ref in refs}
-    names = {ref_key(name) for name in {ref.unversioned for ref in versions.values()}}
+    names = {entity_key(*name) for name in {(ref.kind, ref.namespace, ref.name) for ref in versions.values()}}
     general = [role for role in ABOUT_ALL_VERSIONS if not only or role in only]
     if only:
         links = snapshot.declarations((versions, only), (names - versions.keys(), general))
     else:
         links = snapshot.links_of_entities(versions, ["subject"], limit=MAX_DECLARATIONS)
         links += snapshot.declarations((names - versions.keys(), general))
+    if not links:
+        return {}
     ids = {link.event_id for link in links}
     opened = {
         versions[link.entity_key].unversioned

@@ -17,6 +17,7 @@ from modeltrail_schemas.event import (
 )
 from modeltrail_schemas.identity import canonical_run_id
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
+from modeltrail_schemas.openlineage.nominal_time import NominalTime, read_nominal_time
 from modeltrail_schemas.order import order_key, state_precedence
 
 from modeltrail_server.queries.display import display
@@ -50,6 +51,7 @@ def fold_run(run_id: str, events: Iterable[LineageEvent]) -> RunView:
         parent_run_id=next((event.parent_run_id for event in counting if event.parent_run_id), ""),
         started_ns=next((event for event in told if event.type == RunState.START), counting[0]).event_time_ns,
         ended_ns=deciding.event_time_ns if deciding and deciding.type in TERMINAL_STATES else None,
+        nominal=next((time for event in reversed(counting) for time in _nominal(event)), None),
         parameters=_claimed((event, event.parameters) for event in counting),
         metrics=fold_metrics(counting),
         codes=_codes(_at_hand(counting)),
@@ -278,6 +280,12 @@ def _last_of_each(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
     for mapping in mappings:
         merged.update(mapping)
     return dict(sorted(merged.items()))
+
+
+def _nominal(event: LineageEvent) -> Iterator[NominalTime]:
+    time = read_nominal_time(event.document) if event.document else None
+    if time is not None:
+        yield time
 
 
 def _texts(event: LineageEvent) -> Iterator[str]:

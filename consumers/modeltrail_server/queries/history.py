@@ -13,12 +13,12 @@ from modeltrail_schemas.order import order_key
 
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.answering import view_runs
-from modeltrail_server.queries.comparison import Row, compare_runs
+from modeltrail_server.queries.comparison import Row, compare_recorded, recorded_by
 from modeltrail_server.queries.declarations import timeline_since, words_of
 from modeltrail_server.queries.fold import fold_details
 from modeltrail_server.queries.lifecycle import Timeline, steps_of
 from modeltrail_server.queries.names import Subject
-from modeltrail_server.queries.records import Lifecycle, RunView, Step, Use
+from modeltrail_server.queries.records import Lifecycle, Step, Use
 from modeltrail_server.queries.rows import ref_of
 from modeltrail_server.queries.snapshot import Snapshot
 
@@ -101,23 +101,25 @@ def _models(snapshot: Snapshot, rows: Sequence[EntityRow], timeline: Timeline) -
         run_key(run.run_id): run for run in view_runs(snapshot, {key for keys in makers.values() for key in keys})
     }
     entries: list[VersionEntry] = []
-    before: RunView | None = None
+    before: Sequence[Mapping[str, str]] = ()
     for row in rows:
         made_by = [runs[key] for key in makers.get(row.entity_key, ()) if key in runs]
         run = made_by[-1] if made_by else None
-        changes = tuple(change for change in compare_runs([before, run]) if change.differs) if before and run else ()
+        recorded = recorded_by(run) if run else ()
+        compared = compare_recorded([before, recorded]) if before and recorded else ()
+        changes = [change for change in compared if change.differs]
         entries.append(
             VersionEntry(
                 version=ref_of(row),
                 first_ns=row.first_time_ns,
                 runs=tuple(made.run_id for made in made_by),
                 state=run.state if run else "",
-                changes=tuple(change for change in changes if change.section != "run"),
+                changes=tuple(change for change in changes if change.section not in ("curves", "run")),
                 lifecycle=timeline.lifecycle_of(ref_of(row)),
                 notes=tuple(note for made in made_by for note in (*made.notes, *made.withdrawn)),
             )
         )
-        before = run or before
+        before = recorded or before
     return entries
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key
@@ -197,13 +198,10 @@ def _count(graph: Graph, near: Mapping[str, object], kind: str, own: Collection[
 
 def _advice(found: Impact, own: Collection[EntityRef]) -> list[Advice]:
     """Return what to do, most urgent first."""
-    advice = []
+    advice = [_taking_out(step, "") for step in found.own]
     for item in found.models:
-        for step in item.deployed:
-            whom = f", with {', '.join(item.owners)}" if item.owners else ""
-            option = f" --target {step.value}" if step.value else ""
-            command = f"modeltrail model retire {display(item.model)}{option}"
-            advice.append(Advice(f"take {display(item.model)} out of {step.value or 'use'}{whom}", command))
+        whom = f", with {', '.join(item.owners)}" if item.owners else ""
+        advice += [_taking_out(step, whom) for step in item.deployed]
     used = [item for item in found.models if item.deployed or item.aliases]
     jobs = dict.fromkeys(display(item.job) for item in used if item.job.name)
     if jobs:
@@ -213,6 +211,14 @@ def _advice(found: Impact, own: Collection[EntityRef]) -> list[Advice]:
         advice.append(Advice("settle what is only inferred: say which version each run read", command))
     datasets = sorted(display(ref) for ref in own if ref.kind == "dataset" and ref.identity)
     if datasets and found.models and not found.retracted:
-        command = f"modeltrail dataset retract {datasets[0]} --why REASON"
+        command = f"modeltrail dataset retract {quote(datasets[0])} --why REASON"
         advice.append(Advice("if it is bad, warn whoever meets it", command))
     return advice
+
+
+def _taking_out(step: Step, whom: str) -> Advice:
+    model = display(step.subject)
+    option = f" --target {quote(step.value)}" if step.value else ""
+    return Advice(
+        f"take {model} out of {step.value or 'use'}{whom}", f"modeltrail model retire {quote(model)}{option}"
+    )

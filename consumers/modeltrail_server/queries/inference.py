@@ -17,12 +17,12 @@ from modeltrail_server.queries.fold import fold_details
 from modeltrail_server.queries.graph import Node
 from modeltrail_server.queries.lifecycle import END_OF_TIME
 from modeltrail_server.queries.mentions import VersionsTold
+from modeltrail_server.queries.names import VERSIONED_KINDS
 from modeltrail_server.queries.rows import ActivityLink, EntityLink, ref_of
 from modeltrail_server.queries.snapshot import Snapshot
 
 BY_NAME = "same name; which version is not recorded"
 MAX_READINGS_OF_ONE = 20
-MAX_VERSIONS_TRIED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,17 @@ def infer_up(
     read_at: Mapping[bytes, Collection[OrderKey]],
 ) -> list[Guess]:
     """Return what these, read at these times, may have come from."""
-    readings = {key: sorted(read_at.get(key, ()))[-MAX_READINGS_OF_ONE:] or [END_OF_TIME] for key in nodes}
-    nameless = [(node.ref, readings[key]) for key, node in nodes.items() if not node.ref.identity and key in read_at]
+
+    def readings(key: bytes) -> list[OrderKey]:
+        return sorted(read_at.get(key, ()))[-MAX_READINGS_OF_ONE:] or [END_OF_TIME]
+
+    nameless = [(node.ref, readings(key)) for key, node in nodes.items() if not node.ref.identity and key in read_at]
     models = {key: node.ref for key, node in nodes.items() if node.kind == "model" and node.ref.identity}
+    if not nameless and not models:
+        return []
     links = snapshot.links_of_entities(models, ["output", "subject"]) if models else ()
     versions = {link.entity_key for link in links}  # what was made or declared; else a word, perhaps
-    words = [(ref, readings[key]) for key, ref in models.items() if key not in versions]
+    words = [(ref, readings(key)) for key, ref in models.items() if key not in versions]
     return [*_latest_when_read(snapshot, nameless), *_meant_when_used(snapshot, words), *_bases(snapshot, models)]
 
 
@@ -61,18 +66,17 @@ def infer_down(snapshot: Snapshot, nodes: Mapping[bytes, Node], *, limit: int) -
 def is_told_later(snapshot: Snapshot, links: Iterable[ActivityLink | EntityLink]) -> set[tuple[bytes | None, bytes]]:
     """Return (activity, entity) of those links that name no version while the same run tells one of that name too."""
     given = list(links)
-    nameless = [item for item in given if isinstance(item, ActivityLink) or not item.entity.version]
-    if not nameless:
+    known = [item for item in given if isinstance(item, EntityLink)]
+    nameless = [item for item in known if not item.entity.version and item.entity.kind in VERSIONED_KINDS]
+    if not given or (known and not nameless):
         return set()
-    if isinstance(given[0], EntityLink):
-        known = [item for item in given if isinstance(item, EntityLink)]
-    else:
+    if not known:
         keys = {item.link.activity_key for item in given} - {None}
         relations = sorted({item.link.relation for item in given})
         known = snapshot.entities_of_activities({key for key in keys if key}, relations)
     mentions: dict[tuple[bytes | None, str], list[EntityLink]] = {}
     for item in known:
-        if item.entity.kind in ("dataset", "model"):
+        if item.entity.kind in VERSIONED_KINDS:
             mentions.setdefault((item.link.activity_key, item.link.relation), []).append(item)
     told: set[tuple[bytes | None, bytes]] = set()
     for (activity, _), items in mentions.items():
@@ -100,7 +104,10 @@ def _versions_told(snapshot: Snapshot, versioned: list[EntityLink], asked: Entit
     )
 
 
-def _latest_when_read(snapshot: Snapshot, nameless: Iterable[tuple[EntityRef, list[OrderKey]]]) -> Iterator[Guess]:
+def _latest_when_read(snapshot: Snapshot, nameless: Collection[tuple[EntityRef, list[OrderKey]]]) -> Iterator[Guess]:
+    if nameless:
+        times = {(ref_key(ref), time_ns) for ref, readings in nameless for time_ns, _ in readings}
+        snapshot.remember(before=times)
     for ref, readings in nameless:
         for time_ns, _ in readings:
             version = _version_before(snapshot, ref, time_ns)
@@ -110,7 +117,7 @@ def _latest_when_read(snapshot: Snapshot, nameless: Iterable[tuple[EntityRef, li
 
 
 def _version_before(snapshot: Snapshot, name: EntityRef, time_ns: int) -> EntityRef | None:
-    rows = snapshot.versions_before(ref_key(name), time_ns, limit=MAX_VERSIONS_TRIED)
+    rows = snapshot.versions_before(ref_key(name), time_ns)
     keys = [row.entity_key for row in rows]
     if name.kind == "model" and rows:  # a word that was only ever used is no version
         known = snapshot.links_of_entities(keys, ["output", "subject"])

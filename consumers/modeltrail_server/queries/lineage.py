@@ -5,18 +5,19 @@ costs two statements however wide it is; a version that very many runs used is c
 What nobody recorded is inferred where it can be, and each such edge says from what (``inference``).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from modeltrail_schemas.event import Declaration
-from modeltrail_schemas.identity import ref_key
+from modeltrail_schemas.identity import entity_key, ref_key
+from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey
 
 from modeltrail_server.projection.facts import LinkRow
-from modeltrail_server.queries.declarations import DEPLOYING, timelines_about
+from modeltrail_server.queries.declarations import timelines_about
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, entity_node, join, run_node
 from modeltrail_server.queries.inference import BY_NAME, Guess, infer_down, infer_up, is_told_later
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
+from modeltrail_server.queries.memory import MARKING
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, latest_version
 from modeltrail_server.queries.rows import ActivityLink, EntityLink
 from modeltrail_server.queries.snapshot import Snapshot
@@ -80,26 +81,45 @@ class _Ahead:
     It only ever saves statements: what was not fetched is asked for step by step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
         self._makers: dict[bytes, list[ActivityLink]] = {}
         self._uses: dict[bytes, list[EntityLink]] = {}
 
-    def look(self, snapshot: Snapshot, entities: Collection[bytes], limit: int) -> None:
-        """Fetch what lies up of these, as far as ``limit`` entities, unless it was fetched before."""
-        if not entities or self.makers(entities) is not None:
+    def look(self, nodes: Mapping[bytes, Node], keys: Collection[bytes], room: int) -> None:
+        """Fetch what lies up of these of ``nodes``, as far as a graph with room for so many more will reach.
+
+        Nearly every named thing comes with a run, so there are half as many of them.
+        """
+        unknown = [key for key in keys if key not in self._makers]
+        if not unknown:
             return
-        keys = snapshot.sources_of_entities(entities, limit=limit)
-        makers, uses = snapshot.makers_and_uses(keys, limit=MAX_LINKS_PER_STEP)
-        activities = {key for link in makers if (key := link.link.activity_key)}
+        found = self._snapshot.sources_of_entities(unknown, limit=len(unknown) + room // 2)
+        makers, uses = self._snapshot.makers_and_uses(found, limit=MAX_LINKS_PER_STEP)
         if max(len(makers), len(uses)) >= MAX_LINKS_PER_STEP:
             return
-        self._makers |= {key: [] for key in keys}
-        self._uses |= {key: [] for key in activities}
+        self._makers |= {key: [] for key in found}
         for link in makers:
             self._makers[link.link.entity_key].append(link)
+            self._uses[link.link.activity_key or b""] = []
         for use in uses:
-            if use.link.activity_key in activities:
-                self._uses[use.link.activity_key].append(use)
+            if (key := use.link.activity_key) is not None and key in self._uses:
+                self._uses[key].append(use)
+        refs = {key: nodes[key].ref for key in unknown} | {use.link.entity_key: use.entity for use in uses}
+        self._look_closer(found, {key: ref for key, ref in refs.items() if ref.kind in VERSIONED_KINDS}, uses)
+
+    def _look_closer(self, keys: list[bytes], refs: Mapping[bytes, EntityRef], uses: list[EntityLink]) -> None:
+        """Fetch together what inference and flags will ask of what was found."""
+        nameless = {key for key, ref in refs.items() if not ref.identity}
+        names = {(ref.kind, ref.namespace, ref.name) for ref in refs.values()}
+        models = [key for key, ref in refs.items() if ref.kind == "model" and ref.identity]
+        self._snapshot.remember(
+            links=models,
+            firsts=models,
+            marked=refs.keys() | keys,
+            retracted=[entity_key(*name) for name in names],
+            before={(use.link.entity_key, use.link.event_time_ns) for use in uses if use.link.entity_key in nameless},
+        )
 
     def makers(self, entities: Collection[bytes]) -> list[ActivityLink] | None:
         """Return the links of these to what made them; None where some were not fetched."""
@@ -125,7 +145,7 @@ class _Search:
         self.read_at: dict[bytes, set[OrderKey]] = {}
         self.made_at: dict[bytes, int] = {}
         self.nameless: set[bytes] = set()
-        self.ahead = _Ahead()
+        self.ahead = _Ahead(snapshot)
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
 
@@ -183,7 +203,7 @@ class _Search:
             to_go = entities
             while to_go:  # what is inferred may lead on from where it leads
                 if way == Direction.UP and self.bounds.steps - step >= STEPS_WORTH_LOOKING_AHEAD:
-                    self.ahead.look(self.snapshot, to_go, self.bounds.max_nodes)
+                    self.ahead.look(self.nodes, to_go, self.bounds.max_nodes - len(self.nodes))
                 links = self._links_to_activities(to_go, relations, way)
                 activities |= self._to_activities(links, way) - been
                 guessed, to_go = self._infer(to_go, way, been)
@@ -204,10 +224,9 @@ class _Search:
     def flag(self) -> None:
         """Mark what is retracted, deployed, not versioned."""
         versions = {key: node.ref for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS}
-        only = (Declaration.RETRACTED, *DEPLOYING)
-        timelines = timelines_about(self.snapshot, versions, only=only) if versions else {}
+        timelines = timelines_about(self.snapshot, versions, only=MARKING) if versions else {}
         for key, ref in versions.items():
-            flags = _flags(self.nodes[key], timelines.get(ref.unversioned))
+            flags = _flags(self.nodes[key], timelines.get(ref.unversioned) if timelines else None)
             if flags:
                 self.nodes[key] = replace(self.nodes[key], flags=flags)
 
@@ -220,7 +239,9 @@ class _Search:
         reached: set[bytes] = set()
         for link in links:
             key, row = link.link.activity_key, link.link
-            if key is None or not self.bounds.allow(link) or not self._add(key, _activity_node(link)):
+            if key is None or not self.bounds.allow(link):
+                continue
+            if key not in self.nodes and not self._add(key, _activity_node(link)):
                 continue
             reached.add(key)
             versionless = not self.nodes[row.entity_key].ref.identity and row.relation not in _ASKED_FOR
@@ -282,7 +303,9 @@ class _Search:
         told = is_told_later(self.snapshot, links)
         for item in sorted(links, key=_told_first):
             key, row = item.link.entity_key, item.link
-            if (row.activity_key, key) in told or not self._add(key, entity_node(item.entity)):
+            if (row.activity_key, key) in told:
+                continue
+            if key not in self.nodes and not self._add(key, entity_node(item.entity)):
                 continue
             if item.entity.kind in VERSIONED_KINDS:
                 reached.add(key)

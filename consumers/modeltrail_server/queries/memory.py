@@ -3,19 +3,21 @@
 A snapshot never changes, so nothing here grows old.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from modeltrail_schemas.event import Declaration
-from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.projection.facts import ContentRow, EntityRow, LinkRow
 from modeltrail_server.projection.fetching import Rows
-from modeltrail_server.queries.rows import RunBrief, key_of
+from modeltrail_server.queries.rows import RunBrief
 
 # Who made a version and what was declared about it; who used it may be very many.
 REMEMBERED_RELATIONS = ("output", "subject")
+# Declarations that a lineage marks a version for.
+MARKING = (Declaration.RETRACTED, Declaration.DEPLOYED, Declaration.RETIRED)
 # Declarations that, made about a model or dataset as a whole, are about each of its versions.
 ABOUT_ALL_VERSIONS = (Declaration.RETRACTED, Declaration.DESCRIBED, Declaration.ANNOTATED)
 
@@ -24,40 +26,39 @@ ABOUT_ALL_VERSIONS = (Declaration.RETRACTED, Declaration.DESCRIBED, Declaration.
 class Memory:
     """What is known, by key; a key that is known has an entry, empty or not.
 
-    ``links`` and ``contents`` are of versions, ``declared`` of names and ABOUT_ALL_VERSIONS; ``firsts`` are the first
-    events to name a thing.
+    ``links`` and ``contents`` are of versions, ``declared`` of names and ABOUT_ALL_VERSIONS, ``retracted`` of names
+    and RETRACTED alone, ``marked`` of either and MARKING; ``firsts`` are the first events to name a thing, ``before``
+    the versions of a name that had appeared by a time, the last first.
     """
 
     entities: dict[bytes, EntityRow | None] = field(default_factory=dict)
     links: dict[bytes, list[LinkRow]] = field(default_factory=dict)
     contents: dict[bytes, list[ContentRow]] = field(default_factory=dict)
     declared: dict[bytes, list[LinkRow]] = field(default_factory=dict)
+    marked: dict[bytes, list[LinkRow]] = field(default_factory=dict)
+    retracted: dict[bytes, list[LinkRow]] = field(default_factory=dict)
     firsts: dict[bytes, Sequence[Any] | None] = field(default_factory=dict)
+    before: dict[tuple[bytes, int], list[EntityRow]] = field(default_factory=dict)
     runs: dict[bytes, RunBrief | None] = field(default_factory=dict)
 
-    def unknown(self, refs: Iterable[EntityRef]) -> dict[bytes, EntityRef]:
-        """Return by key those of ``refs``, and of their names, that nothing is known of."""
-        wanted = {key_of(each): each for ref in refs for each in (ref, ref.unversioned)}
-        return {key: ref for key, ref in wanted.items() if key not in self.entities}
+    def unknown(self, what: str, keys: Iterable[bytes]) -> list[bytes]:
+        """Return those of ``keys`` of which ``what`` (the name of a field) is not known, each once."""
+        known = getattr(self, what)
+        return [key for key in dict.fromkeys(keys) if key not in known]
 
-    def remember(self, refs: Mapping[bytes, EntityRef], firsts: Sequence[bytes], found: Mapping[str, Rows]) -> None:
-        """Keep all the rows ``found`` of ``refs``, which were unknown, and of the keys ``firsts``."""
-        self.entities.update(dict.fromkeys(refs))
-        self.firsts.update(dict.fromkeys(firsts))
-        for key, ref in refs.items():
-            if ref.identity:
-                self.links[key], self.contents[key] = [], []
-            else:
-                self.declared[key] = []
-        for row in map(EntityRow._make, found.get("entities", ())):
-            self.entities[row.entity_key] = row
-        for link in map(LinkRow._make, found.get("links", ())):
-            self.links[link.entity_key].append(link)
-        for link in map(LinkRow._make, found.get("declared", ())):
-            self.declared[link.entity_key].append(link)
-        for content in map(ContentRow._make, found.get("contents", ())):
-            self.contents[content.entity_key].append(content)
-        self.firsts.update({row[-1]: row for row in found.get("firsts", ())})
+    def remember(self, what: str, keys: Iterable[bytes], rows: Sequence[Sequence[Any]]) -> None:
+        """Keep ``rows``, which are ``what`` there is of ``keys``."""
+        known = getattr(self, what)
+        if what == "firsts":
+            known.update(dict.fromkeys(keys) | {row[-1]: row for row in rows})
+        elif what == "entities":
+            known.update(dict.fromkeys(keys) | {row[0]: EntityRow._make(row) for row in rows})
+        else:
+            known.update((key, []) for key in keys)
+            made: Iterable[ContentRow | LinkRow]
+            made = map(ContentRow._make, rows) if what == "contents" else map(LinkRow._make, rows)
+            for row in made:
+                known[row.entity_key].append(row)
 
     def entities_of(self, keys: Collection[bytes]) -> list[EntityRow] | None:
         """Return the rows of these; None where some are unknown."""
@@ -72,13 +73,24 @@ class Memory:
         links = (link for key in dict.fromkeys(keys) for link in self.links[key])
         return latest_first((link for link in links if link.relation in relations), limit)
 
-    def declarations_of(self, keys: Collection[bytes], roles: Sequence[str], limit: int) -> list[LinkRow] | None:
-        """Return the links of these to declarations of ``roles``, latest first; None where some are unknown."""
-        known = self.links if set(roles) - set(ABOUT_ALL_VERSIONS) else self.links | self.declared
-        if any(key not in known for key in keys):
-            return None
-        links = (link for key in dict.fromkeys(keys) for link in known[key] if link.relation == "subject")
-        return latest_first((link for link in links if link.role in roles), limit)
+    @cached_property
+    def _declarations(self) -> list[tuple[frozenset[str], dict[bytes, list[LinkRow]]]]:
+        fields = (
+            (MARKING, self.marked),
+            (ABOUT_ALL_VERSIONS, self.declared),
+            ([Declaration.RETRACTED], self.retracted),
+        )
+        return [(frozenset(roles), known) for roles, known in fields]
+
+    def declared_about(self, key: bytes, roles: Sequence[str]) -> list[LinkRow] | None:
+        """Return the links of a thing to declarations of ``roles``, in no order; None where they are unknown."""
+        found = self.links.get(key)
+        for roles_known, known in self._declarations:
+            if found is None and roles_known.issuperset(roles):
+                found = known.get(key)
+        if not found:
+            return found
+        return [link for link in found if link.relation == "subject" and link.role in roles]
 
     def contents_of(self, keys: Collection[bytes]) -> list[ContentRow] | None:
         """Return the contents of these, the first to be named first; None where some are unknown."""

@@ -3,20 +3,22 @@
 An exact name comes before a prefix. Where several things fit, nothing is guessed: the error lists them.
 """
 
-import difflib
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from modeltrail_schemas.identity import entity_key, ref_key, run_key
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, parse_name
+from modeltrail_schemas.openlineage.symlinks import FACET as SYMLINKS
+from modeltrail_schemas.openlineage.symlinks import read_symlinks
 
-from modeltrail_server.projection.facts import EntityRow
+from modeltrail_server.projection.facts import EntityRow, key_text
 from modeltrail_server.queries.declarations import version_called, words_of
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
 from modeltrail_server.queries.rows import key_of, ref_of
 from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot
+from modeltrail_server.queries.wholes import is_cut_short
 
 VERSIONED_KINDS = ("model", "dataset")
 NAMED_KINDS = (*VERSIONED_KINDS, "job")
@@ -26,6 +28,7 @@ MAX_PREFIX_MATCHES = 50
 MAX_SLASHES = 16
 MAX_NEAR_ROWS = 1_000
 MAX_NEAR = 3
+MAX_LINKED_ROWS = 500
 MIN_PREFIX_CHARACTERS = 4
 
 
@@ -100,6 +103,8 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
     for row in _named(snapshot, text, [kind for kind in kinds if kind in NAMED_KINDS]):
         _, at, version = text.partition("@")
         if not at or row.kind == "job":
+            if not snapshot.is_known(row):
+                continue
             exact.append(Subject(row.kind, row.entity_key, ref_of(row)))
         else:
             exact.extend(_versions(snapshot, ref_of(row), version))
@@ -112,6 +117,8 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
     if "commit" in kinds and _is_hexadecimal(text):
         rows = snapshot.names_between("commit", text.lower(), text.lower() + LAST_CHARACTER, limit=MAX_CANDIDATES + 1)
         commits = [Subject("commit", entity_key("commit", "", ref.name), ref) for ref in rows]
+        if snapshot.as_of is not None:
+            commits = [item for item in commits if snapshot.links_of_entities([item.key], ["commit"], limit=1)]
         (exact if any(commit.ref.name == text for commit in commits) else loose).extend(commits)
     return exact, loose
 
@@ -126,12 +133,19 @@ def _named(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[EntityRo
         return []
     refs = [ref for kind in kinds for ref in _readings(text, kind)]
     rows = snapshot.entities([key_of(ref) for ref in refs])
+    rows = rows or [row for ref in refs if is_cut_short(ref) for row in _beginning_as(snapshot, ref)]
     if rows:
         return rows
     parsed = parse_name(f"{DEFAULT_NAMESPACE}/{text}", kind="")
     whole = parse_name(f"{DEFAULT_NAMESPACE}/{text.replace('@', '%40')}", kind="")
     names = dict.fromkeys((parsed.name, whole.name) if "job" in kinds else (parsed.name,))
     return [row for name in names for row in snapshot.names_of(kinds, name, limit=MAX_CANDIDATES + 1)]
+
+
+def _beginning_as(snapshot: Snapshot, cut: EntityRef) -> list[EntityRow]:
+    """Return what the read model holds under the beginning of a name, as lists of names show it."""
+    rows = snapshot.names_of([cut.kind], cut.name, limit=MAX_CANDIDATES + 1)
+    return [row for row in rows if key_text(row.namespace) == key_text(cut.namespace)]
 
 
 def _named_by(text: str, kinds: Sequence[str]) -> list[EntityRef]:
@@ -205,11 +219,26 @@ def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundE
         known = {version.version: f"{display(name)}@{version.version}" for version in rows}
         if name.kind == "model":
             known |= {alias: f"{display(name)}@{alias}" for alias in words_of(snapshot, [name])[name]}
-        near = difflib.get_close_matches(version, known, n=MAX_NEAR) or list(known)[:MAX_NEAR]
+        near = _close(version, known) or list(known)[:MAX_NEAR]
         what = f"{name.kind} {display(name)} has no version" + (" or alias" if name.kind == "model" else "")
         return NotFoundError(f"{what} {version!r}", near=[known[word] for word in near])
     what = "nothing" if len(kinds) > 1 else f"no {kinds[0]}"
-    return NotFoundError(f"{what} is called {text!r}", near=_near_names(snapshot, path, kinds))
+    linked = _also_called(snapshot, text) if "dataset" in kinds else []
+    return NotFoundError(f"{what} is called {text!r}", near=linked or _near_names(snapshot, path, kinds))
+
+
+def _also_called(snapshot: Snapshot, text: str) -> list[str]:
+    """Return the datasets of which an OpenLineage event tells that they are also called ``text``.
+
+    Nothing is indexed by such names: it looks at the first event of each of 500 datasets at most.
+    """
+    readings = set(_readings(text, "dataset"))
+    bare = parse_name(f"{DEFAULT_NAMESPACE}/{text.partition('@')[0]}", kind="dataset").name
+    names = snapshot.names_between("dataset", "", LAST_CHARACTER, limit=MAX_LINKED_ROWS)
+    telling = snapshot.events_naming_first([ref_key(ref) for ref in names], containing=SYMLINKS.encode())
+    links = (link for stored in telling for link in read_symlinks(stored.event.document or b""))
+    meant = (link.dataset for link in links if link.other in readings or link.other.name == bare)
+    return list(dict.fromkeys(f"dataset:{display(ref)}" for ref in meant))[:MAX_NEAR]
 
 
 def _near_names(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[str]:
@@ -220,5 +249,10 @@ def _near_names(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[str
         for low, high in ((wanted[:1], wanted[:1] + LAST_CHARACTER), ("", LAST_CHARACTER)):
             for ref in snapshot.names_between(kind, low, high, limit=MAX_NEAR_ROWS):
                 names.setdefault(ref.name, []).append(f"{kind}:{display(ref)}")
-    close = difflib.get_close_matches(wanted, names, n=MAX_NEAR)
-    return list(dict.fromkeys(text for name in close for text in names[name]))[:MAX_NEAR]
+    return list(dict.fromkeys(text for name in _close(wanted, names) for text in names[name]))[:MAX_NEAR]
+
+
+def _close(wanted: str, words: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(wanted, list(words), n=MAX_NEAR)

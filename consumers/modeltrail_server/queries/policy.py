@@ -8,7 +8,6 @@ A policy is the ``[check]`` table of a TOML file::
     fail_under = 80              # points of 100
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -57,6 +56,8 @@ DEFAULT_POLICY = Policy()
 
 def parse_policy(text: str, *, source: str) -> Policy:
     """Return the policy that the ``[check]`` table of TOML ``text`` writes. Raises PolicyError naming ``source``."""
+    import tomllib
+
     try:
         table = tomllib.loads(text).get("check")
     except tomllib.TOMLDecodeError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from modeltrail_schemas.event import Environment, RunError
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
+from modeltrail_schemas.openlineage.nominal_time import NominalTime
 
 REPRODUCES_TAG = "reproduces"
 """The tag by which a run says which run it repeats."""
@@ -161,7 +162,8 @@ class RunView:
     """All that is recorded of a run. ``environment`` may carry no more than its digest.
 
     ``parts`` are the last runs that name this one as their parent. ``ended_ns`` is None while it runs.
-    ``withdrawn`` are events that a later one retracted: they do not count.
+    ``withdrawn`` are events that a later one retracted: they do not count. ``nominal``: which time a scheduled run is
+    about.
     """
 
     run_id: str
@@ -172,6 +174,7 @@ class RunView:
     parts: tuple["RunLine", ...] = ()
     started_ns: int = 0
     ended_ns: int | None = None
+    nominal: NominalTime | None = None
     parameters: tuple[Claimed, ...] = ()
     metrics: tuple[MetricCurve, ...] = ()
     codes: tuple[Code, ...] = ()
@@ -261,7 +264,10 @@ class ModelVersionView:
 
 @dataclass(frozen=True, slots=True)
 class DatasetVersionView:
-    """A version of a dataset, or a dataset that nobody versioned. ``used_by`` counts runs, up to a bound."""
+    """A version of a dataset, or a dataset that nobody versioned. ``used_by`` counts runs, up to a bound.
+
+    ``also_called``: other names of the dataset, by the OpenLineage events that tell of this version.
+    """
 
     dataset: EntityRef
     first_ns: int = 0
@@ -272,6 +278,7 @@ class DatasetVersionView:
     retracted: Step | None = None
     words: Words = Words()
     other_versions: tuple[EntityRef, ...] = ()
+    also_called: tuple[EntityRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Fetches and decodes; decides nothing.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from modeltrail_schemas.codec import decode, decode_routing
@@ -15,12 +15,21 @@ from modeltrail_schemas.order import OrderKey, order_key
 from sqlalchemy import Connection
 from sqlalchemy.sql.selectable import SelectBase
 
-from modeltrail_server.projection.facts import RELATIONS, ContentRow, EntityRow, LinkRow, RunRow, run_row_of
+from modeltrail_server.projection.facts import (
+    RELATIONS,
+    ContentRow,
+    EntityRow,
+    LinkRow,
+    RunRow,
+    contents_told,
+    key_text,
+    run_row_of,
+)
 from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
 from modeltrail_server.projection.merge import merge_runs
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS, Memory, latest_first
+from modeltrail_server.queries.memory import Memory, latest_first
 from modeltrail_server.queries.rows import (
     ActivityLink,
     EntityLink,
@@ -31,14 +40,22 @@ from modeltrail_server.queries.rows import (
     activity_link,
     brief_of,
     entity_link,
+    key_of,
+    ref_of,
     run_brief,
 )
 from modeltrail_server.queries.statements import entities, events, links, runs
+from modeltrail_server.queries.statements.remembering import to_remember
+from modeltrail_server.queries.wholes import cut_names, is_cut_short, whole_names, with_whole_name
 
 MAX_KEYS_PER_STATEMENT = 500
 MAX_EVENTS = 10_000
 MAX_LINKS = 10_000
 MAX_LINKS_REMEMBERED = 2_000
+MAX_TELLERS = 1_000
+REMEMBERED = {"row_limit": MAX_LINKS_REMEMBERED}
+VERSIONS_BEFORE = 5
+MAX_READINGS_TOGETHER = 50
 LAST_CHARACTER = "\U0010ffff"
 RUNS_FOLDED_PER_STATEMENT = 100
 K = TypeVar("K")
@@ -58,28 +75,38 @@ class Snapshot:
         """Fetch together what is asked of named things sooner or later, and of their names.
 
         That is rows, contents, who made or declared a version, what was declared about all versions; of the keys
-        ``and_first_of`` the first event to name them. It only saves round trips: what follows asks as if nothing had
-        been fetched. Where there is too much of it, nothing is kept.
+        ``and_first_of`` the first event to name them.
         """
-        new = self._memory.unknown(refs)
-        versions = [key for key, ref in new.items() if ref.identity]
-        names = [key for key, ref in new.items() if not ref.identity]
-        firsts = list(dict.fromkeys(and_first_of))
-        if max(len(new), len(firsts)) > MAX_KEYS_PER_STATEMENT:
-            return
-        tables, as_of, limited = self.tables, self.as_of, {"row_limit": MAX_LINKS_REMEMBERED}
-        asked: dict[str, tuple[SelectBase, list[bytes], dict[str, object]]] = {
-            "entities": (entities.entities_by_key(tables, as_of), list(new), {}),
-            "links": (links.links_of_entities(tables, as_of), versions, {"relations": list(REMEMBERED_RELATIONS)}),
-            "contents": (entities.contents_of_entities(tables, as_of), versions, {}),
-            "declared": (links.declarations(tables, as_of), names, {"roles": list(ABOUT_ALL_VERSIONS)}),
-            "firsts": (events.events_naming_first(tables, as_of), firsts, {}),
-        }
-        asked = {what: question for what, question in asked.items() if question[1]}
-        together = [(statement, {"keys": keys, **more, **limited}) for statement, keys, more in asked.values()]
-        found = dict(zip(asked, fetch_together(self.connection, together), strict=True))
-        if all(len(rows) < MAX_LINKS_REMEMBERED for rows in found.values()):
-            self._memory.remember(new, firsts, found)
+        wanted = {key_of(each): each for ref in refs for each in (ref, ref.unversioned)}
+        new = self._memory.unknown("entities", wanted)
+        versions = [key for key in new if wanted[key].identity]
+        names = [key for key in new if not wanted[key].identity]
+        self.remember(entities=new, links=versions, contents=versions, declared=names, firsts=and_first_of)
+
+    def remember(self, *, before: Collection[tuple[bytes, int]] = (), **wanted: Iterable[bytes]) -> None:
+        """Fetch together, by what Memory calls it, what is wanted of these keys and not known yet.
+
+        It only saves round trips: what follows asks as if nothing had been fetched. Of what there is too much,
+        nothing is kept.
+        """
+        unknown = {what: self._memory.unknown(what, keys) for what, keys in wanted.items()}
+        unknown = {what: keys for what, keys in unknown.items() if 0 < len(keys) <= MAX_KEYS_PER_STATEMENT}
+        readings = [reading for reading in before if reading not in self._memory.before][:MAX_READINGS_TOGETHER]
+        asked = [(*to_remember(what, self.tables, self.as_of), {"keys": keys}) for what, keys in unknown.items()]
+        together = [(statement, more | keys | REMEMBERED) for statement, more, keys in asked]
+        together += [self._versions_before(*reading, VERSIONS_BEFORE) for reading in readings]
+        found = fetch_together(self.connection, together)
+        for (what, keys), rows in zip(unknown.items(), found, strict=False):
+            if len(rows) < MAX_LINKS_REMEMBERED:
+                self._memory.remember(what, keys, self._as_told(what, rows))
+        for reading, rows in zip(readings, found[len(unknown) :], strict=True):
+            self._memory.before[reading] = self._appeared(rows, reading[1])
+
+    def _as_told(self, what: str, rows: Rows) -> Sequence[Sequence[Any]]:
+        """Return what was fetched with whole names, and contents as they were told of within the bound."""
+        if what == "entities":
+            return self._named(rows)
+        return self._contents_then(rows) if what == "contents" else rows
 
     def is_empty(self) -> bool:
         """Return whether no event was ever recorded."""
@@ -132,20 +159,25 @@ class Snapshot:
 
         A name has those about its versions, too. All is asked for together.
         """
-        known = [self._memory.declarations_of(keys, roles, limit) for keys, roles in about]
-        statement = links.declarations(self.tables, self.as_of)
-        together = [
-            (statement, {"keys": chunk, "roles": list(roles), "row_limit": limit})
-            for (keys, roles), found in zip(about, known, strict=True)
-            if found is None and roles
-            for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT)
-        ]
-        rows = [LinkRow(*row) for found in fetch_together(self.connection, together) for row in found]
-        return latest_first([*rows, *(link for found in known if found for link in found)], limit)
+        known: list[LinkRow] = []
+        together: list[tuple[SelectBase, dict[str, object]]] = []
+        for keys, roles in about:
+            found = {key: self._memory.declared_about(key, roles) for key in dict.fromkeys(keys)} if roles else {}
+            known += (link for own in found.values() if own for link in own)
+            for chunk in _chunks((key for key, own in found.items() if own is None), MAX_KEYS_PER_STATEMENT):
+                statement = links.declarations(self.tables, self.as_of, tuple(roles))
+                together.append((statement, {"keys": chunk, "row_limit": limit}))
+        rows = [LinkRow._make(row) for found_rows in fetch_together(self.connection, together) for row in found_rows]
+        return latest_first([*rows, *known], limit)
 
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
-        """Return the keys of all that these came from, themselves included, nearest first; bounds do not count."""
-        return [row[0] for row in self._rows(links.sources_of_entities(self.tables), keys, limit)]
+        """Return the keys of what these came from, themselves included, nearest first: ``limit`` of them, or more.
+
+        Bounds of ``as_of`` do not count. What was read without a version leads on to the version that was then the
+        latest.
+        """
+        statement = links.sources_of_entities(self.tables)
+        return list(dict.fromkeys(chain.from_iterable(self._rows(statement, keys, limit))))
 
     def entities_of_activities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
@@ -153,7 +185,7 @@ class Snapshot:
         """Return what these runs and jobs stand in these relations to."""
         statement = links.entities_of_activities(self.tables, self.as_of)
         rows = self._rows(statement, keys, limit, relations=list(relations))
-        return list(map(entity_link, rows))
+        return self._linked(map(entity_link, rows))
 
     def makers_and_uses(self, keys: Collection[bytes], *, limit: int) -> tuple[list[ActivityLink], list[EntityLink]]:
         """Return the runs and jobs that made these entities, and what those read: data, models and commits.
@@ -174,8 +206,9 @@ class Snapshot:
                 ],
             )
             makers += map(activity_link, made)
-            uses += map(entity_link, used)
-        return self._links_then(makers), list(dict.fromkeys(uses))
+            uses += self._linked(map(entity_link, used))
+        several = len(keys) > MAX_KEYS_PER_STATEMENT  # then one activity may have been met twice
+        return self._links_then(makers), list(dict.fromkeys(uses)) if several else uses
 
     def activities_of_entities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
@@ -224,9 +257,9 @@ class Snapshot:
 
     def next_name(self, kind: str, name: str, namespace: str) -> EntityRow | None:
         """Return the name of ``kind`` that follows this one in the order of names, if any."""
-        bound = {"kind": kind, "name": name, "namespace": namespace}
+        bound = {"kind": kind, "name": key_text(name), "namespace": key_text(namespace)}
         rows = self._fetch(entities.next_name(self.tables), bound)
-        return EntityRow(*rows[0]) if rows else None
+        return next(iter(self._named(rows)), None)
 
     def count_runs(self, limit: int) -> int:
         """Return the number of runs, at most ``limit``."""
@@ -248,7 +281,7 @@ class Snapshot:
         if known is not None:
             return known
         statement = entities.entities_by_key(self.tables, self.as_of)
-        return [EntityRow(*row) for row in self._rows(statement, keys, None)]
+        return self._named(self._rows(statement, keys, None))
 
     def is_known(self, name: EntityRow) -> bool:
         """Return whether something within the bound tells of a name: of itself, of a version, of a run of the job."""
@@ -262,7 +295,9 @@ class Snapshot:
     def words(self, name_keys: Collection[bytes], *, limit: int = MAX_LINKS) -> list[Word]:
         """Return the aliases, stages and targets that are versions of these, those first given first."""
         rows = self._rows(entities.words(self.tables, self.as_of), name_keys, limit)
-        return [Word(EntityRef(*row[:4]), row[4]) for row in rows]
+        events = [(EntityRow(*row[:-1]), row[-1]) for row in rows]
+        named = self._named(row for row, _ in events)
+        return [Word(ref_of(row), event_id) for row, (_, event_id) in zip(named, events, strict=True)]
 
     def last_links_before(self, key: bytes, relation: str, before: OrderKey, *, limit: int = 1) -> list[LinkRow]:
         """Return the links of one entity in ``relation`` before ``before``, the latest first."""
@@ -292,10 +327,18 @@ class Snapshot:
         rows = list(self._rows(links.readers_by_name(self.tables, self.as_of), keys, limit))
         return list(zip((row[12] for row in rows), self._links_then(map(activity_link, rows)), strict=True))
 
-    def versions_before(self, name_key: bytes, time_ns: int, *, limit: int) -> list[EntityRow]:
+    def versions_before(self, name_key: bytes, time_ns: int, *, limit: int = VERSIONS_BEFORE) -> list[EntityRow]:
         """Return the versions of a model or dataset that appeared up to a time, the last to appear first."""
-        bound = {"key": name_key, "time_ns": time_ns, "row_limit": limit}
-        rows = self._fetch(entities.versions_before(self.tables, self.as_of), bound)
+        known = self._memory.before.get((name_key, time_ns)) if limit <= VERSIONS_BEFORE else None
+        if known is not None:
+            return known[:limit]
+        return self._appeared(self._fetch(*self._versions_before(name_key, time_ns, limit)), time_ns)
+
+    def _versions_before(self, key: bytes, time_ns: int, limit: int) -> tuple[SelectBase, dict[str, object]]:
+        bound: dict[str, object] = {"key": key, "time_ns": time_ns, "row_limit": limit}
+        return entities.versions_before(self.tables, self.as_of), bound
+
+    def _appeared(self, rows: Rows, time_ns: int) -> list[EntityRow]:
         return [row for row in self._last_first(rows) if row.first_time_ns <= time_ns]
 
     def events_since(self, partition: int, recorded_ms: int, *, limit: int) -> list[Recorded]:
@@ -310,7 +353,7 @@ class Snapshot:
     def entities_of_kind(self, kind: str, *, limit: int) -> list[EntityRow]:
         """Return the first names of a kind that has no versions, in order."""
         bound = {"kind": kind, "low": "", "high": LAST_CHARACTER, "row_limit": limit}
-        return [EntityRow(*row) for row in self._fetch(entities.entities_between(self.tables), bound)]
+        return self._named(self._fetch(entities.entities_between(self.tables), bound))
 
     def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
         """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""
@@ -318,10 +361,10 @@ class Snapshot:
         after = dict.fromkeys(kinds, "")
         while after and len(found) < limit:
             statement = entities.next_namespaces(self.tables, tuple(after), after=bool(found))
-            bound = {"name": name} | {f"after_{kind}": namespace for kind, namespace in after.items()}
-            rows = [EntityRow(*row) for row in self._fetch(statement, bound)]
+            bound = {"name": key_text(name)} | {f"after_{kind}": last for kind, last in after.items()}
+            rows = self._named(self._fetch(statement, bound))
             found.extend(rows)
-            after = {row.kind: row.namespace for row in rows}
+            after = {row.kind: key_text(row.namespace) for row in rows}
         return [row for row in found if not row.version]
 
     def names_between(self, kind: str, low: str, high: str, *, limit: int) -> list[EntityRef]:
@@ -331,9 +374,9 @@ class Snapshot:
 
     def versions_between(self, name: EntityRef, low: str, high: str, *, limit: int) -> list[EntityRow]:
         """Return the versions of ``name`` whose text lies from ``low`` to ``high``."""
-        parameters = {"kind": name.kind, "namespace": name.namespace, "name": name.name, "low": low, "high": high}
+        of_name = {"kind": name.kind, "namespace": key_text(name.namespace), "name": key_text(name.name)}
         statement = entities.versions_between(self.tables, self.as_of)
-        return [EntityRow(*row) for row in self._fetch(statement, parameters | {"row_limit": limit})]
+        return self._named(self._fetch(statement, of_name | {"low": low, "high": high, "row_limit": limit}))
 
     def versions_of_name(self, name_key: bytes, *, limit: int) -> list[EntityRow]:
         """Return the versions of a model or dataset, the last to appear first."""
@@ -342,7 +385,7 @@ class Snapshot:
 
     def _last_first(self, rows: Rows) -> list[EntityRow]:
         """Return versions in the order in which they appeared, the last first: within a bound that may differ."""
-        versions = [EntityRow(*row) for row in rows]
+        versions = self._named(rows)
         if self.as_of is None:
             return versions
         return sorted(versions, key=lambda version: version.first_time_ns, reverse=True)
@@ -352,13 +395,48 @@ class Snapshot:
         known = self._memory.contents_of(keys)
         if known is not None:
             return known
-        rows = self._rows(entities.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
-        return [ContentRow(*row) for row in rows]
+        return self._contents_then(
+            self._rows(entities.contents_of_entities(self.tables, self.as_of), keys, MAX_LINKS)
+        )
 
     def contents_with(self, digest: str, *, limit: int) -> list[ContentRow]:
         """Return what has content of this digest, the first to be named first."""
         bound = {"digest": digest, "row_limit": limit}
-        return [ContentRow(*row) for row in self._fetch(entities.contents_with(self.tables), bound)]
+        return self._contents_then(self._fetch(entities.contents_with(self.tables, self.as_of), bound))
+
+    def _contents_then(self, rows: Iterable[Sequence[Any]]) -> list[ContentRow]:
+        """Return the contents that were told within the bound.
+
+        Where the first to tell one lies beyond it, another event may have told it by then.
+        """
+        if self.as_of is None:
+            return [ContentRow(*row) for row in rows]
+        told = {ContentRow(*row[:4]): bool(row[4]) for row in rows}
+        doubtful = {content.entity_key for content, then in told.items() if not then}
+        tellers = self.links_of_entities(doubtful, RELATIONS, limit=MAX_TELLERS)
+        others = self.events_by_id({link.event_id for link in tellers})
+        claimed = {claim for stored in others for claim in contents_told(stored.event)}
+        return [content for content, then in told.items() if then or (content.digest, content.entity_key) in claimed]
+
+    def _named(self, rows: Iterable[Sequence[Any]]) -> list[EntityRow]:
+        """Return rows of named things, each with its whole name."""
+        found = [EntityRow(*row) for row in rows]
+        cut = cut_names(found)
+        if not cut:
+            return found
+        statement = events.events_by_id(self.tables, None)
+        telling = (decode_routing(row[0]) for row in self._rows(statement, set(cut.values()), MAX_EVENTS))
+        wholes = whole_names(cut, telling)
+        return [with_whole_name(row, wholes) for row in found]
+
+    def _linked(self, links: Iterable[EntityLink]) -> list[EntityLink]:
+        """Return links to named things, each with its whole name."""
+        found = list(links)
+        cut = {link.link.entity_key for link in found if is_cut_short(link.entity)}
+        wholes = {row.entity_key: ref_of(row) for row in self.entities(cut)} if cut else {}
+        return (
+            [link._replace(entity=wholes.get(link.link.entity_key, link.entity)) for link in found] if cut else found
+        )
 
     def _then(self, runs: Iterable[RunBrief]) -> list[RunBrief]:
         """Return ``runs`` as they were within the bound; those that nothing told of by then are left out."""

@@ -1,14 +1,14 @@
 """Which runs satisfy an expression now. Cost follows the size of the answer, and is bounded where the answer is rare.
 
-Each comparison is a range of the index. A range of few runs is gathered whole. Else runs are walked in the order
-asked for, until the answer is full; the other comparisons are tested on the way: one of not too many runs is read
-into a set, another is probed by the key of each run that is in the sets. A walk that does not fill the answer is
-bounded: then the smallest range is gathered if it is not too large, else the answer says that there may be more.
+Each comparison is a range of the index. A range of few runs is gathered whole. Else runs are walked for a short while
+in the order asked for, and the other comparisons probed on the way. Where that does not fill the answer, the columns
+tell which runs may satisfy all, the best first, and what these have exactly is looked up until the answer is full.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.rows import RunBrief
 from modeltrail_server.queries.snapshot import MAX_KEYS_PER_STATEMENT, Snapshot
@@ -29,31 +29,32 @@ from modeltrail_server.search.meaning import (
     conditions_of,
     conjuncts_of,
     meaning_of,
+    satisfies,
 )
+from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
-from modeltrail_server.search.rows import METRIC, Key
-from modeltrail_server.search.statements import MAX_SET_ROWS, STARTED, Catalogue, Range, range_of
+from modeltrail_server.search.rows import METRIC, STARTED, Key
+from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
 
-# As measured on SQLite at 1,000,000 runs: counting a row of a range takes 0.05 µs, reading it into a set 0.4, looking
-# into the set 0.2, and a probe by the run's key 5: a page that is not in the cache; 1 where runs come by time.
-FEW_ROWS = 1_000
-SHORT_WALK_ROWS = 1_000
-MAX_PROBED_ROWS = 20_000
-MAX_SIFTED_ROWS = 100_000
+FEW_ROWS = 300
+MAX_PROBES = 300
+ROWS_A_RUN = 2
+"""A run has several rows of a key: what a metric was on several datasets."""
+FEWEST_CANDIDATES = 32
+MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
-MAX_SMALL_SET_ROWS = 10_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
 
 
 class _Row(NamedTuple):
-    """A run that was found: what it is ordered by."""
+    """A run that was found: what it is ordered by, in this order."""
 
-    run_key: bytes
     number: float | None
     started_ns: int
+    run_key: bytes
 
 
 def parse_ordering(text: str) -> Ordering:
@@ -93,104 +94,137 @@ def ordering_of(tree: Expression) -> Ordering:
 
 
 class _Search:
-    """One search: its statements and how many rows of a range it has looked at."""
+    """One search: its statements and how many runs it has looked at."""
 
     def __init__(self, snapshot: Snapshot, meaning: Meaning, ordering: Ordering, limit: int) -> None:
         self.snapshot, self.meaning, self.ordering, self.limit = snapshot, meaning, ordering, limit
-        self.connection = snapshot.connection
-        self.catalogue = Catalogue(search_tables_of(snapshot.tables.generation), self.connection.dialect.name)
+        self.connection, self.tables = snapshot.connection, search_tables_of(snapshot.tables.generation)
+        self.catalogue = Catalogue(self.tables, self.connection.dialect.name)
         self.parts = conjuncts_of(meaning)
         self.metric = Key(METRIC, ordering.metric) if ordering.metric else None
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
-        self.found: list[bytes] = []
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
-        self._count_all(MAX_SMALL_SET_ROWS)
-        cover = smallest_cover(self.meaning, self.counts)
-        if cover is not None and cover.rows <= FEW_ROWS:
+        cover = self._cover(FEW_ROWS)
+        if cover is not None:
             return self._gathered(cover)
-        walked = self._walked(SHORT_WALK_ROWS)
+        walked = self._walked()
         if walked is not None:
             return walked
-        self._count_all(MAX_SET_ROWS)
+        found, is_bounded = self._narrowed()
+        if is_bounded and (cover := self._cover(MAX_GATHERED_ROWS)) is not None:
+            return self._gathered(cover)
+        return [row.run_key for row in found[: self.limit]], len(found) <= self.limit and not is_bounded
+
+    def _cover(self, most: int) -> Cover | None:
+        """Return the few ranges that hold all runs asked for, if they are of no more than ``most`` rows."""
+        ranges = {each: rows for each in conditions_of(self.meaning) if (rows := range_of(each)) is not None}
+        new = [each for each in ranges if each not in self.counts]
+        counts = self._counts([ranges[each] for each in new], most + 1)
+        self.counts |= {each: count for each, count in zip(new, counts, strict=True) if count <= most}
         cover = smallest_cover(self.meaning, self.counts)
-        # Few runs satisfied it: where all else is in sets, a range is soon cheaper than a long walk in time.
-        in_sets = self.metric is None and all(part in self.counts for part in self.parts)
-        if in_sets and cover is not None and cover.rows <= MAX_GATHERED_ROWS:
-            return self._gathered(cover)
-        walked = self._walked(MAX_SIFTED_ROWS if self._sets() else MAX_PROBED_ROWS)
-        if walked is None and cover is not None and cover.rows <= MAX_GATHERED_ROWS:
-            return self._gathered(cover)
-        return walked or (self.found, False)
-
-    def _count_all(self, most: int) -> None:
-        """Count the rows of each comparison that has no more than ``most``.
-
-        A walk by a metric sifts by the least of those that must all hold: no other is counted further than that.
-        """
-        least = min((self.counts[part] for part in self.parts if part in self.counts), default=most)
-        for condition in conditions_of(self.meaning):
-            rows, is_part = range_of(condition), self.metric is not None and condition in self.parts
-            if rows is None or condition in self.counts:
-                continue
-            bound = max(min(most, least), MAX_SMALL_SET_ROWS) if is_part else most
-            count = self._count(rows, bound + 1)
-            if count <= bound:
-                self.counts[condition] = count
-                least = min(least, count) if is_part else least
+        return cover if cover is not None and cover.rows <= most else None
 
     def _gathered(self, cover: Cover) -> tuple[list[bytes], bool]:
         """Return the answer from all rows of a few ranges."""
-        self.looked_at = cover.rows
+        self.looked_at += cover.rows
         found: dict[bytes, _Row] = {}
         for condition in cover.conditions:
             rest = self._without(condition) if len(cover.conditions) == 1 else self.meaning
             statement = self.catalogue.gathered(
-                _range(condition),
-                rest,
-                self.metric,
-                self._sets(cover.conditions),
-                descending=self.ordering.descending,
+                _range(condition), rest, self.metric, descending=self.ordering.descending
             )
             rows = self.connection.execute(statement).all()
-            found |= {bytes(row[0]): _Row(bytes(row[0]), row[1], row[2]) for row in rows}
+            found |= {bytes(row[0]): _Row(row[1], row[2], bytes(row[0])) for row in rows}
         ordered = self._ordered(found.values())
-        return ordered[: self.limit], len(ordered) <= self.limit
+        return [row.run_key for row in ordered[: self.limit]], len(ordered) <= self.limit
 
-    def _walked(self, most: int) -> tuple[list[bytes], bool] | None:
-        """Return the answer from a walk over ``most`` rows; None where it is not full and there are more rows."""
+    def _walked(self) -> tuple[list[bytes], bool] | None:
+        """Return the answer from a short walk; None where it is not full and there are more rows."""
         rows, by_number = self._way()
         rest, descending = self._without(Condition(rows.key, rows.tests)), self.ordering.descending
-        statement = self.catalogue.walked(rows, rest, self._sets(), by_number=by_number, descending=descending)
-        row_limit, self.looked_at = self.limit + 1, most
-        while True:
-            bound = {"looked_at": most, "row_limit": row_limit}
-            walked = [bytes(row[0]) for row in self.connection.execute(statement, bound).all()]
-            found = list(dict.fromkeys(walked))
-            if len(found) > self.limit:
-                return found[: self.limit], False
-            if len(walked) < row_limit:
+        probed = sum(1 for _ in conditions_of(rest))
+        row_limit = ROWS_A_RUN * (self.limit + 1)
+        looked_at = max(MAX_PROBES // max(1, probed), row_limit)
+        statement = self.catalogue.walked(rows, rest, by_number=by_number, descending=descending)
+        walked = self.connection.execute(statement, {"looked_at": looked_at, "row_limit": row_limit}).all()
+        found: dict[bytes, float | None] = {}
+        for run_key, number, _ in walked:
+            found.setdefault(bytes(run_key), number)
+        is_full = len(found) > self.limit
+        if not is_full and (len(walked) == row_limit or self._counts([rows], looked_at + 1)[0] > looked_at):
+            return None
+        keys = list(found)[: self.limit]
+        if by_number and self.metric and not self._is_best(rows):
+            best = {row.run_key: row.number for row in self._satisfying(keys)}
+            if any(best[key] != found[key] for key in keys):
+                return None  # another value of a run, beyond this range, is what it is ordered by
+        self.looked_at += looked_at
+        return keys, not is_full
+
+    def _is_best(self, rows: Range) -> bool:
+        """Return whether the first row of a run within a range is its best of all."""
+        right = (">", ">=") if self.ordering.descending else ("<", "<=")
+        return all(test.operator in right for test in rows.tests)
+
+    def _narrowed(self) -> tuple[list[_Row], bool]:
+        """Return the runs found among those that the columns tell of, in order, and whether there may be others."""
+        order, descending = self.metric or STARTED, self.ordering.descending
+        candidates = Candidates(self.snapshot, self.meaning, order, descending=descending)
+        found, seen = self._ordered(self._satisfying(candidates.waiting)), dict[int, None]()
+        next_ones, size = list[int](), self._enough(found, len(candidates.waiting))
+        is_bounded = False
+        for bound, ordinals in candidates.groups():
+            is_bounded = len(seen) > MAX_CANDIDATES
+            if is_bounded or self._is_full(found, bound):
                 break
-            row_limit *= 4  # a run has several rows: what a metric was on several datasets
-        count = self._count(rows, most + 1)
-        if count <= most:
-            self.looked_at = count
-            return found, True
-        self.found = found
-        return None
+            next_ones += ordinals
+            if len(next_ones) >= size:
+                found = self._with(found, next_ones, seen)
+                next_ones, size = [], self._enough(found, len(seen) + len(candidates.waiting))
+        found = self._with(found, next_ones, seen)
+        self.looked_at += len(seen) + len(candidates.waiting)
+        return found, is_bounded or not candidates.complete
 
-    def _sets(self, gathering: Sequence[Meaning] = ()) -> list[Meaning]:
-        """Return the comparisons whose runs are read at once: those of few, or the least where probes are dear.
+    def _enough(self, found: Sequence[_Row], seen: int) -> int:
+        """Return how many more runs to look at next: about as many as will fill the answer."""
+        missing = self.limit + 1 - len(found)
+        if missing <= 0:
+            return MAX_KEYS_PER_STATEMENT  # few will do: those no worse than the last of the answer
+        share = (len(found) + 1) / (seen + 1)
+        return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
 
-        Runs in the order of time lie side by side: there a probe costs little more than reading on.
-        """
-        smallest_first = sorted(self.counts, key=self.counts.__getitem__)
-        others = [each for each in smallest_first if each not in gathering]
-        few = [each for each in others if self.counts[each] <= MAX_SMALL_SET_ROWS]
-        by_time = self.metric is None and not gathering
-        return few if by_time or few else others[:1]
+    def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
+        """Return ``found`` and those that satisfy of the runs that were not seen yet, in order."""
+        new = [ordinal for ordinal in dict.fromkeys(ordinals) if ordinal not in seen]
+        seen.update(dict.fromkeys(new))
+        return self._ordered(dict.fromkeys([*found, *self._satisfying(new)]))
+
+    def _is_full(self, found: Sequence[_Row], bound: float) -> bool:
+        """Return whether no run with a number up to ``bound`` comes before those found."""
+        if len(found) <= self.limit:
+            return False
+        last = float(found[self.limit - 1].number or 0)
+        return last > bound if self.ordering.descending else last < bound
+
+    def _satisfying(self, runs: Sequence[bytes] | Sequence[int]) -> list[_Row]:
+        """Return those of these runs, by keys or ordinals, that satisfy the expression, by all their values."""
+        order, best = self.metric or STARTED, max if self.ordering.descending else min
+        asked = dict.fromkeys([order, *(condition.key for condition in conditions_of(self.meaning))])
+        found, begun = list[_Row](), dict[bytes, int]()
+        values: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
+        ids = {key.id: key for key in asked}
+        for run_key, key_id, text, number, started_ns in self._told(list(ids), runs):
+            values.setdefault(run_key, {}).setdefault(ids[key_id], []).append((text, number))
+            begun[run_key] = started_ns
+        for run_key, own in values.items():
+            if satisfies(self.meaning, own):
+                numbers = [number for _, number in own.get(order, ()) if number is not None]
+                if numbers:
+                    found.append(_Row(best(numbers), begun[run_key], run_key))
+        return found
 
     def _way(self) -> tuple[Range, bool]:
         """Return the range that has runs in the order asked for, and whether that is the order of its numbers."""
@@ -203,23 +237,22 @@ class _Search:
                 return one_value, False
         return own, True
 
-    def _count(self, rows: Range, most: int) -> int:
-        return int(self.connection.execute(self.catalogue.counted(rows), {"row_limit": most}).scalar_one())
+    def _counts(self, ranges: Sequence[Range], most: int) -> Sequence[int]:
+        if not ranges:
+            return ()
+        return self.connection.execute(self.catalogue.counted(ranges), {"row_limit": most}).one()
 
     def _without(self, condition: Condition) -> Meaning:
         """Return what else a run must satisfy, what few runs do first."""
         rest = [each for each in self.parts if each != condition]
-        return Conjunction(tuple(sorted(rest, key=lambda each: self.counts.get(each, MAX_SET_ROWS))))
+        return Conjunction(tuple(sorted(rest, key=lambda each: self.counts.get(each, MAX_GATHERED_ROWS + 1))))
 
-    def _ordered(self, found: Iterable[_Row]) -> list[bytes]:
+    def _ordered(self, found: Iterable[_Row]) -> list[_Row]:
         """Return the runs in the order asked for; a run without the metric is left out."""
         descending = self.ordering.descending
         if self.metric is None:
-            ordered = sorted(found, key=lambda row: (row.started_ns, row.run_key), reverse=descending)
-        else:
-            counted = [(row.number, row.started_ns, row.run_key) for row in found if row.number is not None]
-            ordered = [_Row(key, number, begun) for number, begun, key in sorted(counted, reverse=descending)]
-        return [row.run_key for row in ordered]
+            return sorted(found, key=lambda row: row[1:], reverse=descending)
+        return sorted((row for row in found if row.number is not None), reverse=descending)
 
     def hits_of(self, keys: Sequence[bytes], terms: Sequence[Term]) -> tuple[Hit, ...]:
         """Return the runs with the values that the expression and the ordering name."""
@@ -234,17 +267,18 @@ class _Search:
 
     def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, dict[str, str | float]]:
         ids = {key.id: key for key in shown}
-        told: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {key: {} for key in keys}
-        for run_key, key_id, text, number in self._rows(list(ids), keys):
-            told[run_key].setdefault(ids[key_id], []).append((text, number))
-        return {key: shown_values(shown, values, self.ordering) for key, values in told.items()}
+        of_run: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {key: {} for key in keys}
+        for run_key, key_id, text, number, _ in self._told(list(ids), keys):
+            of_run[run_key].setdefault(ids[key_id], []).append((text, number))
+        return {key: shown_values(shown, values, self.ordering) for key, values in of_run.items()}
 
-    def _rows(self, ids: list[int], keys: Sequence[bytes]) -> Iterator[tuple[bytes, int, str, float | None]]:
-        statement = self.catalogue.told(ids)
-        for begin in range(0, len(keys) if ids else 0, MAX_KEYS_PER_STATEMENT):
-            chunk = list(keys[begin : begin + MAX_KEYS_PER_STATEMENT])
-            for row in self.connection.execute(statement, {"keys": chunk}).all():
-                yield bytes(row[0]), row[1], row[2], row[3]
+    def _told(self, ids: list[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
+        for begin in range(0, len(runs) if ids else 0, MAX_KEYS_PER_STATEMENT):
+            chunk = list(runs[begin : begin + MAX_KEYS_PER_STATEMENT])
+            if isinstance(chunk[0], bytes):
+                yield from fetch(self.connection, told(self.tables), {"keys": chunk, "key_ids": ids})
+            else:
+                yield from fetch(self.connection, told_of_ordinals(self.tables), {"ordinals": chunk, "key_ids": ids})
 
 
 def _range(condition: Condition) -> Range:

@@ -54,7 +54,7 @@ class _Index:
             return
         meaning = meaning_of(term)
         rows = range_of(meaning) if isinstance(meaning, Condition) else None
-        if rows is not None and not self._connection.scalar(self._catalogue.counted(rows), {"row_limit": 1}):
+        if rows is not None and not self._connection.scalar(self._catalogue.counted([rows]), {"row_limit": 1}):
             yield f"no run has such a {written}: {self._extent(rows)}"
 
     def _extent(self, rows: Range) -> str:

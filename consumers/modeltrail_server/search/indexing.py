@@ -14,10 +14,12 @@ from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.identity import canonical_run_id
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, MetaData, Table, delete, inspect, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import DropTable
 
 from modeltrail_server.errors import PositionMovedError
+from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.projection.engine import explained, writing
 from modeltrail_server.projection.facts import run_identity
 from modeltrail_server.projection.generations import Generation, check_version, current_generation, positions_of
@@ -25,13 +27,16 @@ from modeltrail_server.projection.projector import Source
 from modeltrail_server.projection.upserts import insert_unless_there
 from modeltrail_server.projection.writing import writer_for
 from modeltrail_server.queries.snapshot import MAX_EVENTS, Snapshot
-from modeltrail_server.search.rows import Key, KeyRow, cut_text, rows_of, values_of
-from modeltrail_server.search.tables import SearchTables, search_tables_of
+from modeltrail_server.search.coding import code_changed
+from modeltrail_server.search.rows import Key, KeyRow, Values, cut_text, rows_of, values_of
+from modeltrail_server.search.tables import SearchTables, older_tables, search_tables_of
 
 MAX_BATCH_RECORDS = 2_000
 RUNS_A_FETCH = 100
 POLL_WAIT_MS = 500
 MAX_ATTEMPTS = 100
+INDEX_LOCK = 7308324466
+"""The PostgreSQL advisory lock of whoever writes the index: one at a time, as on SQLite."""
 T = TypeVar("T")
 
 
@@ -104,32 +109,38 @@ def _follow(log: Source, engine: Engine, generation: Generation, stop: threading
 
 
 def _make_tables(engine: Engine, tables: SearchTables) -> None:
+    """Make the tables of a generation's index, unless they are there; those of an older shape of index go."""
     with explained(engine):
         if inspect(engine).has_table(tables.position.name):
             return
-    with writing(engine) as connection:
+    with no_cycle_collection(), writing(engine) as connection:
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7308324466)")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({INDEX_LOCK})")
         tables.metadata.create_all(connection)
+        for name in older_tables(tables, inspect(connection).get_table_names()):
+            connection.execute(DropTable(Table(name, MetaData())))
 
 
 def _write(engine: Engine, generation: Generation, records: Sequence[Record], expected: int | None) -> None:
     """Index the runs that ``records``, of one partition, tell of, and move the position past them."""
     tables, writer = search_tables_of(generation.number), writer_for(engine)
     keys = sorted(set(_runs_told_of(records)))
-    with writing(engine) as connection:
+    with no_cycle_collection(), writing(engine) as connection:
+        if connection.dialect.name == "postgresql":  # else columns are coded by two at once
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({INDEX_LOCK})")
         if current_generation(connection, lock=True) != generation:
             raise PositionMovedError
         _move(connection, tables, records[0].partition, expected, records[-1].offset + 1)
-        snapshot, told = Snapshot(connection, generation.tables), set[Key]()
+        snapshot, indexed = Snapshot(connection, generation.tables), dict[bytes, Values]()
         for chunk in _chunks(keys, RUNS_A_FETCH):
             # First what was, then what is: whoever indexed one of these meanwhile, knowing more, is not overwritten.
             connection.execute(delete(tables.value).where(tables.value.c.run_key.in_(chunk)))
             found = {key: values_of(run_id, events) for key, run_id, events in events_of_runs(snapshot, chunk)}
-            told.update(*(values.by_key for values in found.values()))
             rows = [row for key, values in found.items() for row in rows_of(key, values)]
             writer.insert_rows(connection, tables.value, rows)
-        _note_keys(connection, tables, told)
+            indexed |= found
+        _note_keys(connection, tables, {key for values in indexed.values() for key in values.by_key})
+        code_changed(connection, writer, tables, indexed)
 
 
 def _note_keys(connection: Connection, tables: SearchTables, told: Iterable[Key]) -> None:
@@ -144,10 +155,12 @@ def _note_keys(connection: Connection, tables: SearchTables, told: Iterable[Key]
 def _move(connection: Connection, tables: SearchTables, partition: int, expected: int | None, to: int) -> None:
     position = tables.position
     if expected is None:
-        connection.execute(insert(position).values(partition=partition, next_offset=to))
-        return
-    is_expected = (position.c.partition == partition) & (position.c.next_offset == expected)
-    if connection.execute(update(position).values(next_offset=to).where(is_expected)).rowcount != 1:
+        statement = insert_unless_there(connection, position).values(partition=partition, next_offset=to)
+        moved = connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
+    else:
+        is_expected = (position.c.partition == partition) & (position.c.next_offset == expected)
+        moved = connection.execute(update(position).values(next_offset=to).where(is_expected)).rowcount
+    if moved != 1:
         raise PositionMovedError
 
 

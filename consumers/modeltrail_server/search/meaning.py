@@ -116,12 +116,26 @@ def conditions_of(meaning: Meaning) -> Iterator[Condition]:
 def satisfies(meaning: Meaning, values: Mapping[Key, Sequence[tuple[str, float | None]]]) -> bool:
     """Return whether a run with these values (text, number) is what ``meaning`` asks for."""
     if isinstance(meaning, Condition):
-        return any(all(_holds(test, *value) for test in meaning.tests) for value in values.get(meaning.key, ()))
+        return any(all(holds(test, *value) for test in meaning.tests) for value in values.get(meaning.key, ()))
     if isinstance(meaning, Negation):
         return not satisfies(meaning.operand, values)
     if isinstance(meaning, Conjunction):
         return all(satisfies(operand, values) for operand in meaning.operands)
     return any(satisfies(operand, values) for operand in meaning.operands)
+
+
+def holds(test: Test, text: str, number: float | None) -> bool:
+    """Return whether a test holds for a value."""
+    if test.operator == "in":
+        return any(_equals(value, text, number) for value in test.values)
+    value = test.values[0]
+    if test.operator == BEGINS:
+        return text.startswith(str(value))
+    if test.operator in ("like", "ilike"):
+        return _pattern(str(value), ignoring_case=test.operator == "ilike").fullmatch(text) is not None
+    if isinstance(value, str):
+        return _compares(test.operator, text, value)
+    return number is not None and _compares(test.operator, number, value)
 
 
 def prefix_of(test: Test) -> str:
@@ -209,19 +223,6 @@ def _cut(values: Iterable[Value], operator: str) -> tuple[Value, ...]:
     if operator in ("like", "ilike"):
         return tuple(values)
     return tuple(cut_text(value) if isinstance(value, str) else value for value in values)
-
-
-def _holds(test: Test, text: str, number: float | None) -> bool:
-    if test.operator == "in":
-        return any(_equals(value, text, number) for value in test.values)
-    value = test.values[0]
-    if test.operator == BEGINS:
-        return text.startswith(str(value))
-    if test.operator in ("like", "ilike"):
-        return _pattern(str(value), ignoring_case=test.operator == "ilike").fullmatch(text) is not None
-    if isinstance(value, str):
-        return _compares(test.operator, text, value)
-    return number is not None and _compares(test.operator, number, value)
 
 
 def _equals(value: Value, text: str, number: float | None) -> bool:

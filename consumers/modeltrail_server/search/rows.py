@@ -43,6 +43,9 @@ class Key(NamedTuple):
         return key_id(self.kind, self.name)
 
 
+STARTED, ENDED = Key(ATTRIBUTE, "started"), Key(ATTRIBUTE, "ended")
+
+
 class ValueRow(NamedTuple):
     """One value of a run. ``place`` tells apart several values under one key; ``started_ns`` is the run's."""
 

@@ -6,7 +6,7 @@ soon as the answer is full.
 """
 
 import operator
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, cast
@@ -25,14 +25,13 @@ from sqlalchemy import (
     true,
 )
 
+from modeltrail_server.queries.statements.parts import among, remembered, row_limit
 from modeltrail_server.search.expression import ORDERED
 from modeltrail_server.search.meaning import BEGINS, Condition, Conjunction, Meaning, Negation, Test, prefix_of
-from modeltrail_server.search.rows import ATTRIBUTE, PARAM, Key, number_of
+from modeltrail_server.search.rows import PARAM, Key, number_of
 from modeltrail_server.search.tables import SearchTables
 
-MAX_SET_ROWS = 50_000
 LAST_CHARACTER = "\U0010ffff"
-STARTED = Key(ATTRIBUTE, "started")
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "in": operator.eq,
@@ -61,6 +60,28 @@ class Range:
         return any(test.operator in ("=", "in") and len(test.values) == 1 for test in self.tests)
 
 
+@remembered
+def told(tables: SearchTables) -> Select[Any]:
+    """Select (run_key, key_id, text, number, started_ns) of the runs :keys under the keys :key_ids, as told."""
+    value = tables.value
+    columns = (value.c.run_key, value.c.key_id, value.c.text, value.c.number, value.c.started_ns)
+    return (
+        select(*columns)
+        .where(among(value.c.run_key, "keys"), among(value.c.key_id, "key_ids"))
+        .order_by(value.c.place)
+    )
+
+
+@remembered
+def told_of_ordinals(tables: SearchTables) -> Select[Any]:
+    """Select the same as ``told``, of the runs :ordinals, in no order."""
+    value, run = tables.value, tables.run
+    columns = (value.c.run_key, value.c.key_id, value.c.text, value.c.number, value.c.started_ns)
+    joined = run.join(value, run.c.run_key == value.c.run_key)
+    is_asked = among(run.c.ordinal, "ordinals") & among(value.c.key_id, "key_ids")
+    return select(*columns).select_from(joined).where(is_asked)
+
+
 def range_of(meaning: Meaning) -> Range | None:
     """Return the rows that ``meaning`` means, where an index has them together."""
     if isinstance(meaning, Condition) and any(_is_indexed(meaning.key, test) for test in meaning.tests):
@@ -74,30 +95,28 @@ class Catalogue:
     def __init__(self, tables: SearchTables, dialect: str) -> None:
         self._value, self._dialect = tables.value, dialect
 
-    def counted(self, rows: Range) -> Select[Any]:
-        """Count the rows of a range, no further than :row_limit."""
-        value = self._value
-        within: Select[Any] = select(literal_column("1")).select_from(value).where(self._within(rows, value))
-        return select(func.count()).select_from(within.limit(_row_limit()).subquery())
+    def counted(self, ranges: Iterable[Range]) -> Select[Any]:
+        """Count the rows of each range, no further than :row_limit: one row of as many numbers."""
+        return select(*(self._counted(rows).scalar_subquery() for rows in ranges))
 
-    def walked(
-        self, rows: Range, rest: Meaning, sets: Collection[Meaning], *, by_number: bool, descending: bool
-    ) -> Select[Any]:
+    def _counted(self, rows: Range) -> Select[Any]:
+        value = self._value.alias()
+        within: Select[Any] = select(literal_column("1")).select_from(value).where(self._within(rows, value))
+        return select(func.count()).select_from(within.limit(row_limit()).subquery())
+
+    def walked(self, rows: Range, rest: Meaning, *, by_number: bool, descending: bool) -> Select[Any]:
         """Select (run_key, number, started_ns) of the rows of a range whose runs satisfy ``rest``, in order.
 
-        The order is that of numbers, else of time. Looks at :looked_at rows, returns :row_limit. ``sets`` are
-        conditions whose runs are read at once, and looked up; of the others each run is probed.
+        The order is that of numbers, else of time. Looks at :looked_at rows, returns :row_limit.
         """
         value = self._value
         order = (value.c.number,) * by_number + (value.c.started_ns, value.c.run_key)
         walk = select(value.c.run_key, value.c.number, value.c.started_ns).where(self._within(rows, value))
         walk = walk.order_by(*(column.desc() if descending else column for column in order))
         seen = walk.limit(bindparam("looked_at", type_=None)).subquery("seen")
-        return select(seen).where(self._condition(rest, seen, sets)).limit(_row_limit())
+        return select(seen).where(self._condition(rest, seen)).limit(row_limit())
 
-    def gathered(
-        self, rows: Range, rest: Meaning, best_of: Key | None, sets: Collection[Meaning], *, descending: bool
-    ) -> Select[Any]:
+    def gathered(self, rows: Range, rest: Meaning, best_of: Key | None, *, descending: bool) -> Select[Any]:
         """Select (run_key, number, started_ns) of all rows of a range whose runs satisfy ``rest``, in no order.
 
         ``number`` is the best under ``best_of``, null where there is none.
@@ -110,14 +129,7 @@ class Catalogue:
             extreme = func.max(other.c.number) if descending else func.min(other.c.number)
             own = select(extreme).where(other.c.run_key == seen.c.run_key, other.c.key_id == best_of.id)
             best = own.scalar_subquery()
-        return select(seen.c.run_key, best, seen.c.started_ns).where(self._condition(rest, seen, sets))
-
-    def told(self, keys: list[int]) -> Select[Any]:
-        """Select (run_key, key_id, text, number) of the runs :keys under these keys, in the order told."""
-        value = self._value
-        among = value.c.run_key.in_(bindparam("keys", expanding=True))
-        columns = (value.c.run_key, value.c.key_id, value.c.text, value.c.number)
-        return select(*columns).where(among, value.c.key_id.in_(keys)).order_by(value.c.place)
+        return select(seen.c.run_key, best, seen.c.started_ns).where(self._condition(rest, seen))
 
     def _within(self, rows: Range, value: FromClause) -> ColumnElement[bool]:
         """Return what a row of the range is: for each test, in the words of the index that answers it."""
@@ -130,26 +142,17 @@ class Catalogue:
         ]
         return and_(value.c.key_id == key.id, *(tests or [value.c.number.is_not(None)]))
 
-    def _condition(self, meaning: Meaning, seen: FromClause, sets: Collection[Meaning]) -> ColumnElement[bool]:
+    def _condition(self, meaning: Meaning, seen: FromClause) -> ColumnElement[bool]:
         if isinstance(meaning, Condition):
-            return self._member(meaning, seen) if meaning in sets else self._probe(meaning, seen)
+            return self._probe(meaning, seen)
         if isinstance(meaning, Negation):
-            return not_(self._condition(meaning.operand, seen, sets))
-        conditions = [self._condition(operand, seen, sets) for operand in meaning.operands]
+            return not_(self._condition(meaning.operand, seen))
+        conditions = [self._condition(operand, seen) for operand in meaning.operands]
         return (
             reduce(operator.and_ if isinstance(meaning, Conjunction) else operator.or_, conditions)
             if conditions
             else true()
         )
-
-    def _member(self, condition: Condition, seen: FromClause) -> ColumnElement[bool]:
-        """Return whether a run is among those of a range, which is read once.
-
-        What is asked whether it is true, no planner makes a join of; and a limit tells it that the set is small.
-        """
-        own = self._value.alias()
-        runs: Select[Any] = select(own.c.run_key).where(self._within(Range(condition.key, condition.tests), own))
-        return seen.c.run_key.in_(runs.limit(literal_column(str(MAX_SET_ROWS)))).is_(true())
 
     def _probe(self, condition: Condition, seen: FromClause) -> ColumnElement[bool]:
         """Return whether a run has such a value, as a subquery of its own.
@@ -229,7 +232,3 @@ def _begins_with(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
 def _as_glob(pattern: str) -> str:
     wild = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
     return "".join(wild.get(character, character) for character in pattern)
-
-
-def _row_limit() -> Any:
-    return bindparam("row_limit", type_=None)

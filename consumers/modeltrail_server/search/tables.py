@@ -1,5 +1,7 @@
 """The tables of the search index, one set beside each generation's own: dropped with it, as their prefix says."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -8,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, 
 
 from modeltrail_server.projection.tables import AnyText
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,16 @@ class SearchTables:
     value: Table
     key: Table
     position: Table
+    column: Table
+    run: Table
+    waiting: Table
+
+
+def older_tables(tables: SearchTables, names: Iterable[str]) -> list[str]:
+    """Return which of ``names`` are of the same generation's index in a shape that it had before."""
+    generation, _, _ = tables.value.name.partition("_")
+    found = re.compile(rf"{generation}_search(\d+)_\w+")
+    return sorted(name for name in names if (match := found.fullmatch(name)) and int(match[1]) < INDEX_VERSION)
 
 
 @lru_cache(maxsize=16)
@@ -68,4 +80,25 @@ def search_tables_of(generation: int) -> SearchTables:
             Column("partition", Integer, primary_key=True, autoincrement=False),
             Column("next_offset", BigInteger, nullable=False),
         ),
+        # Of the run of ordinal n, column n // 8,192 of each key has the code at place n % 8,192: see columns.py.
+        column=table(
+            "column",
+            Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+            Column("number", Integer, primary_key=True, autoincrement=False),
+            Column("least", Double, nullable=True),
+            Column("largest", Double, nullable=True),
+            Column("edges", LargeBinary, nullable=False),
+            Column("texts", LargeBinary, nullable=False),
+            Column("planes", Integer, nullable=False),
+            Column("codes", LargeBinary, nullable=False),
+            Index(f"{prefix}column_by_number", "number", "key_id"),
+        ),
+        run=table(
+            "run",
+            Column("ordinal", Integer, primary_key=True, autoincrement=False),
+            Column("run_key", LargeBinary(16), nullable=False),
+            Index(f"{prefix}run_by_key", "run_key", "ordinal", unique=True),
+        ),
+        # Runs whose codes are not, or no longer, in the columns: few, so each is looked at.
+        waiting=table("waiting", Column("run_key", LargeBinary(16), primary_key=True)),
     )

@@ -17,7 +17,13 @@ _NEEDED = {
 
 
 def reasons_not_ready(
-    observation: Observation, *, roles: Collection[str], projected: Progress, audited: Progress, now_s: float
+    observation: Observation,
+    *,
+    roles: Collection[str],
+    projected: Progress,
+    indexed: Progress,
+    audited: Progress,
+    now_s: float,
 ) -> dict[str, str]:
     """Return by part why ``roles`` cannot do their work at ``now_s`` (monotonic); empty when they can."""
     if not observation.taken_s:
@@ -28,6 +34,8 @@ def reasons_not_ready(
     reasons = {part: why for part, why in observation.faults.items() if part in needed}
     if PROJECTOR in roles and (stuck := projected.stuck(STUCK_S, now_s)):
         reasons["projector"] = _stuck("projected", stuck)
+    if INDEXER in roles and (stuck := indexed.stuck(STUCK_S, now_s)):
+        reasons["indexer"] = _stuck("indexed", stuck)
     if AUDITOR in roles and (stuck := audited.stuck(STUCK_S, now_s)):
         reasons["auditor"] = _stuck("audited", stuck)
     return reasons

@@ -84,6 +84,9 @@ class _Observed(Collector):
             yield from self._projector()
         if seen.projected is not None:
             yield _gauge("dead_letters", "Records in the read model that could not be read", seen.dead_letters)
+        if seen.projected is not None and seen.indexed is not None:
+            behind = {each: max(0, at - seen.indexed[each]) for each, at in enumerate(seen.projected.offsets)}
+            yield _by_partition("index_lag_records", "Projected records that search does not find yet", behind)
         if seen.signed:
             yield _by_partition("audit_signed_size", "Records under the last signature", dict(seen.signed))
             yield from self._audit_lag()

@@ -135,6 +135,7 @@ class _Server:
             self._watch.latest,
             roles=self._roles,
             projected=self._watch.projected_since,
+            indexed=self._watch.indexed_since,
             audited=self._watch.audited_since,
             now_s=time.monotonic(),
         )

@@ -19,6 +19,7 @@ from modeltrail_server import audit
 from modeltrail_server.projection.generations import as_position, reading
 from modeltrail_server.queries.listing import Counts, count_all
 from modeltrail_server.queries.snapshot import Snapshot
+from modeltrail_server.search.progress import indexed_position
 
 PROBE_TIMEOUT_S = 2.0
 
@@ -36,7 +37,10 @@ class LogStatus:
 
 @dataclass(frozen=True, slots=True)
 class ReadModelStatus:
-    """The read model. ``recorded_ms`` is when the log took the last record projected (0: none)."""
+    """The read model. ``recorded_ms`` is when the log took the last record projected (0: none).
+
+    ``indexed`` is how far the search index is; None where there is none yet.
+    """
 
     generation: int
     position: Position
@@ -44,6 +48,7 @@ class ReadModelStatus:
     counts: Counts
     dead_letters: int
     conflicts: int
+    indexed: Position | None
 
     def records_behind(self, end: Position) -> int:
         """Return how many records the read model lacks of a log that ends at ``end``."""
@@ -145,6 +150,7 @@ def _read_model_status(engine: Engine) -> ReadModelStatus:
             counts=count_all(Snapshot(connection, tables, None)),
             dead_letters=dead_letters,
             conflicts=conflicts,
+            indexed=indexed_position(connection, tables.generation),
         )
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, func, select
 from modeltrail_server import audit
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import as_position, reading
+from modeltrail_server.search.progress import indexed_position
 from modeltrail_server.serving.status import SpoolTotals, spool_totals
 
 WATCH_INTERVAL_S = 5.0
@@ -30,7 +31,8 @@ class Observation:
     """What was seen at ``taken_s`` (monotonic). A part that was not seen is None, and ``faults`` says why.
 
     ``projected`` is where the read model is, ``recorded_ms`` by partition when the log took its last record;
-    ``audited`` the next offset by partition, ``signed`` how many records are under the signature.
+    ``indexed`` is where the search index is, None where there is none; ``audited`` the next offset by partition,
+    ``signed`` how many records are under the signature.
     """
 
     taken_s: float = 0.0
@@ -38,10 +40,21 @@ class Observation:
     projected: Position | None = None
     recorded_ms: Mapping[int, int] = field(default_factory=dict)
     dead_letters: int = 0
+    indexed: Position | None = None
     audited: Mapping[int, int] = field(default_factory=dict)
     signed: Mapping[int, int] = field(default_factory=dict)
     spool: SpoolTotals | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadModel:
+    """What is seen of the database; no position: it was not seen."""
+
+    position: Position | None = None
+    recorded_ms: Mapping[int, int] = field(default_factory=dict)
+    dead_letters: int = 0
+    indexed: Position | None = None
 
 
 class Watch:
@@ -54,6 +67,7 @@ class Watch:
         self.latest = Observation()
         self.projected_since = Progress()
         self.audited_since = Progress()
+        self.indexed_since = Progress()
 
     def run(self, stop: threading.Event) -> None:
         """Look until ``stop``."""
@@ -75,21 +89,24 @@ class Watch:
         model = _tried("database", faults, self._read_model)
         heads = _tried("audit", faults, self._audit_heads)
         spool = _tried("spool", faults, lambda: spool_totals(self._config))
-        position, recorded_ms, dead_letters = model or (None, {}, 0)
+        model = model or _ReadModel()
         now_s = time.monotonic()
         observation = Observation(
             taken_s=now_s,
             log_end=end,
-            projected=position,
-            recorded_ms=recorded_ms,
-            dead_letters=dead_letters,
+            projected=model.position,
+            recorded_ms=model.recorded_ms,
+            dead_letters=model.dead_letters,
+            indexed=model.indexed,
             audited={one.partition: one.next_offset for one in heads or ()},
             signed={one.partition: one.head.size for one in heads or ()},
             spool=spool,
             faults=faults,
         )
-        if end is not None and position is not None:
-            self.projected_since.note(end, position.__getitem__, now_s)
+        if end is not None and model.position is not None:
+            self.projected_since.note(end, model.position.__getitem__, now_s)
+        if model.position is not None:
+            self.indexed_since.note(model.position, (model.indexed or Position()).__getitem__, now_s)
         if end is not None and heads is not None:
             self.audited_since.note(end, lambda partition: observation.audited.get(partition, 0), now_s)
         self.latest = observation
@@ -104,7 +121,7 @@ class Watch:
             self._log.close()
             self._log = None
 
-    def _read_model(self) -> tuple[Position, dict[int, int], int] | None:
+    def _read_model(self) -> _ReadModel:
         if self._engine is None:
             self._engine = open_engine(self._config.database)
         try:
@@ -112,10 +129,12 @@ class Watch:
                 position = tables.position
                 rows = connection.execute(select(*position.c["partition", "next_offset", "recorded_ms"])).all()
                 count = connection.execute(select(func.count()).select_from(tables.dead_letter)).scalar_one()
+                indexed = indexed_position(connection, tables.generation)
         except LookupError:
-            return Position(), {}, 0  # nothing was projected yet
+            return _ReadModel(Position())  # nothing was projected yet
         next_offsets = {row.partition: row.next_offset for row in rows}
-        return as_position(next_offsets), {row.partition: row.recorded_ms for row in rows}, count
+        recorded_ms = {row.partition: row.recorded_ms for row in rows}
+        return _ReadModel(as_position(next_offsets), recorded_ms, count, indexed)
 
     def _audit_heads(self) -> tuple[audit.PartitionStatus, ...]:
         if not (self._config.audit / audit.layout.KEY).exists():

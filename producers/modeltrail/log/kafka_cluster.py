@@ -19,9 +19,8 @@ from modeltrail.errors import (
     ModeltrailError,
 )
 from modeltrail.log.kafka_connections import connect
-from modeltrail.log.kafka_options import client_settings
+from modeltrail.log.kafka_options import CONNECT_TIMEOUT_MS, client_settings
 from modeltrail.log.kafka_tls import tls_fault
-from modeltrail.log.opening import CONNECT_TIMEOUT_MS
 from modeltrail.log.protocol import LogIdentity, Position
 
 REQUEST_TIMEOUT_MS = 10_000

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modeltrail.errors import ConfigurationError
-from modeltrail.secret import Secret
+from modeltrail.secret import Secret, read_secret
+
+CONNECT_TIMEOUT_MS = 10_000
+"""How long brokers that do not answer are tried before they are taken to be down."""
 
 KNOWN_OPTIONS = (
     "security_protocol",  # PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL; derived from the others when missing
@@ -120,19 +123,6 @@ def _password(given: Mapping[str, str]) -> Secret:
     if "password" in given:
         raise ConfigurationError("password and password_file are both set", remedy="keep password_file")
     return read_secret("password_file", Path(given["password_file"]).expanduser())
-
-
-def read_secret(option: str, path: Path) -> Secret:
-    """Return what the file holds, without the end of its last line. Raises ConfigurationError naming ``option``."""
-    try:
-        secret = Secret(path.read_text(encoding="utf-8").rstrip("\r\n"))
-    except OSError as error:
-        raise ConfigurationError(f"{option} {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{option} {path} is not UTF-8") from None  # that error quotes the content
-    if not secret:
-        raise ConfigurationError(f"{option} {path} is empty", remedy="write the secret into it, one line")
-    return secret
 
 
 def _add_files(settings: dict[str, object], given: Mapping[str, str], protocol: str) -> None:

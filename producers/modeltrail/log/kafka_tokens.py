@@ -7,8 +7,7 @@ from pathlib import Path
 
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
-from modeltrail.log.kafka_options import read_secret
-from modeltrail.secret import Secret
+from modeltrail.secret import Secret, read_secret
 
 
 class TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python has no types

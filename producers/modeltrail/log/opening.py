@@ -9,9 +9,6 @@ from types import MappingProxyType
 from modeltrail.errors import ConfigurationError
 from modeltrail.log.protocol import Log
 
-CONNECT_TIMEOUT_MS = 10_000
-"""How long brokers that do not answer are tried before they are taken to be down."""
-
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _FORM = "write kafka://HOST:PORT/TOPIC (several brokers: kafka://HOST:PORT,HOST:PORT/TOPIC) or the path of a file"
 _BROKER = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+):[0-9]{1,5}")

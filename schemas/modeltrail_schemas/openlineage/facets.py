@@ -1,8 +1,8 @@
 """The standard facets of runs and jobs that mean what a typed field means: each read to it and written from it.
 
 Pure. Reading takes whatever producers send and passes over what does not fit; what is written is valid against the
-specification's JSON schemas. Facets that no typed field means (column lineage, symlinks, nominal time, job type,
-life cycle state, source code …) stay in the document and are not read.
+specification's JSON schemas. Facets that no typed field means stay in the document: column lineage, symlinks and
+nominal time are read from there by who asks, job type, life cycle state, source code … are not read.
 """
 
 import json

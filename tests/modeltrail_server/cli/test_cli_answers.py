@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from modeltrail_schemas.event import SourceCode
+from modeltrail_server.reproduction.commits import MAX_COMMITS
 from told_history import dataset, model
 
 WIDTH = 80
@@ -211,33 +212,94 @@ def test_an_interrupt_ends_with_130_and_says_nothing(told, modeltrail, monkeypat
     def interrupted(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("modeltrail_server.cli.answers.list_models", interrupted)
+    monkeypatch.setattr("modeltrail_server.cli.lists.list_models", interrupted)
 
     code, out, err = modeltrail("models")
 
     assert (code, out, err) == (130, "", "")
 
 
-def test_a_comparison_tells_the_commits_between_where_the_repository_is_at_hand(
-    told, modeltrail, tmp_path, monkeypatch
-):
-    repository = tmp_path / "repository"
-    repository.mkdir()
-    git = ("git", "-C", str(repository), "-c", "user.name=Ana", "-c", "user.email=ana@example.org")
+def committed(folder, subjects):
+    """Make a repository with an empty commit for each of ``subjects``; return the commits."""
+    folder.mkdir()
+    git = ("git", "-C", str(folder), "-c", "user.name=Ana", "-c", "user.email=ana@example.org")
     subprocess.run([*git, "init", "-q"], check=True)
     commits = []
-    for subject in ("Begin", "Lower the rate"):
+    for subject in subjects:
         subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", subject], check=True)
         done = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
         commits.append(done.stdout.strip())
-    for commit, run in zip(commits, ("run-old", "run-new"), strict=True):
+    return commits
+
+
+def tell_runs_from(told, commits):
+    names = [f"run-of-{number}" for number in range(len(commits))]
+    for run, commit in zip(names, commits, strict=True):
         told.run(run, "COMPLETE", commit=commit, code=SourceCode(commit=commit))
+    return names
+
+
+def test_a_comparison_tells_the_commits_between_where_the_repository_is_at_hand(
+    told, modeltrail, tmp_path, monkeypatch
+):
+    commits = committed(tmp_path / "repository", ("Begin", "Lower the rate", "Grow deeper"))
+    runs = tell_runs_from(told, commits)
+    monkeypatch.chdir(tmp_path / "repository")
+
+    shown = " ".join(modeltrail("compare", *runs)[1].split())
+
+    for old, new, subject in ((0, 1, "Lower the rate"), (1, 2, "Grow deeper")):
+        assert f"commits between {commits[old][:7]} and {commits[new][:7]} {commits[new][:7]} 20" in shown
+        assert f"{subject} Ana" in shown
+    back = " ".join(modeltrail("compare", runs[1], runs[0])[1].split())
+    assert "left out: Lower the rate" in back
+
+
+def test_the_commits_between_are_values_too(told, modeltrail, tmp_path, monkeypatch):
+    commits = committed(tmp_path / "repository", ("Begin", "Lower the rate"))
+    runs = tell_runs_from(told, commits)
     monkeypatch.chdir(tmp_path)
-    elsewhere = modeltrail("compare", "run-old", "run-new")[1]
-    monkeypatch.chdir(repository)
 
-    shown = modeltrail("compare", "run-old", "run-new")[1]
+    asked = ("compare", *runs, "--json", "--repository", tmp_path / "repository")
+    (between,) = json.loads(modeltrail(*asked)[1])["commits"]
 
-    assert "commits between" not in elsewhere
-    assert shown.startswith(f"{elsewhere}commits between\n  {commits[1][:7]}")
-    assert shown.endswith("Lower the rate\n")
+    assert (between["old"], between["new"], between["left_out"]) == (*commits, [])
+    (commit,) = between["added"]
+    assert (commit["sha"], commit["author"], commit["subject"]) == (commits[1], "Ana", "Lower the rate")
+    assert commit["date"].startswith("20")
+    assert not between["cut"]
+
+
+def test_commits_that_no_repository_at_hand_has_are_said_not_to_be_known(told, modeltrail, tmp_path, monkeypatch):
+    runs = tell_runs_from(told, ["a" * 40, "b" * 40])
+    monkeypatch.chdir(tmp_path)
+
+    (between,) = json.loads(modeltrail("compare", *runs, "--json")[1])["commits"]
+
+    assert between["unknown"] == "no git repository is at hand"
+    assert "--repository" in modeltrail("compare", *runs)[1]
+    committed(tmp_path / "repository", ("Begin",))
+    monkeypatch.chdir(tmp_path / "repository")
+    assert "does not have both" in modeltrail("compare", *runs)[1]
+
+
+def test_very_many_commits_are_cut_and_it_is_said(told, modeltrail, tmp_path, monkeypatch):
+    commits = committed(tmp_path / "repository", [f"Change {number}" for number in range(MAX_COMMITS + 2)])
+    runs = tell_runs_from(told, [commits[0], commits[-1]])
+    monkeypatch.chdir(tmp_path / "repository")
+
+    (between,) = json.loads(modeltrail("compare", *runs, "--json")[1])["commits"]
+
+    assert (len(between["added"]), between["cut"]) == (MAX_COMMITS, True)
+    assert f"and more: git log {commits[0][:7]}...{commits[-1][:7]}" in modeltrail("compare", *runs)[1]
+
+
+def test_compared_numbers_and_texts_are_values_in_json(told, modeltrail):
+    told.run("run-a", "COMPLETE", parameters={"lr": "0.1", "kind": '"forest"'})
+    told.run("run-b", "COMPLETE", parameters={"kind": '"logistic"'})
+
+    rows = {
+        row["name"]: row["values"] for row in json.loads(modeltrail("compare", "run-a", "run-b", "--json")[1])["rows"]
+    }
+
+    assert (rows["lr"], rows["kind"]) == ([0.1, None], ["forest", "logistic"])

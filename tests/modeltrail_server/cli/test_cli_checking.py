@@ -144,3 +144,31 @@ def test_whatis_says_what_to_do_with_what_nobody_recorded(told, modeltrail, tmp_
     assert code == 1
     assert "no recorded version has this content" in out
     assert f'run.use_dataset(path="{file}")' in out
+
+
+def test_whatis_answers_with_what_was_known_then_and_says_that_more_is_known_now(told, modeltrail, tmp_path):
+    file = tmp_path / "m.joblib"
+    file.write_bytes(b"weights")
+    known = len(told.events)
+    digest = "sha256:" + hashlib.sha256(b"weights").hexdigest()
+    told.run("run-train", "COMPLETE", job="risk/fraud-train", outputs=(model("risk/fraud@1.2", digest=digest),))
+
+    code, out, _ = modeltrail("whatis", file, "--as-of", f"0:{known}")
+
+    assert code == 1
+    assert "not known then" in out
+    assert "risk/fraud" not in out
+    assert json.loads(modeltrail("whatis", file, "--as-of", f"0:{known}", "--json")[1])["known"] == []
+    assert modeltrail("whatis", file, "--as-of", f"0:{known + 1}")[0] == 0
+
+
+def test_a_piece_is_not_ok_beside_what_is_missing_of_it(told, modeltrail):
+    (fine,) = [line for line in modeltrail("check", "fraud")[1].splitlines() if line.startswith("OK")]
+
+    assert "model" in fine
+    assert "data" not in fine
+
+
+def test_no_models_then_is_said_so(told, modeltrail):
+    for asked in ("inventory", "check --all"):
+        assert modeltrail(*asked.split(), "--as-of", "2001-01-01")[1] == "no models then\n"

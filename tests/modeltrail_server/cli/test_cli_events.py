@@ -196,3 +196,25 @@ def test_one_event_in_two_layouts_is_no_contradiction(tmp_path, modeltrail):
     modeltrail("events", "import", tmp_path / "pretty.json")
 
     assert json.loads(modeltrail("status", "--json")[1])["read_model"]["conflicts"] == 0
+
+
+def test_nominal_time_and_other_names_of_imported_events_are_shown(home, modeltrail, tmp_path):
+    nominal = {"nominalStartTime": "2026-03-02T00:00:00Z", "nominalEndTime": "2026-03-03T00:00:00Z"}
+    catalog = {"identifiers": [{"namespace": "glue", "name": "db.tx", "type": "TABLE"}]}
+    told = document(
+        1,
+        run={"runId": "run-1", "facets": {"nominalTime": nominal}},
+        inputs=[{"namespace": "s3://lake", "name": "warehouse/tx", "facets": {"symlinks": catalog}}],
+    )
+    (tmp_path / "told.json").write_text(json.dumps(told))
+    modeltrail("events", "import", tmp_path / "told.json")
+
+    assert "nominal 2026-03-02 00:00Z to 2026-03-03 00:00Z" in modeltrail("show", "run-1")[1]
+    shown = json.loads(modeltrail("show", "run-1", "--json")[1])["nominal"]
+    assert shown == {"start": "2026-03-02T00:00:00.000000000Z", "end": "2026-03-03T00:00:00.000000000Z"}
+    modeltrail("show", "run-1", "--html", tmp_path / "run.html")
+    assert "for 2026-03-02 00:00Z to 2026-03-03 00:00Z" in (tmp_path / "run.html").read_text()
+    assert "also    glue/db.tx" in modeltrail("show", "s3://lake/warehouse/tx")[1]
+    for called in ("db.tx", "glue/db.tx", "dataset:glue/db.tx"):
+        code, _, err = modeltrail("show", called)
+        assert (code, "did you mean dataset:s3://lake/warehouse/tx?" in err) == (1, True)

@@ -167,3 +167,12 @@ def test_what_changed_tells_what_was_declared_and_what_is_new(told, modeltrail):
     assert "aliased production" in out
     assert "risk/fraud@1.2" in out
     assert modeltrail("what-changed", "--since", "2199-01-01")[1].startswith("nothing was recorded since 2199-01-01")
+
+
+def test_impact_of_a_deployed_version_says_to_take_it_out_in_words_that_a_shell_takes_whole(told, modeltrail):
+    told.declare("DEPLOYED", model("risk/fraud scores@1"), target="eu west")
+
+    out = modeltrail("impact", "fraud scores@1")[1]
+
+    assert "$ modeltrail model retire 'risk/fraud scores@1' --target 'eu west'" in out
+    assert "$ modeltrail lineage --down 'model:risk/fraud scores@1'" in out

@@ -8,6 +8,7 @@ import sys
 import pytest
 from modeltrail.config import load
 from modeltrail.sending.flushing import flush_spools
+from told_history import model
 
 TRAIN = """\
 import csv, sys
@@ -153,6 +154,15 @@ def test_a_commit_that_is_not_at_hand_is_a_no_with_what_to_do(told, modeltrail, 
     assert code == 1
     assert "the commit a1b2c3d" in err
     assert "https://example.org/risk.git" in err
+
+
+def test_a_recipe_is_that_of_what_was_known_then(told, modeltrail):
+    known = len(told.events)
+    told.run("run-later", "COMPLETE", outputs=(model("risk/fraud@9"),))
+
+    for asked, run in (((), "run-later"), (("--as-of", f"0:{known}"), "run-train")):
+        recipe = json.loads(modeltrail("reproduce", "fraud", "--json", *asked)[1])["recipe"]
+        assert recipe["run_id"] == run
 
 
 def test_a_record_without_code_cannot_be_reproduced_and_says_why(told, modeltrail):

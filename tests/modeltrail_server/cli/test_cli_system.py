@@ -68,8 +68,17 @@ def test_an_answer_loads_only_the_database_it_asks(told, home):
     program = (
         "import sys; from modeltrail_server.cli import main; main(['show', 'fraud']);"
         "heavy = {'sqlalchemy.dialects.postgresql', 'kafka', 'cryptography', 'fastapi', 'psycopg', 'structlog',"
-        " 'pydantic'};"
+        " 'pydantic', 'modeltrail_server.cli.rendering.html', 'modeltrail_server.reproduction', 'tomllib'};"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, env=dict(os.environ))
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_collector_leaves_alone_what_was_imported(told, home):
+    program = (
+        "import gc, sys; from modeltrail_server.cli import main; main(['runs']);"
+        "sys.exit(not gc.isenabled() or gc.get_freeze_count() < len(gc.get_objects()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, env=dict(os.environ))
     assert (done.returncode, done.stderr) == (0, b"")
@@ -112,6 +121,17 @@ def test_status_tells_positions_counts_and_what_waits(told, modeltrail, home):
     assert "1 dead letter (modeltrail dead-letters list)" in out
     assert "not kept here: modeltrail audit init" in out
     assert "nothing waits" in out
+
+
+def test_status_tells_how_far_the_search_index_is(told, modeltrail):
+    modeltrail("runs")
+    assert "no index yet: the first search makes it" in modeltrail("status")[1]
+    assert modeltrail("search", "state = 'COMPLETE'")[0] == 0
+    assert "index up to date" in modeltrail("status")[1]
+    told.run("run-later")
+    modeltrail("runs")
+    assert "index 1 record behind: the next search catches up" in modeltrail("status")[1]
+    assert json.loads(modeltrail("status", "--json")[1])["read_model"]["indexed"]
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,21 @@ def test_on_a_terminal_lines_are_in_colour_and_no_longer(long_names, tmp_path, m
     assert coloured > len(QUESTIONS) / 2
 
 
+def test_an_event_takes_a_line_in_a_pipe_and_is_folded_between_its_parts_on_a_terminal(
+    long_names, modeltrail, monkeypatch
+):
+    tail = ("events", "tail", "--no-follow", "--last", "100")
+    piped = modeltrail(*tail)[1].splitlines()
+    with _terminal(monkeypatch) as shown:
+        main(list(tail))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown()).replace("\r\n", "\n")
+
+    assert len(piped) == len(re.findall(r"^0:\d+ ", text, re.MULTILINE)) == 11
+    assert not [line for line in text.splitlines() if cell_len(line) > WIDTH]
+    assert len(text.splitlines()) > len(piped)
+    assert re.search(r"\n {10}→ a-department", text)
+
+
 def test_what_goes_on_below_is_the_whole_name(long_names, modeltrail):
     shown = modeltrail("lineage", LONG_MODEL)[1]
 

@@ -34,6 +34,7 @@ def questions(snapshot):
         "tx-old",
         "a1b2",
         "job:risk/clean",
+        "model:risk/" + "é" * 700,
     ):
         subject = resolve(snapshot, text)
         yield answer(snapshot, subject)
@@ -63,9 +64,12 @@ def questions(snapshot):
 
 @pytest.mark.service
 @pytest.mark.parametrize(
-    "as_of", [None, AsOf(position=Position((10,))), AsOf(recorded_ms=2**50), AsOf(event_time_ns=2**62)]
+    "as_of", [None, AsOf(position=Position((11,))), AsOf(recorded_ms=2**50), AsOf(event_time_ns=2**62)]
 )
 def test_every_question_is_answered_alike(fraud, new_database, as_of):
+    fraud.run(
+        "run-long", outputs=(model(f"risk/{'é' * 700}@{'é' * 700}"),), event_time_ns=fraud.events[0].event_time_ns
+    )
     fraud.run("run-score", inputs=(model("risk/fraud@production"),), parameters={"text\x00": '"\\u0000\ud800"'})
     fraud.run("run-name", "COMPLETE", inputs=(dataset("risk/raw"),), outputs=(model("risk/other@1"),))
     fraud.declare("RETRACTED", dataset("risk/raw@9f1"), why="wrong labels")

@@ -2,8 +2,13 @@
 
 import pytest
 from modeltrail_schemas.names import EntityRef
+from modeltrail_server.projection.facts import key_text
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
+from modeltrail_server.queries.impact import impact
+from modeltrail_server.queries.lineage import lineage
+from modeltrail_server.queries.listing import list_models
 from modeltrail_server.queries.names import resolve
+from modeltrail_server.queries.rows import key_of
 from told_history import dataset, model
 
 
@@ -119,3 +124,52 @@ def test_a_name_of_another_kind_is_said_to_be_that(fraud):
         meaning(fraud, "dataset_v3", kinds=("model", "run"))
     with pytest.raises(NotFoundError, match="is a dataset"):
         meaning(fraud, "dataset:risk/dataset_v3", kinds=("model", "run"))
+
+
+LONG = "é" * 700
+
+
+@pytest.fixture
+def long_named(history):
+    made, read = model(f"team/{LONG}@1"), dataset(f"{LONG}/{LONG}@{LONG}")
+    history.run("run-1", "COMPLETE", job=f"team/{LONG}", inputs=(read,), outputs=(made,))
+    history.declare("ALIASED", made, alias="production")
+    history.declare("DEPLOYED", made, target="eu")
+    return history
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"model:team/{LONG}", f"model:team/{LONG}"),
+        (f"model:{LONG}@1", f"model:team/{LONG}@1"),
+        (f"team/{LONG}@production", f"model:team/{LONG}@1"),
+        (f"model:team/{key_text(LONG)}@production", f"model:team/{LONG}@1"),
+        (f"job:{LONG}", f"job:team/{LONG}"),
+        (f"job:team/{LONG}", f"job:team/{LONG}"),
+        (f"{LONG}/{LONG}", f"dataset:{LONG}/{LONG}"),
+        (f"dataset:{LONG}@{LONG}", f"dataset:{LONG}/{LONG}@{LONG}"),
+        (f"dataset:{LONG}@{LONG[:9]}", f"dataset:{LONG}/{LONG}@{LONG}"),
+        (f"dataset:{key_text(LONG)}/{key_text(LONG)}@{key_text(LONG)}", f"dataset:{LONG}/{LONG}@{LONG}"),
+    ],
+)
+def test_a_name_too_long_for_an_index_is_found_whole_and_by_what_lists_of_keys_show(long_named, text, found):
+    with long_named.asked() as snapshot:
+        subject = resolve(snapshot, text)
+
+    assert subject.text == found
+    assert subject.key == key_of(subject.ref)
+
+
+def test_what_is_known_of_a_long_name_is_answered_as_of_any_other(long_named):
+    with long_named.asked() as snapshot:
+        read, made = (resolve(snapshot, f"{kind}:{LONG}") for kind in ("dataset", "model"))
+        (affected,) = impact(snapshot, read).models
+        (line,) = list_models(snapshot).items
+        graph = lineage(snapshot, made)
+
+    assert [step.value for step in affected.deployed] == ["eu"]
+    assert [step.value for step in line.aliases] == ["production"]
+    assert f"dataset:{LONG}/{LONG}@{LONG}" in [
+        node.ref.format() for node in graph.nodes.values() if node.kind == "dataset"
+    ]

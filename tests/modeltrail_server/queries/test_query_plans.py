@@ -10,6 +10,7 @@ from modeltrail_server.projection.generations import SEEKING
 from modeltrail_server.projection.tables import tables_of
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.statements import entities, events, links, runs
+from psycopg import RawCursor
 
 TABLES = tables_of(1)
 AS_OFS = (None, AsOf(recorded_ms=1), AsOf(position=Position((5, 3))))
@@ -19,7 +20,6 @@ KEY = b"1" * 16
 BOUND = {
     "keys": [KEY, b"2" * 16],
     "relations": ["input", "output"],
-    "roles": ["ALIASED", "STAGED"],
     "relation": "input",
     "digest": "sha256:0",
     "kind": "model",
@@ -41,8 +41,10 @@ BOUND = {
     "name": "a",
     **{f"after_{kind}": "a" for kind in ("model", "dataset")},
 }
+ROLES = ("ALIASED", "STAGED")
 READ_UP_TO_A_LIMIT = {"any_event", "count_runs", "runs_page"}
 SMALL = {"positions"}
+LAST = "last_time_ns, last_event_id"
 
 
 def all_statements():
@@ -57,7 +59,8 @@ def all_statements():
         for as_of in AS_OFS if "as_of" in parameters else (None,):
             given = {"tables": TABLES} | ({"as_of": as_of} if "as_of" in parameters else {})
             given |= {"kinds": ("model", "dataset")} if "kinds" in parameters else {}
-            flags = [flag for flag in parameters if flag not in ("tables", "as_of", "kinds")]
+            given |= {"roles": ROLES} if "roles" in parameters else {}
+            flags = [flag for flag in parameters if flag not in ("tables", "as_of", "kinds", "roles")]
             for bits in range(2 ** len(flags)):
                 yield name, make(**given, **{flag: bool(bits >> index & 1) for index, flag in enumerate(flags)})
 
@@ -79,12 +82,13 @@ def plan_of(connection, statement, **asked):
     text = text_of(connection.dialect.name, statement, parameters)
     explain = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
     driver = connection.connection.driver_connection
-    return [row[-1] for row in driver.execute(explain + text.sql, bound(text, parameters)).fetchall()]
+    cursor = driver.cursor() if connection.dialect.name == "sqlite" else RawCursor(driver)
+    return [row[-1] for row in cursor.execute(explain + text.sql, bound(text, parameters)).fetchall()]
 
 
 @pytest.mark.parametrize("keys", [[KEY], [KEY, b"2" * 16]])
 def test_declarations_are_found_by_their_type_among_very_many(connection, keys):
-    plan = plan_of(connection, links.declarations(TABLES, None), keys=keys)
+    plan = plan_of(connection, links.declarations(TABLES, None, ROLES), keys=keys)
 
     assert [step for step in plan if "USING COVERING INDEX g1_link_by_role (entity_key=? AND role=?)" in step], plan
 
@@ -111,7 +115,7 @@ def test_every_statement_seeks_an_index_on_postgresql(new_database):
         for setting, value in SEEKING.items():
             connection.exec_driver_sql(f"SET {setting} = '{value}'")
         for keys in ([KEY], [KEY, b"2" * 16]):
-            declared = plan_of(connection, links.declarations(TABLES, None), keys=keys)
+            declared = plan_of(connection, links.declarations(TABLES, None, ROLES), keys=keys)
             assert "g1_link_by_role" in "".join(declared), declared
         for name, statement in all_statements():
             plan = plan_of(connection, statement)
@@ -130,3 +134,44 @@ def test_the_latest_users_of_one_dataset_are_read_in_order_and_not_sorted(connec
     plan = plan_of(connection, statement, keys=[KEY], relations=["input"])
 
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("keys", [[KEY], [KEY, b"2" * 16]])
+def test_declarations_of_some_types_are_not_sought_among_those_of_all_types(new_database, keys):
+    engine = open_engine(new_database())
+    TABLES.metadata.create_all(engine)
+    with engine.begin() as connection:
+        key, about = (f"decode(lpad(to_hex({part}), 32, '0'), 'hex')" for part in ("number", "number / 50"))
+        named = "entity_key, relation, event_time_ns, event_id, role"
+        values = f"{about}, 'subject', number, {key}, 'REGISTERED'"
+        connection.exec_driver_sql(
+            f"INSERT INTO g1_link ({named}) SELECT {values} FROM generate_series(1, 10000) AS number"
+        )
+        connection.exec_driver_sql("ANALYZE g1_link")
+        for setting, value in SEEKING.items():
+            connection.exec_driver_sql(f"SET LOCAL {setting} = '{value}'")
+        for roles in (ROLES[:1], ROLES, ("RETRACTED", "DESCRIBED", "ANNOTATED", "DEPLOYED")):
+            steps = "\n".join(plan_of(connection, links.declarations(TABLES, None, roles), keys=keys))
+            assert steps.count("g1_link_by_role") == len(roles), steps
+    engine.dispose()
+
+
+@pytest.mark.service
+def test_the_parts_of_a_run_are_sought_by_it_among_many_runs_and_not_in_the_order_of_time(new_database):
+    engine = open_engine(new_database())
+    TABLES.metadata.create_all(engine)
+    with engine.begin() as connection:
+        key, whole = (f"decode(lpad(to_hex({part}), 32, '0'), 'hex')" for part in ("number", "number / 50"))
+        named = f"run_key, run_id, state, state_terminal, parent_key, first_time_ns, first_event_id, {LAST}"
+        values = f"{key}, number::text, '', false, {whole}, number, {key}, number, {key}"
+        connection.exec_driver_sql(
+            f"INSERT INTO g1_run ({named}) SELECT {values} FROM generate_series(1, 10000) AS number"
+        )
+        connection.exec_driver_sql("ANALYZE g1_run")
+        for setting, value in SEEKING.items():
+            connection.exec_driver_sql(f"SET LOCAL {setting} = '{value}'")
+        for as_of in AS_OFS:
+            steps = "\n".join(plan_of(connection, runs.parts_of_runs(TABLES, as_of)))
+            assert "g1_run_by_time" not in steps, steps
+    engine.dispose()

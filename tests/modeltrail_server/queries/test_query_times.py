@@ -7,6 +7,8 @@ from modeltrail_schemas.event import Kind, LineageEvent, Statement
 from modeltrail_server.queries.answering import answer
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.changes import changes_since
+from modeltrail_server.queries.contents import identify
+from modeltrail_server.queries.errors import NotFoundError
 from modeltrail_server.queries.holdings import holdings_on
 from modeltrail_server.queries.listing import list_models, list_runs
 from modeltrail_server.queries.moments import resolve_as_of
@@ -103,6 +105,42 @@ def test_models_nobody_had_heard_of_then_are_not_listed(history):
 
     with history.asked(AsOf(position=Position((1,)))) as snapshot:
         assert [line.model.name for line in list_models(snapshot).items] == ["a"]
+
+
+def known_then(history, digest, as_of=None):
+    with history.asked(as_of) as snapshot:
+        return [(known.entity.format(), known.first_ns) for known in identify(snapshot, digest).known]
+
+
+def test_a_file_is_what_was_known_of_its_content_then(history):
+    plain, told = dataset("risk/tx@1"), dataset("risk/tx@1", digest="sha256:aa")
+    history.run("run-1", "COMPLETE", inputs=(plain,))
+    history.run("run-2", "COMPLETE", inputs=(told,))
+
+    now = [("dataset:risk/tx@1", at(1))]
+    assert known_then(history, "sha256:aa", AsOf(position=Position((1,)))) == []
+    assert known_then(history, "sha256:aa", AsOf(event_time_ns=at(1))) == []
+    assert known_then(history, "sha256:aa", AsOf(position=Position((2,)))) == now
+    assert known_then(history, "sha256:aa") == now
+
+
+def test_content_told_then_is_known_though_an_earlier_event_that_tells_it_came_later(history):
+    told = dataset("risk/tx@1", digest="sha256:aa")
+    history.run("run-2", "COMPLETE", inputs=(told,))
+    history.run("run-1", "COMPLETE", outputs=(told,), event_time_ns=at(-100))
+
+    then = AsOf(position=Position((1,)))
+    assert known_then(history, "sha256:aa", then) == [("dataset:risk/tx@1", at(1))]
+    with history.asked(then) as snapshot:
+        assert answer(snapshot, resolve(snapshot, "tx@1")).detail.digests == ("sha256:aa",)
+
+
+@pytest.mark.parametrize("text", ["model:fraud", "fraud", "dataset_v3", "job:risk/fraud-train", "a1b2c3d"])
+def test_a_name_that_nobody_had_told_then_is_not_known(fraud, text):
+    with fraud.asked(AsOf(event_time_ns=at(-9))) as snapshot, pytest.raises(NotFoundError, match=r"known of .* then"):
+        resolve(snapshot, text)
+    with fraud.asked(AsOf(event_time_ns=at(99))) as snapshot:
+        assert resolve(snapshot, text)
 
 
 def held(history, since, until=None, **asked):

@@ -56,6 +56,15 @@ def test_a_run_compared_with_itself_differs_in_nothing(fraud):
     assert compare([ask(fraud, "run-train")] * 2).differences == ()
 
 
+def test_curves_are_compared_by_their_last_value_and_by_where_they_lay():
+    one = RunView("a", metrics=(MetricCurve("loss", 0.1, 9, steps=10, minimum=0.05, maximum=1.0),))
+    two = RunView("b", metrics=(MetricCurve("loss", 0.1, 4, steps=5, minimum=0.1, maximum=1.0),))
+
+    differing = {(row.section, row.name): row.values for row in compare([one, two]).differences}
+
+    assert differing == {("curves", "loss least"): ("0.05", "0.1"), ("curves", "loss steps"): ("10", "5")}
+
+
 def test_a_contradiction_is_compared_as_one():
     claims = (Claim("1", b"", 0), Claim("2", b"", 0, rank=1))
     one = RunView("a", parameters=(Claimed("lr", claims),))

@@ -1,7 +1,7 @@
 """Search finds what satisfies the expression, and no more, whatever the order of events, on both databases."""
 
 import random
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -17,14 +17,14 @@ from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.rebuilding import rebuild
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.snapshot import Snapshot
-from modeltrail_server.search import finding
+from modeltrail_server.search import coding, columns, finding, masks, narrowing
 from modeltrail_server.search.finding import Ordering, find, parse_ordering
 from modeltrail_server.search.hints import hints
 from modeltrail_server.search.indexing import catch_up
 from modeltrail_server.search.results import Sweep
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.words import find_word
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from told_history import MARCH_2026_NS, SECOND_NS, History, dataset, model
 
 RUNS = 30
@@ -117,13 +117,32 @@ CASES = [
 ]
 
 
-# As ways go: the smallest range gathered; walked, others read into sets; walked, others probed.
+# As ways go: the smallest range gathered; a walk, others probed; what may satisfy all, as the columns tell; and the
+# smallest range after all.
 WAYS = {
     "gathered": {},
-    "sifted": {"FEW_ROWS": -1, "MAX_GATHERED_ROWS": -1},
-    "probed": {"FEW_ROWS": -1, "MAX_GATHERED_ROWS": -1, "MAX_SMALL_SET_ROWS": -1, "MAX_SET_ROWS": -1},
-    "gathered after a short walk": {"FEW_ROWS": -1, "SHORT_WALK_ROWS": 1, "MAX_PROBED_ROWS": 1, "MAX_SIFTED_ROWS": 1},
+    "walked": {"FEW_ROWS": -1},
+    "narrowed": {"FEW_ROWS": -1, "MAX_PROBES": 0, "ROWS_A_RUN": 0, "FEWEST_CANDIDATES": 1},
+    "gathered after a bound": {"FEW_ROWS": -1, "MAX_PROBES": 0, "ROWS_A_RUN": 0, "MAX_CANDIDATES": -1},
 }
+
+
+@contextmanager
+def small_columns(runs=8, *, waiting=1):
+    """Let columns be of so many runs, and so many wait for their codes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (columns, masks, coding, narrowing):
+            patch.setattr(module, "RUNS_A_COLUMN", runs)
+        patch.setattr(masks, "EVERY_RUN", int.from_bytes(b"\xff" * runs, "little"))
+        patch.setattr(coding, "MIN_RUNS_CODED", waiting)
+        yield
+
+
+@pytest.fixture(params=["waiting", "in columns"])
+def coded(request):
+    """Let all runs wait for their codes, or get them at once, in columns of eight; return which."""
+    with small_columns() if request.param == "in columns" else nullcontext():
+        yield request.param
 
 
 @pytest.fixture(params=WAYS)
@@ -134,7 +153,8 @@ def way(request, monkeypatch):
     return request.param
 
 
-def test_what_satisfies_an_expression_is_found_whichever_way(history, way):
+def test_what_satisfies_an_expression_is_found_whichever_way(history, way, coded):
+    assert coded
     tell_sweep(history)
 
     with searched(history.log, history.database) as snapshot:
@@ -144,7 +164,7 @@ def test_what_satisfies_an_expression_is_found_whichever_way(history, way):
             if found.complete:
                 assert set(numbers(found)) == wanted, expression
             else:
-                assert way == "gathered after a short walk"
+                assert way == "gathered after a bound"
                 assert set(numbers(found)) <= wanted, expression
 
 
@@ -169,10 +189,15 @@ def test_the_index_and_the_events_as_of_now_give_the_same_answer(swept, data):
     assert now.complete == then.complete
 
 
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory):
-    """Give the sweep, told once."""
-    with MemoryLog() as log:
+@pytest.fixture(scope="module", params=["as it goes", "by the columns"])
+def swept(request, tmp_path_factory):
+    """Give the sweep, told once; let searches go their way, or by columns of four runs, five waiting."""
+    with MemoryLog() as log, ExitStack() as stack:
+        if request.param == "by the columns":
+            stack.enter_context(small_columns(4))
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            for name, rows in WAYS["narrowed"].items():
+                patch.setattr(finding, name, rows)
         history = tell_sweep(History(log, f"sqlite:///{tmp_path_factory.mktemp('swept') / 'read-model.db'}"))
         with searched(log, history.database) as snapshot:
             yield snapshot
@@ -187,9 +212,10 @@ def test_both_databases_find_the_same_in_the_same_order(history, new_database):
             assert find(one, expression) == find(other, expression), expression
 
 
-@pytest.mark.parametrize("way", ["gathered", "sifted", "probed"], indirect=True)
-def test_the_best_comes_first_and_a_limit_leaves_the_rest(history, way):
+@pytest.mark.parametrize("way", ["gathered", "walked", "narrowed"], indirect=True)
+def test_the_best_comes_first_and_a_limit_leaves_the_rest(history, way, coded):
     assert way in WAYS
+    assert coded
     tell_sweep(history)
     with searched(history.log, history.database) as snapshot:
         best = find(snapshot, "metrics.auc > 0.5", limit=3)
@@ -250,6 +276,60 @@ def test_the_index_depends_on_the_set_of_events_and_not_on_their_order_or_batche
     assert (b"\0", "lr", "9.9") not in [(b"\0", row[1], row[2]) for row in expected[0]]
 
 
+def test_what_changes_after_it_was_coded_is_found_as_it_is(history):
+    searches = ("params.lr > 1.5", "not params.lr > 1.5", "metrics.auc > 0.5 and not params.lr = 2", "state = 'FAIL'")
+    searches += ("metrics.auc > 0.9", "not tags.team = 'risk'", "params.lr < 1 and params.lr != 0.3")
+    with small_columns(5, waiting=4), pytest.MonkeyPatch.context() as patch:
+        for name, rows in WAYS["narrowed"].items():
+            patch.setattr(finding, name, rows)
+        tell_sweep(history)
+        waiting = [told_by_index(history, searches)]
+        wrong = history.run("run-20", "RUNNING", job="", parameters={"lr": "0.01"}, tags={"team": "risk"})
+        history.run("run-21", "CORRECTED", job="", parameters={"lr": "5"})
+        history.run("run-40", parameters={"lr": '"auto"'}, metrics=(Metric("auc", 5.0, 1, 0),))
+        waiting.append(told_by_index(history, searches))
+        retraction = Retraction(wrong.event_id, "mistaken")
+        history.tell(Kind.RETRACTION, "RETRACTED", run_id="run-20", retraction=retraction)
+        history.run("run-05", "RUNNING", job="", metrics=(Metric("auc", 0.99, 1, 0, dataset("tx@v9")),))
+        waiting.append(told_by_index(history, searches))
+        for number in range(6):
+            history.run(f"run-{number:02}", "CORRECTED", job="", tags={"team": "Ads"})
+        waiting.append(told_by_index(history, searches))
+    assert waiting == [0, 3, 0, 0]
+
+
+def told_by_index(history, searches):
+    """Assert that the index finds what the events tell; return how many runs wait for their codes."""
+    with searched(history.log, history.database) as snapshot:
+        for expression in searches:
+            now, then = (
+                find(snapshot, expression),
+                find(replace(snapshot, as_of=AsOf(event_time_ns=2**62)), expression),
+            )
+            assert [(hit.run.run_id, hit.values) for hit in now.hits] == [
+                (hit.run.run_id, hit.values) for hit in then.hits
+            ], expression
+        waiting = search_tables_of(snapshot.tables.generation).waiting
+        return len(snapshot.connection.execute(select(waiting)).all())
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_run_with_several_values_of_a_metric_is_ordered_by_its_best_of_all(history, descending, way, coded):
+    assert coded
+    for number in range(8):
+        sets = [Metric("auc", (number + 3 * place) % 8 / 8, 1, 0, dataset(f"tx@v{place}")) for place in range(3)]
+        history.run(f"run-{number:02}", metrics=tuple(sets))
+    with searched(history.log, history.database) as snapshot:
+        for expression in ("metrics.auc > 0.3", "metrics.auc > 0.3 and metrics.auc < 0.6", "metrics.auc = 0.5"):
+            ordering = Ordering("auc", descending=descending)
+            now = find(snapshot, expression, ordering=ordering, limit=3)
+            then = find(replace(snapshot, as_of=AsOf(event_time_ns=2**62)), expression, ordering=ordering, limit=3)
+            if way != "gathered after a bound" or now.complete:
+                assert [(hit.run.run_id, hit.values) for hit in now.hits] == [
+                    (hit.run.run_id, hit.values) for hit in then.hits
+                ]
+
+
 def test_a_new_generation_gets_an_index_of_its_own(history):
     tell_sweep(history)
     with searched(history.log, history.database):
@@ -261,6 +341,22 @@ def test_a_new_generation_gets_an_index_of_its_own(history):
     with searched(history.log, history.database) as snapshot:
         assert snapshot.tables.generation == 2
         assert numbers(find(snapshot, "params.lr = '2.0'")) == [20]
+
+
+def test_an_index_of_an_older_shape_gives_way_to_one_that_is_made_anew(history):
+    tell_sweep(history)
+    engine = open_engine(history.database)
+    projector.catch_up(history.log, engine)
+    with engine.begin() as connection:
+        for name in ("g1_search1_value", "g1_search2_value", "g1_search2_position", "g11_search1_value"):
+            connection.exec_driver_sql(f"CREATE TABLE {name} (key_id INTEGER)")
+    with searched(history.log, history.database) as snapshot:
+        assert numbers(find(snapshot, "params.lr = '2.0'")) == [20]
+        names = {name for name in inspect(snapshot.connection).get_table_names() if "_search" in name}
+    engine.dispose()
+
+    own = {table.name for table in search_tables_of(1).metadata.sorted_tables}
+    assert names == own | {"g11_search1_value"}
 
 
 def test_nothing_is_read_twice(history):

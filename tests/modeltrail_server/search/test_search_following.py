@@ -56,6 +56,30 @@ def test_what_the_read_model_holds_is_indexed_without_anybody_searching(history)
         engine.dispose()
 
 
+def test_many_who_begin_an_index_at_once_index_everything_once(history):
+    for number in range(300):
+        history.run(f"run-{number}", parameters={"lr": f"{number}"})
+    engine = open_engine(history.database)
+    catch_up(history.log, engine)
+    engine.dispose()
+    begin, indexed = threading.Barrier(3), list[int]()
+
+    def index_all():
+        own = open_engine(history.database)
+        begin.wait(WAIT_S)
+        indexed.append(index(history.log, own))
+        own.dispose()
+
+    threads = [threading.Thread(target=index_all) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+
+    assert sum(indexed) == 300
+    assert found(history.database, "params.lr >= 0 and job = 'team/train'") == 50
+
+
 def test_a_server_with_the_role_indexes_what_its_projector_projects(tmp_path):
     config = load({}, tmp_path, options={"home": str(tmp_path / "home")})
     stop = threading.Event()

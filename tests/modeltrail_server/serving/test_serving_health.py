@@ -6,7 +6,7 @@ from modeltrail_server.serving.watching import Observation, Progress
 
 
 def judged(observation: Observation, *roles: str, now_s: float = 100.0, **progress: Progress) -> dict[str, str]:
-    known = {"projected": Progress(), "audited": Progress()} | progress
+    known = {"projected": Progress(), "indexed": Progress(), "audited": Progress()} | progress
     return reasons_not_ready(observation, roles=roles, now_s=now_s, **known)
 
 
@@ -36,6 +36,7 @@ def test_a_partition_is_stuck_when_it_is_behind_and_does_not_move():
     assert progress.stuck(STUCK_S, STUCK_S + 6) == [0]
     seen = Observation(taken_s=STUCK_S + 6)
     assert "partition 0" in judged(seen, "projector", now_s=STUCK_S + 6, projected=progress)["projector"]
+    assert "partition 0" in judged(seen, "indexer", now_s=STUCK_S + 6, indexed=progress)["indexer"]
     assert "partition 0" in judged(seen, "auditor", now_s=STUCK_S + 6, audited=progress)["auditor"]
     progress.note(later, [11, 10].__getitem__, STUCK_S + 7)
     assert progress.stuck(STUCK_S, STUCK_S + 8) == []

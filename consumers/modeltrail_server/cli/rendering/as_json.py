@@ -73,6 +73,8 @@ def iso_time(time_ns: int) -> str:
 def _record(value: Any) -> dict[str, Any]:
     plain = {_key(field.name): _field(field.name, getattr(value, field.name)) for field in fields(value)}
     plain |= {name: _field(name, getattr(value, name)) for name in DERIVED.get(type(value), ())}
+    if isinstance(value, comparison.Row):
+        plain["values"] = row_values(value)
     if isinstance(value, records.Claim):
         plain["value"] = parse_value(value.value)
     if isinstance(value, records.Claimed):
@@ -86,6 +88,13 @@ def parse_value(text: str) -> Any:
         return json.loads(text, parse_constant=str)
     except ValueError:
         return text
+
+
+def row_values(row: comparison.Row) -> list[Any]:
+    """Return the compared values of a row: numbers, and parameters and seeds, as what their JSON text writes."""
+    if row.section not in ("params", "seeds", "metrics", "curves") and row.name != "seconds":
+        return list(row.values)
+    return [None if value is None else parse_value(value) for value in row.values]
 
 
 def _key(name: str) -> str:

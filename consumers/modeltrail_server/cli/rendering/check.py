@@ -26,7 +26,8 @@ def render_report(report: Report, *, width: int) -> list[Text]:
             lines.append(Text(" " * INDENT + f"→ {printable(finding.remedy)}"))
         if finding.mend:
             lines.append(Text(" " * INDENT + f"now: {printable(finding.mend)}"))
-    fine = dict.fromkeys(finding.piece for finding in report.findings if finding.level == Level.OK)
+    troubled = {finding.piece for finding in report.findings if finding.level != Level.OK}
+    fine = [piece for piece in dict.fromkeys(finding.piece for finding in report.findings) if piece not in troubled]
     if fine:
         lines.append(line(("OK".ljust(INDENT), LEVEL_STYLES[Level.OK]), ", ".join(fine)))
     lines += labelled("score", [f"{report.score} of 100", *_lost_points(report)], width=width)

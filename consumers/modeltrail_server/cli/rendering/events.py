@@ -5,32 +5,46 @@ from collections.abc import Mapping
 from modeltrail.log.protocol import Record
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import display_name
+from rich.cells import cell_len
 from rich.text import Text
 
+from modeltrail_server.cli.rendering.folding import folded
 from modeltrail_server.cli.rendering.style import STATE_STYLES, printable, when
 from modeltrail_server.events.importing import Import
 
 MAX_REFUSALS_SHOWN = 20
 MAX_FILES_SHOWN = 10
 SHORT_ID_CHARACTERS = 13
+# What goes on below stands under the time.
+HANGING_CELLS = 10
 
 
-def render_event(record: Record, event: LineageEvent | None) -> Text:
-    """Return one line: position, time, what happened, to what."""
-    line = Text(f"{record.partition}:{record.offset}".ljust(9), style="dim")
+def render_event(record: Record, event: LineageEvent | None, *, width: int | None = None) -> list[Text]:
+    """Return position, time, what happened, to what: in one line, or folded to ``width`` cells between its parts."""
+    head = Text.assemble((f"{record.partition}:{record.offset}".ljust(9), "dim"))
     if event is None:
-        return line.append(f"not an event: {len(record.value)} bytes", style="red")
-    line.append(f" {when(event.event_time_ns, seconds=True)} ")
-    line.append(f" {event.type:<10}", style=STATE_STYLES.get(event.type, "cyan"))
-    line.append(" ")
-    words = [event.job.format() if event.job.name else "", event.run_id[:SHORT_ID_CHARACTERS]]
+        return [head.append(f" not an event: {len(record.value)} bytes", style="red")]
+    head.append(f" {when(event.event_time_ns, seconds=True)} ")
+    head.append(f" {event.type or event.kind.upper():<10}", style=STATE_STYLES.get(event.type, "cyan"))
+    lines = [head]
+    for part in _parts(event):
+        if width is not None and lines[-1].cell_len + 1 + cell_len(part) > width and lines[-1].plain.strip():
+            lines.append(Text(" " * (HANGING_CELLS - 1)))
+        lines[-1].append(f" {part}")
+    return lines if width is None else [each for line in lines for each in folded(line, width)]
+
+
+def _parts(event: LineageEvent) -> list[str]:
+    """Return what an event is about, each part as it is read whole."""
+    words = [event.job.format(), event.run_id[:SHORT_ID_CHARACTERS]]
     words += [f"← {display_name(ref)}" for ref in event.inputs]
     words += [f"→ {display_name(ref)}" for ref in event.outputs]
     words += [display_name(ref) for ref in event.subjects]
     said = event.statement
-    words += [word for word in (said.alias, said.stage, said.target) if word] if said else []
+    words += [said.alias, said.stage, said.target] if said else []
     words += [f"{metric.name} {metric.value:.6g}" for metric in event.metrics[:3]]
-    return line.append(" ".join(word for word in words if word))
+    words += [f"{event.gap.lost_events:,} events lost: {event.gap.reason}"] if event.gap else []
+    return [printable(word) for word in words if word]
 
 
 def render_imports(results: Mapping[str, Import]) -> list[Text]:

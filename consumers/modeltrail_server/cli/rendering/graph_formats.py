@@ -66,8 +66,10 @@ def dot(graph: Graph) -> str:
         lines.append(f"  {_dot(identity)} [label={label}, shape={shape}{extra}];")
     for edge in _drawn(graph):
         words = edge.role or ("" if edge.relation in ("input", "output", "commit") else edge.relation)
-        extra = f", style=dashed, tooltip={_dot(edge.inferred)}" if edge.inferred else ""
-        lines.append(f"  {_dot(edge.source)} -> {_dot(edge.target)} [label={_dot(words)}{extra}];")
+        told = [f"label={_dot(words)}"] if words else []
+        told += ["style=dashed", f"tooltip={_dot(edge.inferred)}"] if edge.inferred else []
+        attributes = f" [{', '.join(told)}]" if told else ""
+        lines.append(f"  {_dot(edge.source)} -> {_dot(edge.target)}{attributes};")
     return "\n".join([*lines, "}"])
 
 

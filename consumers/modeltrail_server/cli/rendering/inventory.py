@@ -85,7 +85,12 @@ def render_identified(found: Identified, *, width: int) -> list[Text]:
             kind.append_text(line((name(known.entity), "bold"), (f"  first seen {when(known.first_ns)}", "dim")))
         )
         lines += render_lineage(known.lineage, width=width)[1:]
-    if not found.known:
+    if found.known_later:
+        lines += [
+            line(("not known then", "bold yellow"), ": a version that has this content was recorded later"),
+            Text("→ ask without --as-of and --at, or as of a later time"),
+        ]
+    elif not found.known:
         lines += [
             line(("not known", "bold yellow"), ": no recorded version has this content"),
             Text("→ it may have changed since it was recorded, or come from elsewhere. Record it where it is used:"),

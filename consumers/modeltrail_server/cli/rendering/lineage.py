@@ -132,7 +132,7 @@ def _only_uses(branch: Branch, edge: Edge) -> bool:
 
 def _via(edge: Edge, legend: _Legend) -> str:
     """Return what an edge leaves out, as the number of runs where there are several."""
-    runs = [identity for identity in edge.via if identity.startswith("run:")]
+    runs = [identity for identity in edge.via if _is_run(identity)]
     if len(runs) == 1:
         return f"run {short_run(runs[0].removeprefix('run:'), legend.run_characters)}"
     return f"{len(runs)} runs" if runs else printable(edge.via[0])
@@ -149,9 +149,14 @@ def _short(branch: Branch, legend: _Legend) -> Text:
     return text.append(" (drawn elsewhere)", style="dim") if branch.seen else text
 
 
+def _is_run(identity: str) -> bool:
+    return identity.startswith("run:")
+
+
 def run_characters(graph: Graph) -> int:
-    """Return how many characters of their ids tell the runs of a graph apart."""
-    return telling_apart(node.run_id for node in graph.nodes.values() if node.kind == "run")
+    """Return how many characters of their ids tell the runs of a graph apart, drawn or left out between others."""
+    between = (identity.removeprefix("run:") for edge in graph.edges for identity in edge.via if _is_run(identity))
+    return telling_apart([*(node.run_id for node in graph.nodes.values() if node.kind == "run"), *between])
 
 
 def node_text(node: Node, *, flags: bool, bold: bool = False, run_characters: int = SHORT_RUN_CHARACTERS) -> Text:

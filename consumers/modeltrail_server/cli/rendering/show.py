@@ -18,6 +18,7 @@ from modeltrail_server.cli.rendering.style import (
     printable,
     short_run,
     size,
+    span,
     state,
     value_text,
     when,
@@ -74,6 +75,8 @@ def render_answer(view: Answer, report: Report | None, *, width: int, everything
 def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text]:
     """Return the lines on a run's data, code, parameters, metrics, environment and outcome."""
     lines: list[Text] = []
+    if run.nominal:
+        lines += labelled("nominal", [span(run.nominal.start_ns, run.nominal.end_ns)], width=width)
     for index, use in enumerate(run.inputs):
         lines += labelled("data" if index == 0 else "", use_parts(use), width=width)
     for code in run.codes:
@@ -188,6 +191,7 @@ def _dataset(view: DatasetVersionView, width: int) -> list[Text]:
     if view.words.owners:
         heading.append(f"owner {', '.join(map(printable, view.words.owners))}")
     lines = [*labelled_heading(heading), *_text(view.words, width)]
+    lines += labelled("also", [name(other) for other in view.also_called], width=width) if view.also_called else []
     for digest in use.digests:
         lines += labelled("digest", [printable(digest)], width=width)
     where: list[Part] = [printable(part) for part in (use.format, use.location, use.provider) if part]

@@ -87,6 +87,11 @@ def when(time_ns: int, *, seconds: bool = False) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}Z" if seconds else f"{moment:%Y-%m-%d %H:%M}Z"
 
 
+def span(start_ns: int, end_ns: int | None) -> str:
+    """Return from when to when; the beginning alone where no end is known."""
+    return when(start_ns) if end_ns is None else f"{when(start_ns)} to {when(end_ns)}"
+
+
 def duration(seconds: float) -> str:
     """Return a time span in its two greatest units."""
     if seconds < 60:

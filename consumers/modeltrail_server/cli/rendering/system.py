@@ -26,12 +26,13 @@ def render_digest(found: Digest) -> list[Text]:
 
 
 def render_status(status: Status, *, width: int) -> list[Text]:
-    """Return a line or two for the log, the read model, the audit log and the spool."""
+    """Return a line or two for the log, the read model, its search index, the audit log and the spool."""
     end = status.log.end if isinstance(status.log, LogStatus) else None
     lines = labelled("log", _log_parts(status.log), width=width)
     lines += labelled("model", _read_model_parts(status, end is not None), width=width)
     if isinstance(status.read_model, ReadModelStatus):
         lines += labelled("", _count_parts(status.read_model), width=width)
+        lines += labelled("search", [_index_part(status.read_model)], width=width)
     lines += labelled("audit", _audit_parts(status), width=width)
     return lines + labelled("spool", _spool_parts(status.spool), width=width)
 
@@ -47,7 +48,7 @@ def _read_model_parts(status: Status, end_known: bool) -> list[str | tuple[str, 
     parts: list[str | tuple[str, str]] = [f"at {model.position.format()}", f"generation {model.generation}"]
     if end_known and isinstance(status.log, LogStatus):
         behind = model.records_behind(status.log.end)
-        late = f"{behind:,} records behind, {duration(model.seconds_behind(status.log.end))}"
+        late = f"{_records(behind)} behind, {duration(model.seconds_behind(status.log.end))}"
         parts.append((late, "yellow") if behind else ("up to date", "green"))
     return parts
 
@@ -64,6 +65,19 @@ def _count_parts(model: ReadModelStatus) -> list[str | tuple[str, str]]:
     if model.conflicts:
         parts.append((f"{model.conflicts:,} conflicting payloads", "red"))
     return parts
+
+
+def _index_part(model: ReadModelStatus) -> str | tuple[str, str]:
+    if model.indexed is None:
+        return ("no index yet: the first search makes it", "dim")
+    behind = model.indexed.records_behind(model.position)
+    if not behind:
+        return "index up to date", "green"
+    return f"index {_records(behind)} behind: the next search catches up", "yellow"
+
+
+def _records(count: int) -> str:
+    return f"{count:,} {'record' if count == 1 else 'records'}"
 
 
 def _audit_parts(status: Status) -> list[str | tuple[str, str]]:

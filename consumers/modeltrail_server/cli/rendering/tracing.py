@@ -1,8 +1,10 @@
 """What ``modeltrail path``, ``impact`` and ``lineage --columns`` print. Pure."""
 
+from shlex import quote
+
 from rich.text import Text
 
-from modeltrail_server.cli.rendering.lineage import node_text
+from modeltrail_server.cli.rendering.lineage import node_text, run_characters
 from modeltrail_server.cli.rendering.style import Part, line, name, printable, short_run, table, wrapped
 from modeltrail_server.queries.columns import ColumnEdge, ColumnLineage
 from modeltrail_server.queries.graph import Direction, Edge, Graph
@@ -34,13 +36,14 @@ def render_path(path: Path, *, width: int) -> list[Text]:
 
 def _steps(path: Path, edges: tuple[Edge, ...], start: str, width: int) -> list[Text]:
     graph = Graph(start, Direction.UP, path.nodes, path.edges)
-    lines = [node_text(graph.nodes[start], flags=True)]
+    characters = run_characters(graph)
+    lines = [node_text(graph.nodes[start], flags=True, run_characters=characters)]
     for edge in edges:
         lines.append(line(("  ↓ ", "dim"), (explain(graph, edge), "dim")))
         if edge.inferred:
             because = wrapped(f"inferred: {printable(edge.inferred)}", width=width, indent=4)
             lines += [Text(text, style="italic") for text in because]
-        lines.append(node_text(graph.nodes[edge.target], flags=True))
+        lines.append(node_text(graph.nodes[edge.target], flags=True, run_characters=characters))
     return lines
 
 
@@ -59,7 +62,9 @@ def render_impact(found: Impact, *, width: int, everything: bool = False) -> lis
     lines += [line("it is itself deployed ", (printable(step.value), "bold red")) for step in found.own]
     if not found.models:
         lines.append(line(("no model version is recorded that stands on it", "green")))
-        lines.append(line(("what did come of it: modeltrail lineage --down", "dim")))
+        if not found.subject.startswith("package:"):
+            command = f"modeltrail lineage --down {quote(printable(found.subject))}"
+            lines += [line(("what did come of it:", "dim")), Text(f"    $ {command}", no_wrap=True)]
     elif deployed:
         lines.append(line((f"{_count(len(deployed), 'of them')} deployed now", "bold red")))
     else:

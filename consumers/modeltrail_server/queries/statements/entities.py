@@ -6,6 +6,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     SelectBase,
+    and_,
     bindparam,
     func,
     literal_column,
@@ -81,8 +82,7 @@ def words(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     if as_of:
         giving = giving.join(event, event.c.event_id == link.c.event_id).where(as_of.condition(event))
     giving = giving.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(1).correlate(entity)
-    columns = (entity.c.kind, entity.c.namespace, entity.c.name, entity.c.version)
-    statement = select(*columns, giving.scalar_subquery()).where(among(entity.c.name_key, "keys"))
+    statement = select(*entity.c, giving.scalar_subquery()).where(among(entity.c.name_key, "keys"))
     return statement.order_by(entity.c.first_time_ns, entity.c.first_event_id).limit(row_limit())
 
 
@@ -117,20 +117,14 @@ def versions_between(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 @remembered
 def contents_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select the contents of entities :keys, the first to be named first."""
-    content, event = tables.content, tables.event
-    statement = select(*content.c).where(among(content.c.entity_key, "keys"))
-    if as_of:
-        statement = statement.join(event, event.c.event_id == content.c.first_event_id).where(as_of.condition(event))
-    return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(row_limit())
+    """Select the contents of entities :keys, the first to be named first; and whether that was within ``as_of``."""
+    return _contents(tables, as_of).where(among(tables.content.c.entity_key, "keys"))
 
 
 @remembered
-def contents_with(tables: Tables) -> Select[Any]:
-    """Select the contents of digest :digest, the first to be named first."""
-    content = tables.content
-    statement = select(*content.c).where(content.c.digest == bindparam("digest"))
-    return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(row_limit())
+def contents_with(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    """Select the contents of digest :digest, as the above does."""
+    return _contents(tables, as_of).where(tables.content.c.digest == bindparam("digest"))
 
 
 @remembered
@@ -139,6 +133,15 @@ def count_entities(tables: Tables) -> Select[Any]:
     entity = tables.entity
     counted = select(entity.c.name).where(entity.c.kind == bindparam("kind")).limit(row_limit())
     return select(func.count()).select_from(counted.subquery())
+
+
+def _contents(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+    content, event = tables.content, tables.event
+    statement = select(*content.c)
+    if as_of:
+        told_then = and_(event.c.event_id == content.c.first_event_id, as_of.condition(event))
+        statement = statement.add_columns(event.c.event_id.is_not(None)).outerjoin(event, told_then)
+    return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(row_limit())
 
 
 def _columns(tables: Tables, as_of: AsOf | None) -> list[ColumnElement[Any]]:

@@ -5,12 +5,14 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
+    SelectBase,
     and_,
     bindparam,
     func,
     literal_column,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.sql.selectable import FromClause
 
@@ -29,18 +31,23 @@ def links_of_entities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 
 @remembered
-def declarations(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select the links of entities :keys to declarations about them, of types :roles, of each type the latest first.
+def declarations(tables: Tables, as_of: AsOf | None, roles: tuple[str, ...]) -> SelectBase:
+    """Select the links of entities :keys to declarations about them, of types ``roles``, of each the latest first.
 
-    The relation stands in the text, not bound: only so an index of declarations alone serves it. Ordered by time
-    alone, another index would, which finds the declarations of any type.
+    The relation stands in the text, not bound: only so an index of declarations alone serves it. Each type is asked
+    for by itself: for several, PostgreSQL would rather read the declarations of all types.
     """
     link = tables.link
     relation = literal_column("'subject'", AnyText)
-    statement = _links(tables, as_of, link, relation=relation).where(link.c.relation == relation)
-    statement = statement.where(among(link.c.entity_key, "keys"), among(link.c.role, "roles"))
-    order = (link.c.role.desc(), link.c.event_time_ns.desc(), link.c.event_id.desc())
-    return statement.order_by(*order).limit(row_limit())
+    found = []
+    for role in roles:
+        statement = _links(tables, as_of, link, relation=relation.label("relation")).where(
+            link.c.relation == relation
+        )
+        statement = statement.where(among(link.c.entity_key, "keys"), link.c.role == role)
+        order = (link.c.event_time_ns.desc(), link.c.event_id.desc())
+        found.append(select(statement.order_by(*order).limit(row_limit()).subquery()))
+    return union_all(*found) if len(found) > 1 else found[0]
 
 
 @remembered
@@ -137,19 +144,25 @@ def readers_by_name(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 @remembered
 def sources_of_entities(tables: Tables) -> Select[Any]:
-    """Select the keys of all that entities :keys came from, nearest first, no more than :row_limit of them.
+    """Select the keys of what entities :keys came from, nearest first, in no more than :row_limit rows.
 
-    Events that an answer may not rest on are not left out: what is selected is only where to look.
+    Each with the key from where it leads on: a name that was read without a version leads on from the version that
+    was then the latest. What an answer may not rest on is not left out: this is only where to look.
     """
-    made, read = tables.link.alias("made"), tables.link.alias("read")
-    first = select(tables.entity.c.entity_key).where(among(tables.entity.c.entity_key, "keys"))
+    made, read, version = tables.link.alias("made"), tables.link.alias("read"), tables.entity.alias("version")
+    entity_key = tables.entity.c.entity_key
+    first = select(entity_key, entity_key.label("onward_key")).where(among(entity_key, "keys"))
     sources = first.cte("sources", recursive=True)
-    onward = select(read.c.entity_key).select_from(
-        sources.join(made, and_(made.c.entity_key == sources.c.entity_key, made.c.relation == "output")).join(
+    latest = select(version.c.entity_key).where(version.c.name_key == read.c.entity_key, version.c.version != "")
+    latest = latest.where(version.c.first_time_ns <= read.c.event_time_ns).correlate(read)
+    latest = latest.order_by(version.c.first_time_ns.desc()).limit(1)
+    onward = select(read.c.entity_key, func.coalesce(latest.scalar_subquery(), read.c.entity_key)).select_from(
+        sources.join(made, and_(made.c.entity_key == sources.c.onward_key, made.c.relation == "output")).join(
             read, and_(read.c.activity_key == made.c.activity_key, read.c.relation == "input")
         )
     )
-    return select(sources.union(onward).c.entity_key).limit(row_limit())
+    found = sources.union(onward)
+    return select(found.c.entity_key, found.c.onward_key).limit(row_limit())
 
 
 @remembered

@@ -8,8 +8,8 @@ from rich.text import Text
 from modeltrail_server.cli.rendering.comparison import compared_value, headings, told_together
 from modeltrail_server.cli.rendering.html.drawing import draw
 from modeltrail_server.cli.rendering.html.page import PAIR, chips, code, folded, page, paragraph, section, table, text
-from modeltrail_server.cli.rendering.style import name, number, size, value_text, when
-from modeltrail_server.queries.comparison import Comparison, Row
+from modeltrail_server.cli.rendering.style import SHORT_COMMIT_CHARACTERS, name, number, size, span, value_text, when
+from modeltrail_server.queries.comparison import CommitsBetween, Comparison, Row
 from modeltrail_server.queries.completeness import FAILING, Level, Report
 from modeltrail_server.queries.graph import Graph
 from modeltrail_server.queries.records import Answer, ModelVersionView, RunView, Step, Use, Words
@@ -29,7 +29,7 @@ def show_page(view: Answer, report: Report | None, graph: Graph, lines: Sequence
         heading = f"run {view.run_id}"
         words = Words(view.description, view.owners, view.notes)
         state = [(view.state or "unknown", "good" if view.state == "COMPLETE" else "weak")]
-        top = [f"<h1>{text(heading)}</h1>", chips([*state, *_owners(words)]), _words(words)]
+        top = [f"<h1>{text(heading)}</h1>", chips([*state, *_nominal(view), *_owners(words)]), _words(words)]
         return page(heading, [*top, _verdict(report), drawn, *_run(view)])
     plain = "\n".join(line.plain for line in lines)
     heading = graph.start.partition(":")[2]
@@ -60,9 +60,23 @@ def compare_page(comparison: Comparison, graphs: Sequence[Graph], about: Sequenc
         described if any(about) else "",
         section("Differences", differing or paragraph("No differences in what is recorded.")),
         folded(f"{len(same)} things are equal", equal),
+        *(_commits(step) for step in comparison.commits),
         *lineages,
     ]
     return page(f"Compared: {heading}", parts)
+
+
+def _commits(step: CommitsBetween) -> str:
+    rows = [
+        (code(commit.sha[:SHORT_COMMIT_CHARACTERS]), text(when(commit.date_ns)), text(commit.author), text(told))
+        for commits, remark in ((step.added, ""), (step.left_out, "left out: "))
+        for commit in commits
+        for told in (f"{remark}{commit.subject}",)
+    ]
+    listed = table(rows, header=("commit", "when", "author", "subject"))
+    rest = paragraph("There are more." if step.cut else step.unknown and f"Not known: {step.unknown}.")
+    old, new = (commit[:SHORT_COMMIT_CHARACTERS] for commit in (step.old, step.new))
+    return section(f"Commits between {old} and {new}", listed + rest)
 
 
 def _standing(view: ModelVersionView) -> str:
@@ -75,6 +89,10 @@ def _standing(view: ModelVersionView) -> str:
     return chips(
         [*words, *_owners(view.words), *((digest, "soft") for digest in (view.detail.digests if view.detail else ()))]
     )
+
+
+def _nominal(run: RunView) -> list[Chip]:
+    return [(f"for {span(run.nominal.start_ns, run.nominal.end_ns)}", "")] if run.nominal else []
 
 
 def _owners(words: Words) -> list[Chip]:
@@ -95,6 +113,7 @@ def _verdict(report: Report | None) -> str:
         f'<li><b class="{"bad" if finding.level in FAILING else "weak"}">{text(finding.level)}</b> '
         f"{text(finding.piece)}: {text(finding.what)}"
         + (f'<br><span class="soft">{text(finding.why)}</span>' if finding.why else "")
+        + (f"<br>{code(finding.remedy)}" if finding.remedy else "")
         + "</li>"
         for finding in report.findings
         if finding.level != Level.OK
@@ -203,5 +222,7 @@ def _compared(row: Row, *, two: bool) -> tuple[str, ...]:
         '<span class="soft">–</span>' if value is None else _name(compared_value(row, value)) for value in row.values
     )
     delta = "" if row.delta is None else text(f"{row.delta:+.6g}")
-    section = "" if row.section in ("metrics", "params") else f'<span class="soft">{text(row.section)}</span> '
+    section = (
+        "" if row.section in ("metrics", "curves", "params") else f'<span class="soft">{text(row.section)}</span> '
+    )
     return section + text(row.name), *values, *([delta] if two else [])

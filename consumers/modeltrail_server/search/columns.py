@@ -1,0 +1,184 @@
+"""A column of codes: what 8,192 runs have under one key, a byte each. Pure; knows no comparison.
+
+A code stands for one text, or for an interval of numbers. So many runs are read at once, and compared at once (see
+masks.py); what a run's value is exactly, the rows of the index tell.
+"""
+
+import math
+import zlib
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+RUNS_A_COLUMN = 8_192
+NO_VALUE, ANY_VALUE = 0, 255
+MAX_INTERVALS = 160
+RUNS_AN_INTERVAL = RUNS_A_COLUMN // MAX_INTERVALS
+FIRST_SHARED, SHARED_CODES = 201, 54
+"""Texts that are not listed share these codes: each has one, by its hash."""
+END_INTERVALS = 20
+"""At each end, so many intervals go from one number to the next: there a search for the best looks."""
+MAX_PLANES = 6
+MAX_LISTED_BYTES = 120
+SPARSE = 8
+"""Where fewer than one run in so many has a value, codes are compressed."""
+_BEGINS = b"\0"
+
+
+class PackedColumn(NamedTuple):
+    """A column as it is stored. ``least`` and ``largest`` bound its numbers; None where they have no codes."""
+
+    least: float | None
+    largest: float | None
+    edges: bytes
+    texts: bytes
+    planes: int
+    codes: bytes
+
+
+@dataclass(slots=True)
+class Column:
+    """The codes of some runs' values under one key, by the runs' places in the column.
+
+    Code n stands for numbers from ``edges[n - 1]`` to below ``edges[n]``, the last of these codes for its upper edge
+    too; each code after these for one of ``texts``, and each of the last for many others. A run with several values
+    has one in each of several ``planes``. Numbers where there are no edges, and values too many, are ANY_VALUE.
+    """
+
+    edges: "array[float]" = field(default_factory=lambda: array("d"))
+    texts: dict[str, int] = field(default_factory=dict)
+    planes: list[bytearray] = field(default_factory=lambda: [bytearray(RUNS_A_COLUMN)])
+    is_changed: bool = False
+
+    def put(self, place: int, values: Sequence[tuple[str, float | None]]) -> None:
+        """Let the run at ``place`` have these values (text, number), and no other."""
+        self.is_changed = True
+        if len(values) == len(self.planes) == 1:
+            self.planes[0][place] = self._code(*values[0])
+            return
+        codes = list(dict.fromkeys(self._code(text, number) for text, number in values))
+        if len(codes) > MAX_PLANES:
+            codes = [ANY_VALUE]
+        while len(self.planes) < len(codes):
+            self.planes.append(bytearray(RUNS_A_COLUMN))
+        for number, plane in enumerate(self.planes):
+            plane[place] = codes[number] if number < len(codes) else NO_VALUE
+
+    def clear(self, place: int) -> None:
+        """Let the run at ``place`` have no value."""
+        for plane in self.planes:
+            self.is_changed = self.is_changed or plane[place] != NO_VALUE
+            plane[place] = NO_VALUE
+
+    def extend(self, numbers: Iterable[float]) -> None:
+        """Make intervals for numbers beyond those there are, one for every few, while there is room.
+
+        For times, which rise as a column fills: no numbers told at first would tell what they will be.
+        """
+        beyond = sorted(number for number in numbers if not self.edges or number > self.edges[-1])
+        room = MAX_INTERVALS - max(0, len(self.edges) - 1)
+        if not beyond or room <= 0 or self.texts:
+            return
+        if self.edges:
+            self.edges[-1] = math.nextafter(self.edges[-1], math.inf)  # what was the last is below it, not on it
+        else:
+            self.edges.append(beyond[0])
+        between = (number for number in beyond[RUNS_AN_INTERVAL::RUNS_AN_INTERVAL] if number > self.edges[-1])
+        self.edges.extend([*list(dict.fromkeys(between))[: room - 1], beyond[-1]])
+
+    def _code(self, text: str, number: float | None) -> int:
+        if number is not None:
+            return self._interval(number)
+        code = self.texts.get(text)
+        if code is None:
+            code = first_text_code(self.edges) + len(self.texts)
+            listed = encoded(text)
+            if code >= FIRST_SHARED or _BEGINS in listed or len(listed) > MAX_LISTED_BYTES:
+                return shared_code(listed)
+            self.texts[text] = code
+        return code
+
+    def _interval(self, number: float) -> int:
+        edges = self.edges
+        if not edges:
+            return ANY_VALUE
+        if number < edges[0]:
+            edges[0] = number
+        elif number > edges[-1]:
+            edges[-1] = number
+        return interval_of(edges, number)
+
+
+def interval_of(edges: "array[float]", number: float) -> int:
+    """Return the code of a number that is no less than the first edge and no more than the last."""
+    return min(bisect_right(edges, number), len(edges) - 1)
+
+
+def first_text_code(edges: "array[float]") -> int:
+    """Return the code of the first text: those before it stand for numbers."""
+    return max(1, len(edges))
+
+
+def shared_code(listed: bytes) -> int:
+    """Return the code of a text, encoded, that is not listed."""
+    return FIRST_SHARED + zlib.crc32(listed) % SHARED_CODES
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as a column lists it."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decoded(listed: bytes) -> str:
+    """Return the text that was encoded."""
+    return listed.decode("utf-8", "surrogatepass")
+
+
+def column_for(sample: Iterable[float]) -> Column:
+    """Return an empty column for numbers like these: about as many of them in each interval, fewer at the ends."""
+    numbers = sorted(sample)
+    if not numbers:
+        return Column()
+    between = MAX_INTERVALS - 2 * END_INTERVALS
+    evenly = (numbers[place * len(numbers) // between] for place in range(between))
+    edges = sorted({*numbers[:END_INTERVALS], *evenly, *numbers[-END_INTERVALS:]})
+    return Column(array("d", edges if len(edges) > 1 else edges * 2))
+
+
+def pack(column: Column) -> PackedColumn:
+    """Return ``column`` as bytes."""
+    codes = b"".join(column.planes)
+    if len(codes) - codes.count(NO_VALUE) < len(codes) // SPARSE:
+        codes = zlib.compress(codes, 1)
+    least, largest = (column.edges[0], column.edges[-1]) if column.edges else (None, None)
+    texts = b"".join(_BEGINS + encoded(text) for text in column.texts)
+    return PackedColumn(least, largest, column.edges.tobytes(), texts, len(column.planes), codes)
+
+
+def unpack(packed: PackedColumn) -> Column:
+    """Return the column that was packed."""
+    edges = edges_of(packed)
+    texts = {decoded(listed): code for code, listed in enumerate(texts_of(packed), first_text_code(edges))}
+    return Column(edges, texts, [bytearray(plane) for plane in planes_of(packed)])
+
+
+def edges_of(packed: PackedColumn) -> "array[float]":
+    """Return the edges of a packed column's intervals."""
+    edges = array("d")
+    edges.frombytes(packed.edges)
+    return edges
+
+
+def texts_of(packed: PackedColumn) -> list[bytes]:
+    """Return the texts that a packed column lists, encoded, in the order of their codes."""
+    return packed.texts.split(_BEGINS)[1:]
+
+
+def planes_of(packed: PackedColumn) -> list[bytes]:
+    """Return the planes of a packed column."""
+    codes = packed.codes
+    if len(codes) != packed.planes * RUNS_A_COLUMN:
+        codes = zlib.decompress(codes)
+    return [codes[at : at + RUNS_A_COLUMN] for at in range(0, len(codes), RUNS_A_COLUMN)]

@@ -1,0 +1,180 @@
+"""A column says of no run that it cannot satisfy what it does, and of none that it surely does what it does not."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from modeltrail_server.search import columns, masks
+from modeltrail_server.search import meaning as meanings
+from modeltrail_server.search.columns import RUNS_A_COLUMN, Column, column_for, pack, unpack
+from modeltrail_server.search.masks import Comparing, by_bound, read
+from modeltrail_server.search.meaning import Condition, Conjunction, Disjunction, Negation, satisfies
+from modeltrail_server.search.rows import Key, number_of
+
+a_test = meanings.Test  # pytest would take the name for a class of tests
+KEY, OTHER = Key("param", "lr"), Key("param", "depth")
+NUMBERS = st.one_of(st.integers(-3, 12).map(lambda number: number / 4), st.floats(allow_nan=False, width=32))
+TEXTS = st.one_of(st.sampled_from(("", "adam", "sgd", "sgd 50%", "0.5", "0.50", "-1", "nul\0", "x" * 300)), st.text())
+VALUES = st.one_of(
+    NUMBERS.map(lambda number: (repr(number), number)), TEXTS.map(lambda text: (text, number_of(KEY, text)))
+)
+RUNS = st.lists(st.lists(VALUES, max_size=8), max_size=40)
+TESTS = st.one_of(
+    st.builds(a_test, st.sampled_from(("=", "!=", "<", "<=", ">", ">=")), NUMBERS.map(lambda number: (number,))),
+    st.builds(a_test, st.sampled_from(("=", "!=", "<", ">=")), TEXTS.map(lambda text: (text,))),
+    st.builds(a_test, st.just("in"), st.lists(st.one_of(NUMBERS, TEXTS), min_size=1, max_size=4).map(tuple)),
+    st.builds(
+        a_test,
+        st.sampled_from(("like", "ilike")),
+        st.sampled_from(("a%", "S_d%", "%", "0.5", "0%")).map(lambda x: (x,)),
+    ),
+)
+CONDITIONS = st.builds(Condition, st.sampled_from((KEY, OTHER)), st.lists(TESTS, min_size=1, max_size=2).map(tuple))
+MEANINGS = st.recursive(
+    CONDITIONS,
+    lambda inner: st.one_of(
+        inner.map(Negation),
+        st.lists(inner, min_size=1, max_size=3).map(tuple).map(Conjunction),
+        st.lists(inner, min_size=1, max_size=3).map(tuple).map(Disjunction),
+    ),
+    max_leaves=5,
+)
+
+
+def column_of(runs, sample, *, full=False):
+    """Return the column of these runs' values, as stored; ``full``: it lists no more texts."""
+    column = column_for(sample)
+    for number in range(200 if full else 0):
+        column.put(0, [(f"text {number}", None)])
+    column.clear(0)
+    for place, values in enumerate(runs):
+        if values:
+            column.put(place, values)
+    return pack(column)
+
+
+def places(mask):
+    """Return the places of a mask."""
+    return {place for place, byte in enumerate(mask.to_bytes(RUNS_A_COLUMN, "little")) if byte}
+
+
+@given(runs=RUNS, others=RUNS, sample=st.lists(NUMBERS, max_size=30), meaning=MEANINGS, listed=st.booleans())
+def test_what_may_and_what_surely_satisfies_enclose_what_does(runs, others, sample, meaning, listed):
+    read_columns = {
+        KEY: read(column_of(runs, sample, full=not listed)),
+        OTHER: read(column_of(others, sample, full=not listed)),
+    }
+    count = max(len(runs), len(others))
+    told = [
+        {
+            KEY: runs[place] if place < len(runs) else [],
+            OTHER: others[place] if place < len(others) else [],
+        }
+        for place in range(count)
+    ]
+    do = {place for place in range(count) if satisfies(meaning, told[place])}
+
+    may = places(Comparing().mask(meaning, read_columns))
+    surely = places(Comparing().mask(meaning, read_columns, possible=False)) & set(range(count))
+
+    assert surely <= do <= may
+
+
+@given(condition=CONDITIONS)
+def test_a_column_that_was_not_read_leaves_all_open_and_one_that_is_not_there_nothing(condition):
+    assert places(Comparing().mask(condition, {})) == set(range(RUNS_A_COLUMN))
+    assert places(Comparing().mask(condition, {}, possible=False)) == set()
+    assert places(Comparing().mask(condition, {condition.key: None})) == set()
+
+
+@given(runs=RUNS, sample=st.lists(NUMBERS, max_size=30), descending=st.booleans())
+def test_runs_come_in_groups_none_of_which_has_a_better_number_than_its_bound(runs, sample, descending):
+    column = read(column_of(runs, sample))
+    left = {place: [number for _, number in values if number is not None] for place, values in enumerate(runs)}
+    left = {place: numbers for place, numbers in left.items() if numbers}
+    best, is_worse = (max, float.__le__) if descending else (min, float.__ge__)
+
+    for bound, group in by_bound(masks.EVERY_RUN, column, descending=descending):
+        assert all(is_worse(float(best(numbers)), bound) for numbers in left.values())
+        left = {place: numbers for place, numbers in left.items() if place not in group}
+    assert not left
+
+
+@given(runs=RUNS, sample=st.lists(NUMBERS, max_size=30), data=st.data())
+def test_a_column_is_packed_and_unpacked_and_goes_on_as_before(runs, sample, data):
+    packed = column_of(runs, sample)
+    again = unpack(packed)
+    assert pack(again) == packed
+
+    gone = data.draw(st.sets(st.integers(0, max(0, len(runs) - 1))))
+    for place in gone:
+        again.clear(place)
+    there = {place for plane in read(pack(again)).planes for place, code in enumerate(plane) if code}
+    assert there == {place for place, values in enumerate(runs) if values} - gone
+    assert again.is_changed == bool(gone & {place for place, values in enumerate(runs) if values})
+
+
+def test_numbers_spread_over_the_codes_as_they_are_and_what_is_outside_widens_the_ends():
+    column = column_for(number / 1_000 for number in range(1_000))
+    for place in range(1_000):
+        column.put(place, [("", place / 1_000)])
+    column.put(1_000, [("", 5.0)])
+    column.put(1_001, [("", -5.0)])
+
+    (plane,) = column.planes
+    intervals = len(set(plane[:1_000]))
+    assert columns.MAX_INTERVALS - 10 < intervals <= columns.MAX_INTERVALS
+    sizes = [plane[:1_000].count(code) for code in range(1, intervals + 1)]
+    assert max(sizes) <= 1_000 // 120 + 2
+    assert max(*sizes[: columns.END_INTERVALS - 1], *sizes[1 - columns.END_INTERVALS :]) <= 2
+    assert (pack(column).least, pack(column).largest) == (-5.0, 5.0)
+    assert plane[1_000] == intervals
+    assert plane[1_001] == 1
+
+
+@given(
+    batches=st.lists(st.lists(st.floats(-100, 100), max_size=20), max_size=8),
+    number=st.floats(-100, 100),
+    sign=st.sampled_from(("<", "<=", "=", ">=", ">", "!=")),
+)
+def test_a_column_that_is_extended_as_it_fills_still_encloses_what_satisfies(batches, number, sign):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "RUNS_AN_INTERVAL", 3)
+        patch.setattr(columns, "MAX_INTERVALS", 6)
+        column, told = Column(), []
+        for numbers in batches:
+            column.extend(numbers)
+            for each in numbers:
+                column.put(len(told), [("", each)])
+                told.append(each)
+    condition = Condition(KEY, (a_test(sign, (number,)),))
+    do = {place for place, each in enumerate(told) if satisfies(condition, {KEY: [("", each)]})}
+    stored = {KEY: read(pack(column))}
+
+    assert len(column.edges) <= 7
+    assert places(Comparing().mask(condition, stored, possible=False)) <= do
+    assert do <= places(Comparing().mask(condition, stored))
+
+
+def test_texts_too_many_share_codes_and_a_number_without_edges_is_of_the_code_for_all():
+    column = Column()
+    for place in range(300):
+        column.put(place, [(f"text {place}", None)])
+    column.put(300, [("", 1.0)])
+    column.put(301, [(f"text {number}", None) for number in range(9)])
+    column.put(302, [("", math.inf), ("text 7", None)])
+
+    plane = column.planes[0]
+    assert (plane[199], plane[300], plane[301]) == (200, columns.ANY_VALUE, columns.ANY_VALUE)
+    assert 201 <= min(plane[200:300]) < max(plane[200:300]) <= 254
+    assert sorted(plane[302] for plane in column.planes) == [8, 255]
+
+
+@pytest.mark.parametrize("runs", [1, 50, RUNS_A_COLUMN])
+def test_a_column_of_few_runs_takes_few_bytes(runs):
+    column = Column()
+    for place in range(runs):
+        column.put(place * (RUNS_A_COLUMN // runs), [("adam", None)])
+
+    assert len(pack(column).codes) < min(100 + 4 * runs, RUNS_A_COLUMN + 1)
