@@ -16,7 +16,7 @@ from modeltrail.config import Config, load, working_folder
 from modeltrail.cursors import StoredCursor
 from modeltrail.errors import InvalidEventError, LogUnavailableError
 from modeltrail.log.opening import open_log
-from modeltrail.log.protocol import Log, Position, Record
+from modeltrail.log.protocol import Log, Position, Reader, Record
 from modeltrail.log.reading import read
 
 STORE_INTERVAL_S = 0.2
@@ -24,6 +24,7 @@ STORE_INTERVAL_S = 0.2
 
 POLL_RECORDS = 500
 POLL_WAIT_MS = 500
+PARTITIONS_CHECK_S = 10.0
 MAX_BACKOFF_S = 30.0
 _LOGGER = logging.getLogger("modeltrail")
 
@@ -196,14 +197,21 @@ class Subscription:
         self._stored_at = time.monotonic()
 
     def _follow(self) -> Iterator[Record]:
-        """Yield records for ever, waiting out a log that does not answer."""
-        reader = self._log.reader()
-        failures = 0
+        """Yield records for ever, of partitions added meanwhile too; wait out a log that does not answer."""
+        reader: Reader | None = None
+        partitions, look_at, failures = 0, 0.0, 0
         try:
             while True:
-                for partition in reader.unpositioned():
-                    reader.seek(partition, self._handled[partition])
                 try:
+                    if time.monotonic() >= look_at:
+                        before, partitions = partitions, self._log.partitions()
+                        look_at = time.monotonic() + PARTITIONS_CHECK_S
+                        if reader is not None and partitions > before:
+                            reader.close()
+                            reader = None
+                    reader = reader or self._log.reader()
+                    for partition in reader.unpositioned():
+                        reader.seek(partition, self._handled[partition])
                     polled = reader.poll(max_records=POLL_RECORDS, wait_ms=POLL_WAIT_MS)
                 except LogUnavailableError as error:
                     if not failures:
@@ -216,7 +224,8 @@ class Subscription:
                     yield from records
                 self._store()
         finally:
-            reader.close()
+            if reader is not None:
+                reader.close()
 
 
 def _names(event: Routing, entity: EntityRef) -> bool:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from benchmarks.histories import generate
 from kafka import KafkaAdminClient
+from modeltrail.config import load
 from modeltrail.log.memory import MemoryLog
 from modeltrail.log.opening import open_log
 from modeltrail.log.protocol import Log, Outgoing, Position
 from modeltrail.log.reading import merged
+from modeltrail.subscription import subscribe
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.identity import partition_key
 from modeltrail_server import audit
@@ -123,6 +125,30 @@ def test_a_partition_that_is_added_is_projected_without_a_restart(
             wait_until(lambda: projected(engine, log), server)
         assert compute_digest(engine).hex == of_one_partition(records, tmp_path).hex
     engine.dispose()
+
+
+def test_a_subscriber_hears_of_a_partition_that_is_added_while_it_follows(
+    kafka_bootstrap: str, new_topic: Callable[..., str], tmp_path: Path
+) -> None:
+    topic = new_topic(partitions=1)
+    address = f"kafka://{kafka_bootstrap}/{topic}"
+    config = load({"MODELTRAIL_HOME": str(tmp_path), "MODELTRAIL_LOG": address}, tmp_path)
+    first, added, *others = events(200)
+    with open_log(config.log) as log, subscribe("s", config=config) as subscription:
+        log.append([first])
+        heard = [encode(next(subscription))]
+        with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
+            admin.create_partitions({topic: 2})
+        wait_until(lambda: log.partitions() == 2)
+        with open_log(config.log) as wider:
+            wider.append([replace(added, partition=1)])
+        for other in others:  # each gives the subscriber something to hear, whatever it knows of
+            if added.value in heard:
+                break
+            log.append([replace(other, partition=0)])
+            heard.append(encode(next(subscription)))
+            time.sleep(0.2)
+        assert added.value in heard
 
 
 def check_audit(folder: Path, log: Log, digest: Digest, scratch: Path) -> None:
