@@ -197,7 +197,7 @@ class _Search:
         return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
 
     def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
-        """Return ``found`` and those that satisfy of the runs not seen yet, in order: the limit and one more at least.
+        """Return ``found`` and those that satisfy of the runs not seen yet, in order: the limit and one more.
 
         First what they are ordered by is read of all, then all that counts of the best.
         """
