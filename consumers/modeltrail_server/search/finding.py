@@ -8,6 +8,8 @@ tell which runs may satisfy all, the best first, and what these have exactly is 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from sqlalchemy import Select
+
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.rows import RunBrief
@@ -40,6 +42,7 @@ from modeltrail_server.search.then import find_then
 
 FEW_ROWS = 300
 MAX_PROBES = 300
+MAX_WALKED_ROWS = 1_200
 ROWS_A_RUN = 2
 """A run has several rows of a key: what a metric was on several datasets."""
 FEWEST_CANDIDATES = 32
@@ -143,19 +146,20 @@ class _Search:
         return [row.run_key for row in ordered[: self.limit]], len(ordered) <= self.limit
 
     def _walked(self) -> tuple[list[bytes], bool] | None:
-        """Return the answer from a short walk; None where it is not full and there are more rows."""
+        """Return the answer from a short walk, or from one that will do by what it finds; None where neither does."""
         rows, by_number = self._way()
         rest, descending = self._without(Condition(rows.key, rows.tests)), self.ordering.descending
         probed = sum(1 for _ in conditions_of(rest))
         row_limit = ROWS_A_RUN * (self.limit + 1)
         looked_at = max(MAX_PROBES // max(1, probed), row_limit)
         statement = self.catalogue.walked(rows, rest, by_number=by_number, descending=descending)
-        walked = self.connection.execute(statement, {"looked_at": looked_at, "row_limit": row_limit}).all()
-        found: dict[bytes, float | None] = {}
-        for run_key, number, _ in walked:
-            found.setdefault(bytes(run_key), number)
+        found, count = self._walk(statement, looked_at, row_limit)
+        more = 1.3 * (self.limit + 1) / max(1, len(found))
+        if len(found) <= self.limit and count < row_limit and looked_at < looked_at * more <= MAX_WALKED_ROWS:
+            looked_at, row_limit = int(looked_at * more), int(count * more)
+            found, count = self._walk(statement, looked_at, row_limit)
         is_full = len(found) > self.limit
-        if not is_full and (len(walked) == row_limit or self._counts([rows], looked_at + 1)[0] > looked_at):
+        if not is_full and (count == row_limit or self._counts([rows], looked_at + 1)[0] > looked_at):
             return None
         keys = list(found)[: self.limit]
         if by_number and self.metric and not self._is_best(rows):
@@ -164,6 +168,14 @@ class _Search:
                 return None  # another value of a run, beyond this range, is what it is ordered by
         self.looked_at += looked_at
         return keys, not is_full
+
+    def _walk(self, statement: Select[Any], looked_at: int, row_limit: int) -> tuple[dict[bytes, float | None], int]:
+        """Return the runs found by a walk, each with its first number, and in how many rows."""
+        rows = self.connection.execute(statement, {"looked_at": looked_at, "row_limit": row_limit}).all()
+        found: dict[bytes, float | None] = {}
+        for run_key, number, _ in rows:
+            found.setdefault(bytes(run_key), number)
+        return found, len(rows)
 
     def _is_best(self, rows: Range) -> bool:
         """Return whether the first row of a run within a range is its best of all."""
