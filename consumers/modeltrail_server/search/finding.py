@@ -8,6 +8,8 @@ tell which runs may satisfy all, the best first, and what these have exactly is 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from sqlalchemy import Select
+
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.rows import RunBrief
@@ -40,6 +42,7 @@ from modeltrail_server.search.then import find_then
 
 FEW_ROWS = 300
 MAX_PROBES = 300
+MAX_WALKED_ROWS = 1_200
 ROWS_A_RUN = 2
 """A run has several rows of a key: what a metric was on several datasets."""
 FEWEST_CANDIDATES = 32
@@ -102,6 +105,7 @@ class _Search:
         self.catalogue = Catalogue(self.tables, self.connection.dialect.name)
         self.parts = conjuncts_of(meaning)
         self.metric = Key(METRIC, ordering.metric) if ordering.metric else None
+        self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
 
@@ -142,19 +146,20 @@ class _Search:
         return [row.run_key for row in ordered[: self.limit]], len(ordered) <= self.limit
 
     def _walked(self) -> tuple[list[bytes], bool] | None:
-        """Return the answer from a short walk; None where it is not full and there are more rows."""
+        """Return the answer from a short walk, or from one that will do by what it finds; None where neither does."""
         rows, by_number = self._way()
         rest, descending = self._without(Condition(rows.key, rows.tests)), self.ordering.descending
         probed = sum(1 for _ in conditions_of(rest))
         row_limit = ROWS_A_RUN * (self.limit + 1)
         looked_at = max(MAX_PROBES // max(1, probed), row_limit)
         statement = self.catalogue.walked(rows, rest, by_number=by_number, descending=descending)
-        walked = self.connection.execute(statement, {"looked_at": looked_at, "row_limit": row_limit}).all()
-        found: dict[bytes, float | None] = {}
-        for run_key, number, _ in walked:
-            found.setdefault(bytes(run_key), number)
+        found, count = self._walk(statement, looked_at, row_limit)
+        more = 1.3 * (self.limit + 1) / max(1, len(found))
+        if len(found) <= self.limit and count < row_limit and looked_at < looked_at * more <= MAX_WALKED_ROWS:
+            looked_at, row_limit = int(looked_at * more), int(count * more)
+            found, count = self._walk(statement, looked_at, row_limit)
         is_full = len(found) > self.limit
-        if not is_full and (len(walked) == row_limit or self._counts([rows], looked_at + 1)[0] > looked_at):
+        if not is_full and (count == row_limit or self._counts([rows], looked_at + 1)[0] > looked_at):
             return None
         keys = list(found)[: self.limit]
         if by_number and self.metric and not self._is_best(rows):
@@ -164,6 +169,14 @@ class _Search:
         self.looked_at += looked_at
         return keys, not is_full
 
+    def _walk(self, statement: Select[Any], looked_at: int, row_limit: int) -> tuple[dict[bytes, float | None], int]:
+        """Return the runs found by a walk, each with its first number, and in how many rows."""
+        rows = self.connection.execute(statement, {"looked_at": looked_at, "row_limit": row_limit}).all()
+        found: dict[bytes, float | None] = {}
+        for run_key, number, _ in rows:
+            found.setdefault(bytes(run_key), number)
+        return found, len(rows)
+
     def _is_best(self, rows: Range) -> bool:
         """Return whether the first row of a run within a range is its best of all."""
         right = (">", ">=") if self.ordering.descending else ("<", "<=")
@@ -171,8 +184,7 @@ class _Search:
 
     def _narrowed(self) -> tuple[list[_Row], bool]:
         """Return the runs found among those that the columns tell of, in order, and whether there may be others."""
-        order, descending = self.metric or STARTED, self.ordering.descending
-        candidates = Candidates(self.snapshot, self.meaning, order, descending=descending)
+        candidates = Candidates(self.snapshot, self.meaning, self.order, descending=self.ordering.descending)
         found, seen = self._ordered(self._satisfying(candidates.waiting)), dict[int, None]()
         next_ones, size = list[int](), self._enough(found, len(candidates.waiting))
         is_bounded = False
@@ -197,10 +209,30 @@ class _Search:
         return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
 
     def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
-        """Return ``found`` and those that satisfy of the runs that were not seen yet, in order."""
+        """Return ``found`` and those that satisfy of the runs not seen yet, in order: the limit and one more.
+
+        First what they are ordered by is read of all, then all that counts of the best.
+        """
         new = [ordinal for ordinal in dict.fromkeys(ordinals) if ordinal not in seen]
         seen.update(dict.fromkeys(new))
-        return self._ordered(dict.fromkeys([*found, *self._satisfying(new)]))
+        ordinal_of = self._ranked(new)
+        ranked, together = self._ordered(ordinal_of), list(found)
+        for begin in range(0, len(ranked), self.limit + 1):
+            next_best = ranked[begin : begin + self.limit + 1]
+            if len(together) > self.limit and self._ordered([together[self.limit], next_best[0]])[0] != next_best[0]:
+                break
+            good = self._satisfying([ordinal_of[row] for row in next_best])
+            together = self._ordered(dict.fromkeys([*together, *good]))
+        return together
+
+    def _ranked(self, ordinals: Sequence[int]) -> dict[_Row, int]:
+        """Return what these runs are ordered by, with their ordinals; without those that have no such number."""
+        best, found = max if self.ordering.descending else min, dict[bytes, tuple[float, int, int]]()
+        for run_key, _, _, number, started_ns, ordinal in self._told([self.order.id], ordinals):
+            if number is not None:
+                before = found.get(run_key)
+                found[run_key] = (number if before is None else best(number, before[0]), started_ns, ordinal)
+        return {_Row(number, begun, run_key): ordinal for run_key, (number, begun, ordinal) in found.items()}
 
     def _is_full(self, found: Sequence[_Row], bound: float) -> bool:
         """Return whether no run with a number up to ``bound`` comes before those found."""
@@ -211,12 +243,12 @@ class _Search:
 
     def _satisfying(self, runs: Sequence[bytes] | Sequence[int]) -> list[_Row]:
         """Return those of these runs, by keys or ordinals, that satisfy the expression, by all their values."""
-        order, best = self.metric or STARTED, max if self.ordering.descending else min
+        order, best = self.order, max if self.ordering.descending else min
         asked = dict.fromkeys([order, *(condition.key for condition in conditions_of(self.meaning))])
         found, begun = list[_Row](), dict[bytes, int]()
         values: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
         ids = {key.id: key for key in asked}
-        for run_key, key_id, text, number, started_ns in self._told(list(ids), runs):
+        for run_key, key_id, text, number, started_ns, *_ in self._told(list(ids), runs):
             values.setdefault(run_key, {}).setdefault(ids[key_id], []).append((text, number))
             begun[run_key] = started_ns
         for run_key, own in values.items():
@@ -228,9 +260,8 @@ class _Search:
 
     def _way(self) -> tuple[Range, bool]:
         """Return the range that has runs in the order asked for, and whether that is the order of its numbers."""
-        wanted = self.metric or STARTED
         ranges = [rows for part in self.parts if isinstance(part, Condition) and (rows := range_of(part))]
-        own = next((rows for rows in ranges if rows.key == wanted), Range(wanted))
+        own = next((rows for rows in ranges if rows.key == self.order), Range(self.order))
         if self.metric is None and not own.tests:
             one_value = next((rows for rows in ranges if rows.one_value), None)
             if one_value is not None:
@@ -268,7 +299,7 @@ class _Search:
     def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, dict[str, str | float]]:
         ids = {key.id: key for key in shown}
         of_run: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {key: {} for key in keys}
-        for run_key, key_id, text, number, _ in self._told(list(ids), keys):
+        for run_key, key_id, text, number, *_ in self._told(list(ids), keys):
             of_run[run_key].setdefault(ids[key_id], []).append((text, number))
         return {key: shown_values(shown, values, self.ordering) for key, values in of_run.items()}
 
@@ -277,8 +308,11 @@ class _Search:
             chunk = list(runs[begin : begin + MAX_KEYS_PER_STATEMENT])
             if isinstance(chunk[0], bytes):
                 yield from fetch(self.connection, told(self.tables), {"keys": chunk, "key_ids": ids})
-            else:
-                yield from fetch(self.connection, told_of_ordinals(self.tables), {"ordinals": chunk, "key_ids": ids})
+                continue
+            dialect = self.connection.dialect.name
+            ordinals = ",".join(map(str, chunk)) if dialect == "postgresql" else chunk
+            statement = told_of_ordinals(self.tables, dialect)
+            yield from fetch(self.connection, statement, {"ordinals": ordinals, "key_ids": ids})
 
 
 def _range(condition: Condition) -> Range:

@@ -16,7 +16,6 @@ from typing import NamedTuple
 from modeltrail_server.search.columns import (
     ANY_VALUE,
     FIRST_SHARED,
-    NO_VALUE,
     RUNS_A_COLUMN,
     SHARED_CODES,
     PackedColumn,
@@ -66,6 +65,7 @@ class Comparing:
 
     def __init__(self) -> None:
         self._texts: dict[Condition, tuple[set[bytes], set[bytes]]] = {}  # those known, and of these the right ones
+        self._equal: dict[Condition, list[bytes]] = {}
 
     def mask(self, meaning: Meaning, columns: Mapping[Key, ReadColumn | None], *, possible: bool = True) -> int:
         """Return the runs that may satisfy ``meaning``, or those that surely do.
@@ -103,6 +103,8 @@ class Comparing:
 
     def _of_texts(self, condition: Condition, column: ReadColumn) -> int:
         """Return the codes of the texts that satisfy: of thousands of columns the texts are the same."""
+        if all(test.operator in ("=", "in") for test in condition.tests):
+            return self._of_equal_texts(condition, column)
         known, right = self._texts.setdefault(condition, (set(), set()))
         for listed in [listed for listed in column.texts if listed not in known]:
             text = decoded(listed)
@@ -114,6 +116,15 @@ class Comparing:
             table[code] = ANY_VALUE
         return int.from_bytes(table, "little")
 
+    def _of_equal_texts(self, condition: Condition, column: ReadColumn) -> int:
+        if condition not in self._equal:
+            values = {value for test in condition.tests for value in test.values if isinstance(value, str)}
+            right = (value for value in values if all(holds(test, value, None) for test in condition.tests))
+            self._equal[condition] = [encoded(value) for value in right]
+        first, texts = first_text_code(column.edges), column.texts
+        codes = (first + texts.index(listed) for listed in self._equal[condition] if listed in texts)
+        return reduce(or_, (_between(code, code) for code in codes), 0)
+
 
 def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tuple[float, list[int]]]:
     """Yield the runs of ``mask`` that have a number in ``column``, the best first, by places in the column.
@@ -122,13 +133,12 @@ def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tup
     numbers may come several times.
     """
     edges, masked = column.edges, [(mask & int.from_bytes(plane, "little")) for plane in column.planes]
-    planes = [plane.to_bytes(RUNS_A_COLUMN, "little") for plane in masked]
-    present = set(b"".join(plane.translate(None, bytes([NO_VALUE])) for plane in planes))
-    numbers = sorted((code for code in present if code < len(edges)), reverse=descending)
-    if ANY_VALUE in present:
-        numbers.insert(0, ANY_VALUE)
+    planes = [plane.to_bytes(RUNS_A_COLUMN, "little") for plane in masked if plane]
+    codes = range(1, len(edges))
     best = float("inf" if descending else "-inf")
-    for code in numbers:
+    for code in (ANY_VALUE, *(reversed(codes) if descending else codes)):
+        if not any(code in plane for plane in planes):
+            continue
         bound = best if code == ANY_VALUE else edges[code if descending else code - 1]
         written = re.compile(re.escape(bytes([code])))
         yield bound, [match.start() for plane in planes for match in written.finditer(plane)]

@@ -21,9 +21,7 @@ from modeltrail_server.search.rows import STARTED, Key
 from modeltrail_server.search.tables import SearchTables, search_tables_of
 
 FIRST_COLUMNS_READ = 8
-FIRST_COLUMNS_OF_NUMBERS = 64
-"""The latest runs are in few columns, the best in all."""
-MAX_COLUMNS_A_STATEMENT = 128
+MAX_COLUMNS_A_STATEMENT = 256
 MAX_KEYS_READ = 10
 MAX_COLUMNS_READ = 4_000
 MAX_WAITING = 10_000
@@ -62,9 +60,8 @@ class Candidates:
         zones = [(-math.inf if bound is None else sign * bound, number) for number, bound in best]
         zones.sort(reverse=True)
         open_groups: list[tuple[float, int, list[int], Iterator[tuple[float, list[int]]]]] = []
-        left, size = MAX_COLUMNS_READ, FIRST_COLUMNS_READ
-        if self._order != STARTED:
-            size = FIRST_COLUMNS_OF_NUMBERS
+        # The latest runs are in a few columns, the best in all.
+        left, size = MAX_COLUMNS_READ, FIRST_COLUMNS_READ if self._order == STARTED else MAX_COLUMNS_READ
 
         def go_on(number: int, groups: Iterator[tuple[float, list[int]]]) -> None:
             if (group := next(groups, None)) is not None:
@@ -77,7 +74,7 @@ class Candidates:
                     return
                 count = min(size, len(zones), left // len(self._keys))
                 numbers = [zones.pop()[1] for _ in range(count)]
-                size, left = min(2 * size, MAX_COLUMNS_A_STATEMENT), left - count * len(self._keys)
+                size, left = 2 * size, left - count * len(self._keys)
                 for number, columns in self._read(numbers).items():
                     go_on(number, self._groups_of(columns))
             if open_groups:
@@ -94,9 +91,13 @@ class Candidates:
         found: dict[int, dict[Key, ReadColumn | None]] = {
             number: dict.fromkeys(self._keys.values()) for number in numbers
         }
-        bound = {"key_ids": list(self._keys), "numbers": numbers}
-        for number, key_id, *packed in fetch(self._snapshot.connection, columns_of(self._tables), bound):
-            found[number][self._keys[key_id]] = read(PackedColumn(*packed))
+        numbers = sorted(numbers)
+        for begin in range(0, len(numbers), MAX_COLUMNS_A_STATEMENT):
+            chunk = numbers[begin : begin + MAX_COLUMNS_A_STATEMENT]
+            bound = {"key_ids": list(self._keys), "first": chunk[0], "last": chunk[-1]}
+            for number, key_id, *packed in fetch(self._snapshot.connection, columns_of(self._tables), bound):
+                if number in found:
+                    found[number][self._keys[key_id]] = read(PackedColumn(*packed))
         return found
 
 
@@ -115,8 +116,9 @@ def zones_of(tables: SearchTables) -> Select[Any]:
 
 @remembered
 def columns_of(tables: SearchTables) -> Select[Any]:
-    """Select the columns :numbers of the keys :key_ids: number, key_id, and what is packed."""
+    """Select the columns :first to :last of the keys :key_ids: number, key_id, and what is packed."""
     column = tables.column
     packed = (column.c[name] for name in PackedColumn._fields)
     statement = select(column.c.number, column.c.key_id, *packed)
-    return statement.where(among(column.c.key_id, "key_ids"), among(column.c.number, "numbers"))
+    is_between = column.c.number.between(bindparam("first"), bindparam("last"))
+    return statement.where(among(column.c.key_id, "key_ids"), is_between)
