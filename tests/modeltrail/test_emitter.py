@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -112,11 +113,13 @@ def test_tasks_may_emit_together(config: Config, emitter: Emitter, logged: Logge
 
 
 def test_a_signal_handler_may_emit(config: Config, emitter: Emitter, logged: Logged, metric_note: MakeNote) -> None:
+    numbers = count(1_000_000)
     handled = []
 
     def handler(*_: object) -> None:
-        handled.append(len(handled))
-        emitter.emit(metric_note(1_000_000 + handled[-1]))
+        number = next(numbers)  # another signal may come at any line of this
+        handled.append(number)
+        emitter.emit(metric_note(number))
 
     previous = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0005)
@@ -127,7 +130,7 @@ def test_a_signal_handler_may_emit(config: Config, emitter: Emitter, logged: Log
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert emitter.flush(FLUSH_MS)
-    assert steps(logged(config)) == [*range(20_000), *(1_000_000 + index for index in handled)]
+    assert steps(logged(config)) == [*range(20_000), *sorted(handled)]
 
 
 def test_a_signal_handler_may_emit_within_a_call(
@@ -209,19 +212,22 @@ def test_a_forked_child_does_not_hold_what_its_parents_sending_thread_holds(
     dead = spool_root(config.home) / "e1"
     wait_until(lambda: is_alive(dead))
     assert not emitter.flush(500)
-    hold = os.pipe()
+    hold, begun = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         os.close(hold[1])
+        os.write(begun[1], b"!")
         os.read(hold[0], 1)
         os._exit(0)
+    os.read(begun[0], 1)  # by then it has closed what it inherited
     emitter.close(0)
     emitter._launcher.stop(FLUSH_MS / 1000)
     assert not is_alive(dead)
     assert not emitter._launcher.place.is_served()
     os.close(hold[1])
     os.waitpid(child, 0)
-    os.close(hold[0])
+    for descriptor in (hold[0], *begun):
+        os.close(descriptor)
 
 
 def test_a_child_that_outlives_its_parent_does_not_hold_the_parents_spool(tmp_path: Path, config: Config) -> None:
