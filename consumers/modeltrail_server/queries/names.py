@@ -16,8 +16,9 @@ from modeltrail_server.projection.facts import EntityRow, key_text
 from modeltrail_server.queries.declarations import version_called, words_of
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
+from modeltrail_server.queries.named_things import LAST_CHARACTER
 from modeltrail_server.queries.rows import key_of, ref_of
-from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot
+from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.queries.wholes import is_cut_short
 
 VERSIONED_KINDS = ("model", "dataset")

@@ -3,16 +3,12 @@
 Fetches and decodes; decides nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, islice
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+from typing import Any
 
-from modeltrail_schemas.codec import decode, decode_routing
-from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey, order_key
-from sqlalchemy import Connection
 from sqlalchemy.sql.selectable import SelectBase
 
 from modeltrail_server.projection.facts import (
@@ -20,25 +16,19 @@ from modeltrail_server.projection.facts import (
     ContentRow,
     EntityRow,
     LinkRow,
-    RunRow,
     contents_told,
-    key_text,
-    run_row_of,
 )
-from modeltrail_server.projection.fetching import Rows, fetch, fetch_together
-from modeltrail_server.projection.merge import merge_runs
-from modeltrail_server.projection.tables import Tables
-from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import Memory, latest_first
+from modeltrail_server.projection.fetching import Rows, fetch_together
+from modeltrail_server.queries.fetched import MAX_EVENTS, MAX_KEYS_PER_STATEMENT, chunks
+from modeltrail_server.queries.memory import latest_first
+from modeltrail_server.queries.named_things import VERSIONS_BEFORE, NamedThings
 from modeltrail_server.queries.rows import (
     ActivityLink,
     EntityLink,
     Recorded,
     RunBrief,
     Stored,
-    Word,
     activity_link,
-    brief_of,
     entity_link,
     key_of,
     ref_of,
@@ -46,30 +36,17 @@ from modeltrail_server.queries.rows import (
 )
 from modeltrail_server.queries.statements import entities, events, links, runs
 from modeltrail_server.queries.statements.remembering import to_remember
-from modeltrail_server.queries.wholes import cut_names, is_cut_short, whole_names, with_whole_name
+from modeltrail_server.queries.wholes import is_cut_short
 
-MAX_KEYS_PER_STATEMENT = 500
-MAX_EVENTS = 10_000
 MAX_LINKS = 10_000
 MAX_LINKS_REMEMBERED = 2_000
 MAX_TELLERS = 1_000
 REMEMBERED = {"row_limit": MAX_LINKS_REMEMBERED}
-VERSIONS_BEFORE = 5
 MAX_READINGS_TOGETHER = 50
-LAST_CHARACTER = "\U0010ffff"
-RUNS_FOLDED_PER_STATEMENT = 100
-K = TypeVar("K")
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedThings):
     """One state of the read model. Every method asks one question with one statement for up to 500 keys."""
-
-    connection: Connection
-    tables: Tables
-    as_of: AsOf | None = None
-    decode_event: Callable[[bytes], LineageEvent] = field(default=decode)
-    _memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
 
     def look_up(self, refs: Iterable[EntityRef], *, and_first_of: Iterable[bytes] = ()) -> None:
         """Fetch together what is asked of named things sooner or later, and of their names.
@@ -116,10 +93,6 @@ class Snapshot:
         """Return the events of these runs, oldest first."""
         return self._events(events.events_of_runs(self.tables, self.as_of), keys, limit)
 
-    def events_by_id(self, ids: Collection[bytes], *, limit: int = MAX_EVENTS) -> list[Stored]:
-        """Return these events, oldest first; those beyond the bound of ``as_of`` are left out."""
-        return self._events(events.events_by_id(self.tables, self.as_of), ids, limit)
-
     def events_about(self, keys: Collection[bytes], relation: str, *, limit: int = MAX_EVENTS) -> list[Stored]:
         """Return the events that put these entities into ``relation``, latest first, each once."""
         statement = events.events_about(self.tables, self.as_of)
@@ -164,7 +137,7 @@ class Snapshot:
         for keys, roles in about:
             found = {key: self._memory.declared_about(key, roles) for key in dict.fromkeys(keys)} if roles else {}
             known += (link for own in found.values() if own for link in own)
-            for chunk in _chunks((key for key, own in found.items() if own is None), MAX_KEYS_PER_STATEMENT):
+            for chunk in chunks((key for key, own in found.items() if own is None), MAX_KEYS_PER_STATEMENT):
                 statement = links.declarations(self.tables, self.as_of, tuple(roles))
                 together.append((statement, {"keys": chunk, "row_limit": limit}))
         rows = [LinkRow._make(row) for found_rows in fetch_together(self.connection, together) for row in found_rows]
@@ -196,7 +169,7 @@ class Snapshot:
         using = links.entities_of_makers(self.tables, self.as_of)
         makers: list[ActivityLink] = []
         uses: list[EntityLink] = []
-        for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT):
+        for chunk in chunks(keys, MAX_KEYS_PER_STATEMENT):
             bound = {"keys": chunk, "row_limit": limit}
             made, used = fetch_together(
                 self.connection,
@@ -255,33 +228,14 @@ class Snapshot:
         statement = runs.runs_page(self.tables, self.as_of, **narrowed)
         return self._then(run_brief(row) for row in self._fetch(statement, bound))
 
-    def next_name(self, kind: str, name: str, namespace: str) -> EntityRow | None:
-        """Return the name of ``kind`` that follows this one in the order of names, if any."""
-        bound = {"kind": kind, "name": key_text(name), "namespace": key_text(namespace)}
-        rows = self._fetch(entities.next_name(self.tables), bound)
-        return next(iter(self._named(rows)), None)
-
     def count_runs(self, limit: int) -> int:
         """Return the number of runs, at most ``limit``."""
         return int(self._fetch(runs.count_runs(self.tables), {"row_limit": limit})[0][0])
-
-    def count_entities(self, kind: str, limit: int) -> int:
-        """Return the number of names and versions of ``kind``, at most ``limit``."""
-        bound = {"kind": kind, "row_limit": limit}
-        return int(self._fetch(entities.count_entities(self.tables), bound)[0][0])
 
     def runs_between(self, low: bytes, high: bytes, *, limit: int) -> list[RunBrief]:
         """Return the runs with keys from ``low`` to ``high``."""
         parameters = {"low_key": low, "high_key": high, "row_limit": limit}
         return self._then(run_brief(row) for row in self._fetch(runs.runs_between(self.tables), parameters))
-
-    def entities(self, keys: Collection[bytes]) -> list[EntityRow]:
-        """Return the rows of these entities."""
-        known = self._memory.entities_of(keys)
-        if known is not None:
-            return known
-        statement = entities.entities_by_key(self.tables, self.as_of)
-        return self._named(self._rows(statement, keys, None))
 
     def is_known(self, name: EntityRow) -> bool:
         """Return whether something within the bound tells of a name: of itself, of a version, of a run of the job."""
@@ -291,13 +245,6 @@ class Snapshot:
             return True
         own = self.links_of_entities([name.entity_key], RELATIONS, limit=1)
         return bool(own or self.versions_of_name(name.entity_key, limit=1))
-
-    def words(self, name_keys: Collection[bytes], *, limit: int = MAX_LINKS) -> list[Word]:
-        """Return the aliases, stages and targets that are versions of these, those first given first."""
-        rows = self._rows(entities.words(self.tables, self.as_of), name_keys, limit)
-        events = [(EntityRow(*row[:-1]), row[-1]) for row in rows]
-        named = self._named(row for row, _ in events)
-        return [Word(ref_of(row), event_id) for row, (_, event_id) in zip(named, events, strict=True)]
 
     def last_links_before(self, key: bytes, relation: str, before: OrderKey, *, limit: int = 1) -> list[LinkRow]:
         """Return the links of one entity in ``relation`` before ``before``, the latest first."""
@@ -327,20 +274,6 @@ class Snapshot:
         rows = list(self._rows(links.readers_by_name(self.tables, self.as_of), keys, limit))
         return list(zip((row[12] for row in rows), self._links_then(map(activity_link, rows)), strict=True))
 
-    def versions_before(self, name_key: bytes, time_ns: int, *, limit: int = VERSIONS_BEFORE) -> list[EntityRow]:
-        """Return the versions of a model or dataset that appeared up to a time, the last to appear first."""
-        known = self._memory.before.get((name_key, time_ns)) if limit <= VERSIONS_BEFORE else None
-        if known is not None:
-            return known[:limit]
-        return self._appeared(self._fetch(*self._versions_before(name_key, time_ns, limit)), time_ns)
-
-    def _versions_before(self, key: bytes, time_ns: int, limit: int) -> tuple[SelectBase, dict[str, object]]:
-        bound: dict[str, object] = {"key": key, "time_ns": time_ns, "row_limit": limit}
-        return entities.versions_before(self.tables, self.as_of), bound
-
-    def _appeared(self, rows: Rows, time_ns: int) -> list[EntityRow]:
-        return [row for row in self._last_first(rows) if row.first_time_ns <= time_ns]
-
     def events_since(self, partition: int, recorded_ms: int, *, limit: int) -> list[Recorded]:
         """Return what was recorded in a partition from a time on, in the order of record times."""
         bound = {"partition": partition, "recorded_ms": recorded_ms, "row_limit": limit}
@@ -349,46 +282,6 @@ class Snapshot:
     def partitions(self) -> list[int]:
         """Return the partitions that were ever read."""
         return [row[0] for row in self._fetch(events.positions(self.tables), {})]
-
-    def entities_of_kind(self, kind: str, *, limit: int) -> list[EntityRow]:
-        """Return the first names of a kind that has no versions, in order."""
-        bound = {"kind": kind, "low": "", "high": LAST_CHARACTER, "row_limit": limit}
-        return self._named(self._fetch(entities.entities_between(self.tables), bound))
-
-    def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
-        """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""
-        found: list[EntityRow] = []
-        after = dict.fromkeys(kinds, "")
-        while after and len(found) < limit:
-            statement = entities.next_namespaces(self.tables, tuple(after), after=bool(found))
-            bound = {"name": key_text(name)} | {f"after_{kind}": last for kind, last in after.items()}
-            rows = self._named(self._fetch(statement, bound))
-            found.extend(rows)
-            after = {row.kind: key_text(row.namespace) for row in rows}
-        return [row for row in found if not row.version]
-
-    def names_between(self, kind: str, low: str, high: str, *, limit: int) -> list[EntityRef]:
-        """Return the names of ``kind`` from ``low`` to ``high``, having read ``limit`` rows."""
-        parameters = {"kind": kind, "low": low, "high": high, "row_limit": limit}
-        return [EntityRef(*row) for row in self._fetch(entities.names_between(self.tables), parameters)]
-
-    def versions_between(self, name: EntityRef, low: str, high: str, *, limit: int) -> list[EntityRow]:
-        """Return the versions of ``name`` whose text lies from ``low`` to ``high``."""
-        of_name = {"kind": name.kind, "namespace": key_text(name.namespace), "name": key_text(name.name)}
-        statement = entities.versions_between(self.tables, self.as_of)
-        return self._named(self._fetch(statement, of_name | {"low": low, "high": high, "row_limit": limit}))
-
-    def versions_of_name(self, name_key: bytes, *, limit: int) -> list[EntityRow]:
-        """Return the versions of a model or dataset, the last to appear first."""
-        statement = entities.versions_of_name(self.tables, self.as_of)
-        return self._last_first(self._fetch(statement, {"key": name_key, "row_limit": limit}))
-
-    def _last_first(self, rows: Rows) -> list[EntityRow]:
-        """Return versions in the order in which they appeared, the last first: within a bound that may differ."""
-        versions = self._named(rows)
-        if self.as_of is None:
-            return versions
-        return sorted(versions, key=lambda version: version.first_time_ns, reverse=True)
 
     def contents(self, keys: Collection[bytes]) -> list[ContentRow]:
         """Return the content digests of these entities."""
@@ -418,17 +311,6 @@ class Snapshot:
         claimed = {claim for stored in others for claim in contents_told(stored.event)}
         return [content for content, then in told.items() if then or (content.digest, content.entity_key) in claimed]
 
-    def _named(self, rows: Iterable[Sequence[Any]]) -> list[EntityRow]:
-        """Return rows of named things, each with its whole name."""
-        found = [EntityRow(*row) for row in rows]
-        cut = cut_names(found)
-        if not cut:
-            return found
-        statement = events.events_by_id(self.tables, None)
-        telling = (decode_routing(row[0]) for row in self._rows(statement, set(cut.values()), MAX_EVENTS))
-        wholes = whole_names(cut, telling)
-        return [with_whole_name(row, wholes) for row in found]
-
     def _linked(self, links: Iterable[EntityLink]) -> list[EntityLink]:
         """Return links to named things, each with its whole name."""
         found = list(links)
@@ -437,23 +319,6 @@ class Snapshot:
         return (
             [link._replace(entity=wholes.get(link.link.entity_key, link.entity)) for link in found] if cut else found
         )
-
-    def _then(self, runs: Iterable[RunBrief]) -> list[RunBrief]:
-        """Return ``runs`` as they were within the bound; those that nothing told of by then are left out."""
-        briefs = list(runs)
-        if self.as_of is None or not briefs:
-            return briefs
-        told: dict[bytes, tuple[RunRow, dict[bytes, EntityRef]]] = {}
-        statement = events.routing_of_runs(self.tables, self.as_of)
-        for chunk in _chunks([brief.run_key for brief in briefs], RUNS_FOLDED_PER_STATEMENT):
-            for row in self._fetch(statement, {"keys": chunk, "row_limit": MAX_EVENTS}):
-                event = decode_routing(row[0])
-                own = run_row_of(event)
-                known, jobs = told.get(own.run_key, (own, {}))
-                if own.job_key is not None:
-                    jobs[own.job_key] = event.job.ref
-                told[own.run_key] = merge_runs(known, own), jobs
-        return [brief_of(*told[brief.run_key]) for brief in briefs if brief.run_key in told]
 
     def _links_then(self, links: Iterable[ActivityLink]) -> list[ActivityLink]:
         """Return ``links`` with their runs as they were within the bound."""
@@ -470,23 +335,3 @@ class Snapshot:
             else link
             for link in given
         ]
-
-    def _events(self, statement: SelectBase, keys: Collection[bytes], limit: int, **also: object) -> list[Stored]:
-        rows = self._rows(statement, keys, limit, **also)
-        return [Stored(self.decode_event(row[0]), row[1], row[2], row[3]) for row in rows]
-
-    def _rows(
-        self, statement: SelectBase, keys: Collection[bytes], limit: int | None, **also: object
-    ) -> Iterator[Sequence[Any]]:
-        bound = {} if limit is None else {"row_limit": limit}
-        for chunk in _chunks(keys, MAX_KEYS_PER_STATEMENT):
-            yield from self._fetch(statement, {"keys": chunk, **bound, **also})
-
-    def _fetch(self, statement: SelectBase, parameters: Mapping[str, object]) -> Rows:
-        return fetch(self.connection, statement, parameters)
-
-
-def _chunks(items: Iterable[K], size: int) -> Iterator[list[K]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

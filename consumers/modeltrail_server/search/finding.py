@@ -12,8 +12,9 @@ from sqlalchemy import Select
 
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
+from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT
 from modeltrail_server.queries.rows import RunBrief
-from modeltrail_server.queries.snapshot import MAX_KEYS_PER_STATEMENT, Snapshot
+from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.covering import Cover, smallest_cover
 from modeltrail_server.search.expression import (
     ORDERED,

@@ -26,7 +26,8 @@ from modeltrail_server.projection.generations import Generation, check_version, 
 from modeltrail_server.projection.projector import Source
 from modeltrail_server.projection.upserts import insert_unless_there
 from modeltrail_server.projection.writing import writer_for
-from modeltrail_server.queries.snapshot import MAX_EVENTS, Snapshot
+from modeltrail_server.queries.fetched import MAX_EVENTS
+from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.coding import code_changed
 from modeltrail_server.search.rows import Key, KeyRow, Values, cut_text, rows_of, values_of
 from modeltrail_server.search.tables import SearchTables, older_tables, search_tables_of

@@ -8,8 +8,9 @@ from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.projection.facts import EntityRow
 from modeltrail_server.queries.listing import list_models
+from modeltrail_server.queries.named_things import LAST_CHARACTER
 from modeltrail_server.queries.names import NAMED_KINDS
-from modeltrail_server.queries.snapshot import LAST_CHARACTER, Snapshot
+from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_NAMES_READ = 2_000
 MAX_MODELS_ASKED = 200
