@@ -117,6 +117,8 @@ def test_every_statement_seeks_an_index_on_postgresql(new_database):
         for keys in ([KEY], [KEY, b"2" * 16]):
             declared = plan_of(connection, links.declarations(TABLES, None, ROLES), keys=keys)
             assert "g1_link_by_role" in "".join(declared), declared
+        readers = plan_of(connection, links.readers_by_name(TABLES, None))
+        assert [step for step in readers if "Index Cond" in step and "event_time_ns < COALESCE(" in step], readers
         for name, statement in all_statements():
             plan = plan_of(connection, statement)
             if name in READ_UP_TO_A_LIMIT | SMALL:
@@ -134,6 +136,13 @@ def test_the_latest_users_of_one_dataset_are_read_in_order_and_not_sorted(connec
     plan = plan_of(connection, statement, keys=[KEY], relations=["input"])
 
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+def test_who_read_a_name_is_sought_from_one_version_to_the_next(connection):
+    plan = plan_of(connection, links.readers_by_name(TABLES, None))
+
+    between = "(entity_key=? AND relation=? AND event_time_ns>? AND event_time_ns<?)"
+    assert [step for step in plan if step.startswith("SEARCH g1_link") and between in step], plan
 
 
 @pytest.mark.service

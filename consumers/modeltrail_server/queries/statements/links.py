@@ -18,6 +18,7 @@ from sqlalchemy.sql.selectable import FromClause
 
 from modeltrail_server.projection.tables import AnyText, Tables
 from modeltrail_server.queries.as_of import AsOf
+from modeltrail_server.queries.lifecycle import END_OF_TIME
 from modeltrail_server.queries.statements.parts import among, remembered, row_limit
 
 
@@ -134,12 +135,13 @@ def readers_by_name(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     following = tables.entity.alias("following")
     later = select(func.min(following.c.first_time_ns)).where(following.c.name_key == version.c.name_key)
     later = later.where(following.c.first_time_ns > version.c.first_time_ns, following.c.version != "")
-    until = later.correlate(version).scalar_subquery()
+    # One bound, not two tests: so an index of links is read from one version to the next, and not to the end.
+    until = func.coalesce(later.correlate(version).scalar_subquery(), END_OF_TIME[0])
     statement = _with_activities(tables, as_of, version.c.entity_key)
     statement = statement.where(link.c.activity_key.is_not(None), among(version.c.entity_key, "keys"))
     statement = statement.where(version.c.version != "", link.c.entity_key == version.c.name_key)
     statement = statement.where(link.c.relation == "input", link.c.event_time_ns >= version.c.first_time_ns)
-    return statement.where(or_(until.is_(None), link.c.event_time_ns < until)).limit(row_limit())
+    return statement.where(link.c.event_time_ns < until).limit(row_limit())
 
 
 @remembered
