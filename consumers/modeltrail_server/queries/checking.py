@@ -128,6 +128,8 @@ def _with_evaluations(snapshot: Snapshot, subject: Subject, report: Report) -> R
 
 def _further_up(snapshot: Snapshot, subject: Subject, direct: set[EntityRef]) -> Iterator[Finding]:
     """Yield what is retracted up the lineage, but for what is ``direct``: that is found already."""
+    if not snapshot.has_retractions():
+        return  # so nothing is up there either, however large it is
     graph = lineage(snapshot, subject)
     flagged = [
         node.ref for node in graph.nodes.values() if "RETRACTED" in node.flags and node.kind in VERSIONED_KINDS

@@ -143,6 +143,10 @@ class Snapshot(NamedThings):
         rows = [LinkRow._make(row) for found_rows in fetch_together(self.connection, together) for row in found_rows]
         return latest_first([*rows, *known], limit)
 
+    def has_retractions(self) -> bool:
+        """Return whether anything was ever retracted."""
+        return bool(self._fetch(links.any_retraction(self.tables, self.as_of), {}))
+
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
         """Return the keys of what these came from, themselves included, nearest first: ``limit`` of them, or more.
 

@@ -43,7 +43,7 @@ BOUND = {
 }
 ROLES = ("ALIASED", "STAGED")
 READ_UP_TO_A_LIMIT = {"any_event", "count_runs", "runs_page"}
-SMALL = {"positions"}
+SMALL = {"positions", "any_retraction"}
 LAST = "last_time_ns, last_event_id"
 
 
@@ -117,6 +117,7 @@ def test_every_statement_seeks_an_index_on_postgresql(new_database):
         for keys in ([KEY], [KEY, b"2" * 16]):
             declared = plan_of(connection, links.declarations(TABLES, None, ROLES), keys=keys)
             assert "g1_link_by_role" in "".join(declared), declared
+        assert "g1_link_retracted" in "".join(plan_of(connection, links.any_retraction(TABLES, None)))
         readers = plan_of(connection, links.readers_by_name(TABLES, None))
         assert [step for step in readers if "Index Cond" in step and "event_time_ns < COALESCE(" in step], readers
         for name, statement in all_statements():
@@ -136,6 +137,12 @@ def test_the_latest_users_of_one_dataset_are_read_in_order_and_not_sorted(connec
     plan = plan_of(connection, statement, keys=[KEY], relations=["input"])
 
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+def test_whether_anything_was_retracted_is_told_by_an_index_of_retractions_alone(connection):
+    plan = plan_of(connection, links.any_retraction(TABLES, None))
+
+    assert [step for step in plan if "USING INDEX g1_link_retracted" in step], plan
 
 
 def test_who_read_a_name_is_sought_from_one_version_to_the_next(connection):
