@@ -46,7 +46,8 @@ _SQLITE_PRAGMAS = (
     "synchronous = NORMAL",
     f"cache_size = -{SQLITE_CACHE_KIB}",
     f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
-    "temp_store = MEMORY",
+    # What would undo a statement lies on the disk: in memory, that of dropping a table is as large as the table.
+    "temp_store = FILE",
 )
 # What can be wrong with a row (PostgreSQL, appendix A): it merges twice, has no value of its type, is against a
 # constraint or a view's check, past a limit of the server (an index entry), or refused by somebody's trigger.
