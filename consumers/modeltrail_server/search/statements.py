@@ -29,13 +29,13 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as cast_to
 
+from modeltrail_server.queries.named_things import LAST_CHARACTER
 from modeltrail_server.queries.statements.parts import among, remembered, row_limit
 from modeltrail_server.search.expression import ORDERED
 from modeltrail_server.search.meaning import BEGINS, Condition, Conjunction, Meaning, Negation, Test, prefix_of
 from modeltrail_server.search.rows import PARAM, Key, number_of
 from modeltrail_server.search.tables import SearchTables
 
-LAST_CHARACTER = "\U0010ffff"
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "in": operator.eq,
