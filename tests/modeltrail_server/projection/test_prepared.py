@@ -56,3 +56,14 @@ def test_nothing_that_was_read_stays_locked(engine: Engine) -> None:
     with engine.connect() as connection:
         named = "SELECT relname FROM pg_locks JOIN pg_class ON pg_class.oid = relation"
         assert not [name for (name,) in connection.exec_driver_sql(named) if name.startswith("g1_")]
+
+
+def test_a_connection_remembers_more_texts_than_all_questions_have(engine: Engine) -> None:
+    first = ask(engine)
+    with reading(engine) as (connection, _):
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        for number in range(150):
+            driver.execute(f"SELECT {number}", prepare=True)
+
+    assert set(first) <= set(ask(engine))
