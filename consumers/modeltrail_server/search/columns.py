@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import NamedTuple
 
 RUNS_A_COLUMN = 8_192
@@ -25,11 +26,16 @@ MAX_LISTED_BYTES = 120
 SPARSE = 8
 """Where fewer than one run in so many has a value, codes are compressed."""
 _BEGINS = b"\0"
+_VERSION_BYTES, _LENGTH_BYTES = 8, 4
 
 
 class PackedColumn(NamedTuple):
-    """A column as it is stored. ``least`` and ``largest`` bound its numbers; None where they have no codes."""
+    """A column as it is stored. ``least`` and ``largest`` bound its numbers; None where they have no codes.
 
+    ``version`` is 64 bits of a hash of all the rest, signed: whoever has a column of this version has this column.
+    """
+
+    version: int
     least: float | None
     largest: float | None
     edges: bytes
@@ -154,14 +160,22 @@ def pack(column: Column) -> PackedColumn:
         codes = zlib.compress(codes, 1)
     least, largest = (column.edges[0], column.edges[-1]) if column.edges else (None, None)
     texts = b"".join(_BEGINS + encoded(text) for text in column.texts)
-    return PackedColumn(least, largest, column.edges.tobytes(), texts, len(column.planes), codes)
+    edges = column.edges.tobytes()
+    return PackedColumn(_version_of(edges, texts, codes), least, largest, edges, texts, len(column.planes), codes)
+
+
+def _version_of(*parts: bytes) -> int:
+    hashed = blake2b(digest_size=_VERSION_BYTES)
+    for part in parts:
+        hashed.update(len(part).to_bytes(_LENGTH_BYTES))
+        hashed.update(part)
+    return int.from_bytes(hashed.digest(), signed=True)
 
 
 def unpack(packed: PackedColumn) -> Column:
     """Return the column that was packed."""
     edges = edges_of(packed)
-    texts = {decoded(listed): code for code, listed in enumerate(texts_of(packed), first_text_code(edges))}
-    return Column(edges, texts, [bytearray(plane) for plane in planes_of(packed)])
+    return Column(edges, texts_of(packed, edges), [bytearray(plane) for plane in planes_of(packed)])
 
 
 def edges_of(packed: PackedColumn) -> "array[float]":
@@ -171,9 +185,10 @@ def edges_of(packed: PackedColumn) -> "array[float]":
     return edges
 
 
-def texts_of(packed: PackedColumn) -> list[bytes]:
-    """Return the texts that a packed column lists, encoded, in the order of their codes."""
-    return packed.texts.split(_BEGINS)[1:]
+def texts_of(packed: PackedColumn, edges: "array[float]") -> dict[str, int]:
+    """Return the texts that a packed column with these edges lists, with their codes."""
+    listed = packed.texts.split(_BEGINS)[1:]
+    return {decoded(text): code for code, text in enumerate(listed, first_text_code(edges))}
 
 
 def planes_of(packed: PackedColumn) -> list[bytes]:

@@ -4,36 +4,38 @@ A comparison is a table of 256 bytes, one for each code, looked up for all runs 
 must all hold is one ``&`` of two integers. A *mask* is such an integer: a byte for each run, 255 where the run is in.
 """
 
-import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
+from sys import getsizeof
 from typing import NamedTuple
 
 from modeltrail_server.search.columns import (
     ANY_VALUE,
     FIRST_SHARED,
+    NO_VALUE,
     RUNS_A_COLUMN,
     SHARED_CODES,
     PackedColumn,
-    decoded,
     edges_of,
     encoded,
-    first_text_code,
     interval_of,
     planes_of,
     shared_code,
     texts_of,
 )
 from modeltrail_server.search.expression import Value
-from modeltrail_server.search.meaning import Condition, Conjunction, Meaning, Negation, Test, holds
+from modeltrail_server.search.meaning import Condition, Conjunction, Meaning, Negation, Test, satisfying_texts
 from modeltrail_server.search.rows import Key, number_of
 
 EVERY_RUN = int.from_bytes(b"\xff" * RUNS_A_COLUMN, "little")
+COLUMN_BYTES, ENTRY_BYTES = 512, 64
+"""About what a column, and the entry of a text in it, take beside what they hold."""
 _CODES = 256
+_NOTHING = bytes([NO_VALUE])
 
 
 class Codes(NamedTuple):
@@ -51,21 +53,29 @@ class ReadColumn:
     """A stored column, as a search reads it."""
 
     edges: "array[float]"
-    texts: Sequence[bytes]
+    texts: Mapping[str, int]
     planes: Sequence[bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """Return about how much memory it takes."""
+        texts = sum(map(getsizeof, self.texts)) + ENTRY_BYTES * len(self.texts)
+        return COLUMN_BYTES + sum(map(getsizeof, self.planes)) + self.edges.itemsize * len(self.edges) + texts
 
 
 def read(packed: PackedColumn) -> ReadColumn:
     """Return what was stored."""
-    return ReadColumn(edges_of(packed), texts_of(packed), planes_of(packed))
+    edges = edges_of(packed)
+    return ReadColumn(edges, texts_of(packed, edges), planes_of(packed))
 
 
 class Comparing:
     """Compares columns with the conditions of one search, remembering which texts satisfy which."""
 
     def __init__(self) -> None:
-        self._texts: dict[Condition, tuple[set[bytes], set[bytes]]] = {}  # those known, and of these the right ones
-        self._equal: dict[Condition, list[bytes]] = {}
+        self._texts: dict[Condition, tuple[set[str], set[str]]] = {}  # those known, and of these the right ones
+        self._equal: dict[Condition, list[str]] = {}
+        self._others: dict[Condition, int] = {}
 
     def mask(self, meaning: Meaning, columns: Mapping[Key, ReadColumn | None], *, possible: bool = True) -> int:
         """Return the runs that may satisfy ``meaning``, or those that surely do.
@@ -96,34 +106,41 @@ class Comparing:
 
     def codes(self, condition: Condition, column: ReadColumn) -> Codes:
         """Return for which codes of a column a condition may hold, and for which it surely does."""
-        found = _all_of([_of_numbers(condition.key, test, column.edges) for test in condition.tests])
-        texts = self._of_texts(condition, column)
-        others = reduce(and_, (_of_unlisted(test) for test in condition.tests))
-        return Codes(found.possible | texts | others | _between(ANY_VALUE, ANY_VALUE), found.sure | texts)
+        possible, sure = _EVERY_CODE, _EVERY_CODE
+        for test in condition.tests:
+            found = _of_numbers(condition.key, test, column.edges)
+            possible, sure = possible & found.possible, sure & found.sure
+        texts = self._of_texts(condition, column) if column.texts else 0
+        return Codes(possible | texts | self._of_others(condition), sure | texts)
+
+    def _of_others(self, condition: Condition) -> int:
+        """Return the codes of values that are not told apart: one of them may satisfy."""
+        if condition not in self._others:
+            shared = reduce(and_, map(_of_unlisted, condition.tests))
+            self._others[condition] = shared | _between(ANY_VALUE, ANY_VALUE)
+        return self._others[condition]
 
     def _of_texts(self, condition: Condition, column: ReadColumn) -> int:
         """Return the codes of the texts that satisfy: of thousands of columns the texts are the same."""
+        texts = column.texts
         if all(test.operator in ("=", "in") for test in condition.tests):
-            return self._of_equal_texts(condition, column)
-        known, right = self._texts.setdefault(condition, (set(), set()))
-        for listed in [listed for listed in column.texts if listed not in known]:
-            text = decoded(listed)
-            known.add(listed)
-            if all(holds(test, text, None) for test in condition.tests):
-                right.add(listed)
+            right: Iterable[str] = [text for text in self._equal_texts(condition) if text in texts]
+        else:
+            known, satisfying = self._texts.setdefault(condition, (set(), set()))
+            if new := texts.keys() - known:
+                known |= new
+                satisfying |= satisfying_texts(condition.tests, new)
+            right = texts.keys() & satisfying
         table = bytearray(_CODES)
-        for code in [code for code, text in enumerate(column.texts, first_text_code(column.edges)) if text in right]:
-            table[code] = ANY_VALUE
+        for text in right:
+            table[texts[text]] = ANY_VALUE
         return int.from_bytes(table, "little")
 
-    def _of_equal_texts(self, condition: Condition, column: ReadColumn) -> int:
+    def _equal_texts(self, condition: Condition) -> list[str]:
         if condition not in self._equal:
             values = {value for test in condition.tests for value in test.values if isinstance(value, str)}
-            right = (value for value in values if all(holds(test, value, None) for test in condition.tests))
-            self._equal[condition] = [encoded(value) for value in right]
-        first, texts = first_text_code(column.edges), column.texts
-        codes = (first + texts.index(listed) for listed in self._equal[condition] if listed in texts)
-        return reduce(or_, (_between(code, code) for code in codes), 0)
+            self._equal[condition] = list(satisfying_texts(condition.tests, values))
+        return self._equal[condition]
 
 
 def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tuple[float, list[int]]]:
@@ -134,14 +151,19 @@ def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tup
     """
     edges, masked = column.edges, [(mask & int.from_bytes(plane, "little")) for plane in column.planes]
     planes = [plane.to_bytes(RUNS_A_COLUMN, "little") for plane in masked if plane]
-    codes = range(1, len(edges))
+    there = {code for plane in planes for code in set(plane.translate(None, _NOTHING))}
+    numbers = sorted((code for code in there if code < len(edges)), reverse=descending)
     best = float("inf" if descending else "-inf")
-    for code in (ANY_VALUE, *(reversed(codes) if descending else codes)):
-        if not any(code in plane for plane in planes):
-            continue
+    for code in (ANY_VALUE, *numbers) if ANY_VALUE in there else numbers:
         bound = best if code == ANY_VALUE else edges[code if descending else code - 1]
-        written = re.compile(re.escape(bytes([code])))
-        yield bound, [match.start() for plane in planes for match in written.finditer(plane)]
+        yield bound, [place for plane in planes for place in _places_of(code, plane)]
+
+
+def _places_of(code: int, plane: bytes) -> Iterator[int]:
+    place = plane.find(code)
+    while place >= 0:
+        yield place
+        place = plane.find(code, place + 1)
 
 
 def _of_unlisted(test: Test) -> int:
@@ -201,13 +223,11 @@ def _other(every: int, codes: Codes) -> Codes:
     return Codes(every ^ codes.sure, every ^ codes.possible)
 
 
-def _all_of(each: Sequence[Codes]) -> Codes:
-    return Codes(reduce(and_, (codes.possible for codes in each)), reduce(and_, (codes.sure for codes in each)))
-
-
 def _between(first: int, last: int) -> int:
     """Return the codes from ``first`` to ``last``."""
-    return ((1 << 8 * (last + 1)) - (1 << 8 * first)) if last >= first else 0
+    return _BELOW[last + 1] ^ _BELOW[first] if last >= first else 0
 
 
+_BELOW = [(1 << 8 * code) - 1 for code in range(_CODES + 1)]
+_EVERY_CODE = _BELOW[_CODES]
 _SHARED = _between(FIRST_SHARED, FIRST_SHARED + SHARED_CODES - 1)
