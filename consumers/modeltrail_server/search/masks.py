@@ -6,12 +6,12 @@ must all hold is one ``&`` of two integers. A *mask* is such an integer: a byte 
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, or_
+from operator import or_
 from sys import getsizeof
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from modeltrail_server.search.columns import (
     ANY_VALUE,
@@ -21,14 +21,24 @@ from modeltrail_server.search.columns import (
     SHARED_CODES,
     PackedColumn,
     edges_of,
-    encoded,
     interval_of,
     planes_of,
     shared_code,
+    shared_codes,
+    shared_codes_beginning,
+    text_edges_of,
     texts_of,
 )
-from modeltrail_server.search.expression import Value
-from modeltrail_server.search.meaning import Condition, Conjunction, Meaning, Negation, Test, satisfying_texts
+from modeltrail_server.search.expression import ORDERED, Value
+from modeltrail_server.search.meaning import (
+    Condition,
+    Conjunction,
+    Meaning,
+    Negation,
+    Test,
+    prefix_of,
+    satisfying_texts,
+)
 from modeltrail_server.search.rows import Key, number_of
 
 EVERY_RUN = int.from_bytes(b"\xff" * RUNS_A_COLUMN, "little")
@@ -54,93 +64,119 @@ class ReadColumn:
 
     edges: "array[float]"
     texts: Mapping[str, int]
+    text_edges: Sequence[str]
     planes: Sequence[bytes]
 
     @property
     def size_bytes(self) -> int:
         """Return about how much memory it takes."""
-        texts = sum(map(getsizeof, self.texts)) + ENTRY_BYTES * len(self.texts)
+        texts = sum(map(getsizeof, (*self.texts, *self.text_edges))) + ENTRY_BYTES * len(self.texts)
         return COLUMN_BYTES + sum(map(getsizeof, self.planes)) + self.edges.itemsize * len(self.edges) + texts
 
 
 def read(packed: PackedColumn) -> ReadColumn:
     """Return what was stored."""
     edges = edges_of(packed)
-    return ReadColumn(edges, texts_of(packed, edges), planes_of(packed))
+    return ReadColumn(edges, texts_of(packed, edges), text_edges_of(packed), planes_of(packed))
 
 
-class Comparing:
-    """Compares columns with the conditions of one search, remembering which texts satisfy which."""
+Columns = Mapping[Key, ReadColumn | None]
+"""Columns of one number: None under a key that no run has; a key that is not in it was not read."""
 
-    def __init__(self) -> None:
-        self._texts: dict[Condition, tuple[set[str], set[str]]] = {}  # those known, and of these the right ones
-        self._equal: dict[Condition, list[str]] = {}
-        self._others: dict[Condition, int] = {}
 
-    def mask(self, meaning: Meaning, columns: Mapping[Key, ReadColumn | None], *, possible: bool = True) -> int:
-        """Return the runs that may satisfy ``meaning``, or those that surely do.
+class Comparing(Protocol):
+    """Compares columns with one meaning."""
 
-        ``columns``: None under a key that no run has; a key that is not in it was not read.
-        """
-        if isinstance(meaning, Condition):
-            return self._condition(meaning, columns, possible=possible)
-        if isinstance(meaning, Negation):
-            return EVERY_RUN ^ self.mask(meaning.operand, columns, possible=not possible)
-        masks = (self.mask(operand, columns, possible=possible) for operand in meaning.operands)
-        if not isinstance(meaning, Conjunction):
-            return reduce(or_, masks, 0)
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
+        """Return the runs that may satisfy, or those that surely do."""
+        ...
+
+
+def comparing(meaning: Meaning) -> Comparing:
+    """Return what compares columns with ``meaning``; it remembers what it finds out of texts."""
+    if isinstance(meaning, Condition):
+        return _ComparingOne(meaning)
+    if isinstance(meaning, Negation):
+        return _ComparingOpposite(comparing(meaning.operand))
+    operands = [comparing(operand) for operand in meaning.operands]
+    return _ComparingAll(operands) if isinstance(meaning, Conjunction) else _ComparingAny(operands)
+
+
+class _ComparingAll:
+    def __init__(self, operands: Sequence[Comparing]) -> None:
+        self._operands = operands
+
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
         mask = EVERY_RUN
-        while mask and (operand := next(masks, None)) is not None:
-            mask &= operand
+        for operand in self._operands:
+            mask &= operand.mask(columns, possible=possible)
+            if not mask:
+                break
         return mask
 
-    def _condition(self, condition: Condition, columns: Mapping[Key, ReadColumn | None], *, possible: bool) -> int:
-        if condition.key not in columns:
+
+class _ComparingAny:
+    def __init__(self, operands: Sequence[Comparing]) -> None:
+        self._operands = operands
+
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
+        return reduce(or_, (operand.mask(columns, possible=possible) for operand in self._operands), 0)
+
+
+class _ComparingOpposite:
+    def __init__(self, operand: Comparing) -> None:
+        self._operand = operand
+
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
+        return EVERY_RUN ^ self._operand.mask(columns, possible=not possible)
+
+
+class _ComparingOne:
+    """Compares with one condition. Of thousands of columns the texts are the same: each is tested once."""
+
+    def __init__(self, condition: Condition) -> None:
+        self._key, self._tests = condition.key, condition.tests
+        self._equal: set[str] | None = None
+        if all(test.operator in ("=", "in") for test in self._tests):
+            values = {value for test in self._tests for value in test.values if isinstance(value, str)}
+            self._equal = satisfying_texts(self._tests, values)
+        self._known, self._satisfying = set[str](), set[str]()
+
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
+        if self._key not in columns:
             return EVERY_RUN if possible else 0
-        column = columns[condition.key]
+        column = columns[self._key]
         if column is None:
             return 0
-        codes = self.codes(condition, column)
-        table = (codes.possible if possible else codes.sure).to_bytes(_CODES, "little")
-        return reduce(or_, (int.from_bytes(plane.translate(table), "little") for plane in column.planes))
+        table = self._codes(column, possible=possible).to_bytes(_CODES, "little")
+        masks = [int.from_bytes(plane.translate(table), "little") for plane in column.planes]
+        return masks[0] if len(masks) == 1 else reduce(or_, masks)
 
-    def codes(self, condition: Condition, column: ReadColumn) -> Codes:
-        """Return for which codes of a column a condition may hold, and for which it surely does."""
-        possible, sure = _EVERY_CODE, _EVERY_CODE
-        for test in condition.tests:
-            found = _of_numbers(condition.key, test, column.edges)
-            possible, sure = possible & found.possible, sure & found.sure
-        texts = self._of_texts(condition, column) if column.texts else 0
-        return Codes(possible | texts | self._of_others(condition), sure | texts)
+    def _codes(self, column: ReadColumn, *, possible: bool) -> int:
+        """Return for which codes of a column the condition may hold, or for which it surely does."""
+        codes, others = (_EVERY_CODE, _SHARED) if possible else (_EVERY_CODE, 0)
+        for test in self._tests:
+            found = _of_numbers(self._key, test, column.edges)
+            codes &= found.possible if possible else found.sure
+            if others:
+                others &= _of_unlisted(test, column.text_edges)
+        return codes | others | (_ANY if possible else 0) | (self._of_texts(column.texts) if column.texts else 0)
 
-    def _of_others(self, condition: Condition) -> int:
-        """Return the codes of values that are not told apart: one of them may satisfy."""
-        if condition not in self._others:
-            shared = reduce(and_, map(_of_unlisted, condition.tests))
-            self._others[condition] = shared | _between(ANY_VALUE, ANY_VALUE)
-        return self._others[condition]
-
-    def _of_texts(self, condition: Condition, column: ReadColumn) -> int:
-        """Return the codes of the texts that satisfy: of thousands of columns the texts are the same."""
-        texts = column.texts
-        if all(test.operator in ("=", "in") for test in condition.tests):
-            right: Iterable[str] = [text for text in self._equal_texts(condition) if text in texts]
+    def _of_texts(self, texts: Mapping[str, int]) -> int:
+        """Return the codes of those of ``texts`` that satisfy."""
+        if self._equal is not None:
+            right = [text for text in self._equal if text in texts]
         else:
-            known, satisfying = self._texts.setdefault(condition, (set(), set()))
-            if new := texts.keys() - known:
-                known |= new
-                satisfying |= satisfying_texts(condition.tests, new)
-            right = texts.keys() & satisfying
+            if new := texts.keys() - self._known:
+                self._known |= new
+                self._satisfying |= satisfying_texts(self._tests, new)
+            right = list(texts.keys() & self._satisfying)
+        if not right:
+            return 0
         table = bytearray(_CODES)
         for text in right:
             table[texts[text]] = ANY_VALUE
         return int.from_bytes(table, "little")
-
-    def _equal_texts(self, condition: Condition) -> list[str]:
-        if condition not in self._equal:
-            values = {value for test in condition.tests for value in test.values if isinstance(value, str)}
-            self._equal[condition] = list(satisfying_texts(condition.tests, values))
-        return self._equal[condition]
 
 
 def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tuple[float, list[int]]]:
@@ -166,19 +202,33 @@ def _places_of(code: int, plane: bytes) -> Iterator[int]:
         place = plane.find(code, place + 1)
 
 
-def _of_unlisted(test: Test) -> int:
+def _of_unlisted(test: Test, text_edges: Sequence[str]) -> int:
     """Return the codes of texts that are not listed for which a test may hold."""
-    if test.operator not in ("=", "in"):
+    texts = [value for value in test.values if isinstance(value, str)]
+    if test.operator in ("=", "in"):
+        codes = (shared_code(text, text_edges) for text in texts)
+        return reduce(or_, (_between(code, code) for code in codes), 0)
+    if not text_edges:
         return _SHARED
-    codes = {shared_code(encoded(value)) for value in test.values if isinstance(value, str)}
-    return reduce(or_, (_between(code, code) for code in codes), 0)
+    if prefix := prefix_of(test):
+        return _of_range(shared_codes_beginning(prefix, text_edges))
+    if test.operator in ORDERED and texts:
+        below = test.operator in ("<", "<=")
+        return _of_range(
+            shared_codes("", texts[0], text_edges) if below else shared_codes(texts[0], None, text_edges)
+        )
+    return _SHARED
+
+
+def _of_range(codes: range) -> int:
+    return _between(codes.start, codes.stop - 1)
 
 
 def _of_numbers(key: Key, test: Test, edges: "array[float]") -> Codes:
     """Return the codes of intervals that have numbers for which a test may hold, or surely holds."""
-    every = _between(1, len(edges) - 1)
-    if not every:
+    if not edges:
         return NO_CODE
+    every = _between(1, len(edges) - 1)
     if test.operator in ("=", "in"):
         parts = [_equal(key, value, edges) for value in test.values]
         return Codes(reduce(or_, (part.possible for part in parts)), reduce(or_, (part.sure for part in parts)))
@@ -231,3 +281,4 @@ def _between(first: int, last: int) -> int:
 _BELOW = [(1 << 8 * code) - 1 for code in range(_CODES + 1)]
 _EVERY_CODE = _BELOW[_CODES]
 _SHARED = _between(FIRST_SHARED, FIRST_SHARED + SHARED_CODES - 1)
+_ANY = _between(ANY_VALUE, ANY_VALUE)

@@ -16,7 +16,7 @@ from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.queries.statements.parts import among, remembered
 from modeltrail_server.search.columns import RUNS_A_COLUMN, PackedColumn
 from modeltrail_server.search.keeping import KeptColumns, Place, Versioned
-from modeltrail_server.search.masks import Comparing, ReadColumn, by_bound, read
+from modeltrail_server.search.masks import ReadColumn, by_bound, comparing, read
 from modeltrail_server.search.meaning import Meaning, conditions_of
 from modeltrail_server.search.rows import STARTED, Key
 from modeltrail_server.search.statements import told_of_waiting
@@ -49,10 +49,10 @@ class Candidates:
         self, snapshot: Snapshot, meaning: Meaning, order: Key, *, descending: bool, kept: KeptColumns
     ) -> None:
         self._snapshot, self._tables = snapshot, search_tables_of(snapshot.tables.generation)
-        self._meaning, self._order, self._descending, self._kept = meaning, order, descending, kept
+        self._order, self._descending, self._kept = order, descending, kept
         keys = dict.fromkeys([order, *(condition.key for condition in conditions_of(meaning))])
         self._keys = {key.id: key for key in list(keys)[:MAX_KEYS_READ]}
-        self._comparing = Comparing()
+        self._comparing = comparing(meaning)
         self.complete = True
         waiting = told_of_waiting(self._tables, snapshot.connection.dialect.name)
         self.waiting, headers = fetch_together(
@@ -106,7 +106,7 @@ class Candidates:
 
     def _groups_of(self, columns: dict[Key, ReadColumn | None]) -> Iterator[tuple[float, list[int]]]:
         order = columns[self._order]
-        mask = self._comparing.mask(self._meaning, columns)
+        mask = self._comparing.mask(columns)
         return by_bound(mask, order, descending=self._descending) if order and mask else iter(())
 
     def _read(self, numbers: Sequence[int]) -> dict[int, dict[Key, ReadColumn | None]]:
