@@ -210,7 +210,7 @@ class _Search:
         missing = self.limit + 1 - len(found)
         if missing <= 0:
             return MAX_KEYS_PER_STATEMENT  # few will do: those no worse than the last of the answer
-        share = (len(found) + 1) / (seen + 1)
+        share = min(1.0, (len(found) + 1) / (seen + 1))
         return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
 
     def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
@@ -225,13 +225,18 @@ class _Search:
             return self._ordered(dict.fromkeys([*found, *good]))
         ordinal_of = self._ranked(new)
         ranked, together = self._ordered(ordinal_of), list(found)
-        for begin in range(0, len(ranked), self.limit + 1):
-            next_best = ranked[begin : begin + self.limit + 1]
-            if len(together) > self.limit and self._ordered([together[self.limit], next_best[0]])[0] != next_best[0]:
-                break
+        while next_best := self._better(ranked[: self.limit + 1], together):
             good = self._satisfying(self._told(self._asked, [ordinal_of[row] for row in next_best]))
-            together = self._ordered(dict.fromkeys([*together, *good]))
+            ranked, together = ranked[len(next_best) :], self._ordered(dict.fromkeys([*together, *good]))
         return together
+
+    def _better(self, ranked: Sequence[_Row], found: Sequence[_Row]) -> Sequence[_Row]:
+        """Return those that come before the last of ``found`` that counts; all, where more are wanted."""
+        if len(found) <= self.limit:
+            return ranked
+        last = found[self.limit]
+        ordered = self._ordered([*ranked, last])
+        return ordered[: ordered.index(last)]
 
     def _ranked(self, ordinals: Sequence[int]) -> dict[_Row, int]:
         """Return what these runs are ordered by, with their ordinals; without those that have no such number."""
