@@ -7,6 +7,7 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from modeltrail_server.search.columns import End
 from modeltrail_server.search.keeping import KeptColumns, Place, Versioned
 from modeltrail_server.search.masks import ReadColumn
 
@@ -17,7 +18,9 @@ STEPS = st.lists(st.dictionaries(PLACES, st.integers(1, 3), min_size=1, max_size
 def column_of(number, size_bytes=1_000):
     """Return a column that no other number makes."""
     texts = {f"text {number} {place}": place for place in range(1, 5)}
-    return ReadColumn(array("d", range(10)), texts, ("k",), [number.to_bytes(2, "big") * (size_bytes // 2)])
+    end = End(0, array("d", range(5)), array("H", range(5)))
+    planes = [number.to_bytes(2, "big") * (size_bytes // 2)]
+    return ReadColumn(array("d", range(10)), texts, ("k",), end, end, planes)
 
 
 @given(steps=STEPS, room=st.integers(0, 6))
