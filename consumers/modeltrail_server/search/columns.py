@@ -6,6 +6,7 @@ masks.py); what a run's value is exactly, the rows of the index tell.
 
 import math
 import struct
+import sys
 import zlib
 from array import array
 from bisect import bisect_right
@@ -275,7 +276,8 @@ def edges_of(packed: PackedColumn) -> "array[float]":
 
 def texts_of(packed: PackedColumn, edges: "array[float]") -> dict[str, int]:
     """Return the texts that a packed column with these edges lists, with their codes."""
-    return {text: code for code, text in enumerate(_split(packed.texts), first_text_code(edges))}
+    texts = map(sys.intern, _split(packed.texts))  # of thousands of columns they are the same
+    return {text: code for code, text in enumerate(texts, first_text_code(edges))}
 
 
 def text_edges_of(packed: PackedColumn) -> tuple[str, ...]:

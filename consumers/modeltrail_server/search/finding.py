@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT
@@ -93,9 +94,10 @@ def find(
     ordering, limit = ordering or ordering_of(tree), min(limit, MAX_LIMIT)
     if snapshot.as_of is not None:
         return find_then(snapshot, tree, ordering, limit)
-    search = _Search(snapshot, meaning_of(tree), ordering, limit, kept or KeptColumns())
-    keys, complete = search.run()
-    return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+    with no_cycle_collection():
+        search = _Search(snapshot, meaning_of(tree), ordering, limit, kept or KeptColumns())
+        keys, complete = search.run()
+        return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
 
 
 def ordering_of(tree: Expression) -> Ordering:
@@ -202,7 +204,7 @@ class _Search:
                 found = self._with(found, next_ones, seen)
                 next_ones, size = [], self._enough(found, len(seen))
         found = self._with(found, next_ones, seen)
-        self.looked_at += len(seen) + len(candidates.waiting)
+        self.looked_at += len(seen) + len({row[0] for row in candidates.waiting})
         return found, is_bounded or not candidates.complete
 
     def _enough(self, found: Sequence[_Row], seen: int) -> int:

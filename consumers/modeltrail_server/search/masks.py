@@ -185,15 +185,12 @@ def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tup
     listed, one by one. A run with several numbers may come several times.
     """
     edges, end = column.edges, column.largest if descending else column.least
-    flags, listed = mask.to_bytes(RUNS_A_COLUMN, "little"), list(zip(end.numbers, end.places, strict=True))
-    come = [(number, place) for number, place in (reversed(listed) if descending else listed) if flags[place]]
-    for number, place in come:
-        yield number, [place]
-    if come:
-        left = bytearray(flags)
-        for _, place in come:
-            left[place] = NO_VALUE
-        mask = int.from_bytes(left, "little")
+    left = bytearray(mask.to_bytes(RUNS_A_COLUMN, "little"))
+    come = list(_places_of(ANY_VALUE, bytes(map(left.__getitem__, end.places))))
+    for at in reversed(come) if descending else come:
+        yield end.numbers[at], [end.places[at]]
+        left[end.places[at]] = NO_VALUE
+    mask = int.from_bytes(left, "little") if come else mask
     masked = [(mask & int.from_bytes(plane, "little")) for plane in column.planes]
     planes = [plane.to_bytes(RUNS_A_COLUMN, "little") for plane in masked if plane]
     there = {code for plane in planes for code in set(plane.translate(None, _NOTHING))}
