@@ -32,10 +32,11 @@ from modeltrail_server.search.meaning import (
     Condition,
     Conjunction,
     Meaning,
+    ValuesByKey,
     conditions_of,
     conjuncts_of,
     meaning_of,
-    satisfies,
+    satisfying,
 )
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
@@ -54,10 +55,6 @@ MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
-
-
-_Values = dict[Key, list[tuple[str, float | None]]]
-"""What a run has, (text, number) under each key."""
 
 
 class _Row(NamedTuple):
@@ -125,7 +122,9 @@ class _Search:
         self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
-        self.values: dict[bytes, _Values] = {}  # of runs that satisfy, where they were read: under all keys asked for
+        self.values: dict[
+            bytes, ValuesByKey
+        ] = {}  # of runs that satisfy, where they were read: under all keys asked for
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
@@ -267,15 +266,16 @@ class _Search:
 
     def _satisfying(self, told: Iterable[Sequence[Any]]) -> list[_Row]:
         """Return the runs that satisfy the expression, by all their values as ``told``."""
+        is_asked_for = satisfying(self.meaning)
         order, best, found = self.order, max if self.ordering.descending else min, list[_Row]()
-        values: dict[bytes, _Values] = {}
+        values: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
         begun: dict[bytes, int] = {}
         for run_key, key_id, text, number, started_ns, *_ in told:
             values.setdefault(run_key, {}).setdefault(self._asked[key_id], []).append((text, number))
             begun[run_key] = started_ns
         for run_key, own in values.items():
             numbers = [number for _, number in own.get(order, ()) if number is not None]
-            if numbers and satisfies(self.meaning, own):
+            if numbers and is_asked_for(own):
                 found.append(_Row(best(numbers), begun[run_key], run_key))
                 self.values[run_key] = own
         return found
@@ -310,9 +310,10 @@ class _Search:
 
     def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, dict[str, str | float]]:
         ids = {key.id: key for key in shown}
-        of_run = {key: self.values.get(key, {}) for key in keys}
+        new: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
         for run_key, key_id, text, number, *_ in self._told(ids, [key for key in keys if key not in self.values]):
-            of_run[run_key].setdefault(ids[key_id], []).append((text, number))
+            new.setdefault(run_key, {}).setdefault(ids[key_id], []).append((text, number))
+        of_run = {key: self.values.get(key) or new.get(key, {}) for key in keys}
         return {key: shown_values(shown, values, self.ordering) for key, values in of_run.items()}
 
     def _told(self, keys: Iterable[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
