@@ -13,11 +13,11 @@ from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey
 
 from modeltrail_server.projection.facts import LinkRow
+from modeltrail_server.projection.tables import MARKS
 from modeltrail_server.queries.declarations import timelines_about
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, entity_node, join, run_node
 from modeltrail_server.queries.inference import BY_NAME, Guess, infer_down, infer_up, is_told_later
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
-from modeltrail_server.queries.memory import MARKING
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, latest_version
 from modeltrail_server.queries.rows import ActivityLink, EntityLink
 from modeltrail_server.queries.snapshot import Snapshot
@@ -224,7 +224,7 @@ class _Search:
     def flag(self) -> None:
         """Mark what is retracted, deployed, not versioned."""
         versions = {key: node.ref for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS}
-        timelines = timelines_about(self.snapshot, versions, only=MARKING) if versions else {}
+        timelines = timelines_about(self.snapshot, versions, only=MARKS) if versions else {}
         for key, ref in versions.items():
             flags = _flags(self.nodes[key], timelines.get(ref.unversioned) if timelines else None)
             if flags:
@@ -262,9 +262,12 @@ class _Search:
             pairs = [(key, relation) for key in entities for relation in relations]
             fetch, of_one = self.snapshot.last_activities, most * LINKS_OF_A_NEIGHBOUR
             links = [link for key, relation in pairs for link in fetch(key, relation, limit=of_one)]
+        links = sorted(links, key=_latest_first) if len(links) > 1 else links
+        if len(links) <= most:
+            return self._in_their_time(links, way)
         kept: dict[bytes, set[bytes | None]] = {}
         chosen: list[ActivityLink] = []
-        for link in sorted(links, key=lambda link: (-link.link.event_time_ns, link.link.event_id)):
+        for link in links:
             activities = kept.setdefault(link.link.entity_key, set())
             if len(activities) < most or link.link.activity_key in activities:
                 activities.add(link.link.activity_key)
@@ -276,7 +279,7 @@ class _Search:
 
     def _in_their_time(self, links: list[ActivityLink], way: Direction) -> list[ActivityLink]:
         """Return ``links`` without those by name that cannot be meant: a version was told, or the time is wrong."""
-        by_name = [link for link in links if link.link.entity_key in self.nameless]
+        by_name = [link for link in links if link.link.entity_key in self.nameless] if self.nameless else []
         if not by_name:
             return links
         told = is_told_later(self.snapshot, by_name)
@@ -357,6 +360,10 @@ class _Search:
         source, target = (far, near) if way == Direction.UP else (near, far)
         told = (link.relation, link.role, link.event_id, inferred)
         self.edges.append(Edge(self.nodes[source].id, self.nodes[target].id, *told))
+
+
+def _latest_first(item: ActivityLink) -> tuple[int, bytes]:
+    return -item.link.event_time_ns, item.link.event_id
 
 
 def _told_first(item: EntityLink) -> tuple[int, int, str]:
