@@ -304,16 +304,16 @@ class _Search:
             links = self.snapshot.entities_of_activities(activities, relations, limit=MAX_LINKS_PER_STEP)
         self.complete = self.complete and len(links) < MAX_LINKS_PER_STEP
         told = is_told_later(self.snapshot, links)
-        for item in sorted(links, key=_told_first):
-            key, row = item.link.entity_key, item.link
-            if (row.activity_key, key) in told:
+        for row, entity in sorted(links, key=_told_first):
+            key, time_ns = row.entity_key, row.event_time_ns
+            if told and (row.activity_key, key) in told:
                 continue
-            if key not in self.nodes and not self._add(key, entity_node(item.entity)):
+            if key not in self.nodes and not self._add(key, entity_node(entity)):
                 continue
-            if item.entity.kind in VERSIONED_KINDS:
+            if entity.kind in VERSIONED_KINDS:
                 reached.add(key)
-                self.read_at.setdefault(key, set()).add((row.event_time_ns, row.event_id))
-                self.made_at[key] = min(self.made_at.get(key, row.event_time_ns), row.event_time_ns)
+                self.read_at.setdefault(key, set()).add((time_ns, row.event_id))
+                self.made_at[key] = min(self.made_at.get(key, time_ns), time_ns)
             assert row.activity_key is not None
             self._connect(row.activity_key, key, way, row)
         return reached
