@@ -22,10 +22,14 @@ READING = "schemas/modeltrail_schemas/openlineage/reading.py"
 WRITING_TESTS = "tests/schemas/openlineage/test_openlineage_writing.py"
 REFUSAL_TESTS = "tests/faults/test_refused_by_the_database.py"
 REDACTION_TESTS = "tests/modeltrail/test_redaction.py"
+API = "consumers/modeltrail_server/api"
+API_TESTS = "tests/modeltrail_server/api/test_api.py"
+INDEXING = "consumers/modeltrail_server/search/indexing.py"
+INDEX_TESTS = "tests/modeltrail_server/search/test_search_writers.py"
 
 
 class Guard(NamedTuple):
-    """``promise`` (1 to 4) rests on what ``what`` names: ``line``, found once in ``file``.
+    """``promise`` (1 to 4; 0 for what comes from outside) rests on what ``what`` names: ``line``, once in ``file``.
 
     Replaced by ``without``, at least one of ``tests`` fails. Those of ``services`` need Kafka or PostgreSQL.
     """
@@ -363,6 +367,16 @@ GUARDS = (
         ("tests/faults/test_poison.py::test_texts_that_no_index_takes_are_projected_alike_everywhere[postgresql-name]",),
         True,
     ),
+    Guard(
+        3, "the search index has one writer at a time", INDEXING,
+        "        _wait_for_other_writers(connection)  # else columns are coded by two at once\n", "",
+        (f"{INDEX_TESTS}::test_who_indexes_waits_for_whoever_does_before_it_reads_or_writes_anything",), True,
+    ),
+    Guard(
+        3, "the tables of the search index are made by one", INDEXING,
+        "        _wait_for_other_writers(connection)\n        tables.metadata", "        tables.metadata",
+        (f"{INDEX_TESTS}::test_two_who_find_no_index_make_it_one_after_the_other",), True,
+    ),
     # 4 History can be checked by someone who does not trust us.
     Guard(
         4, "the sync of tiles and bundles", f"{AUDIT}/files.py",
@@ -435,5 +449,17 @@ GUARDS = (
         "        if zlib.crc32(body) != checksum:", "        if False:",
         ("tests/modeltrail_server/audit/test_audit_formats.py::"
          "test_no_bit_of_a_segment_can_be_flipped_unnoticed",),
+    ),
+    # 0 What comes from outside has bounds.
+    Guard(
+        0, "requests under way over HTTP", f"{API}/lineage.py",
+        "        if under_way >= MAX_REQUESTS:", "        if False:",
+        (f"{API_TESTS}::"
+         "test_more_requests_than_the_bound_are_told_to_come_again_and_those_under_way_are_finished",),
+    ),
+    Guard(
+        0, "what a packed request unpacks to", f"{API}/bodies.py",
+        "unpacking.decompress(body, MAX_BODY_BYTES + 1)", "unpacking.decompress(body)[:MAX_BODY_BYTES]",
+        ("tests/modeltrail_server/api/test_api_bodies.py::test_what_unpacks_to_more_than_the_bound_is_refused",),
     ),
 )  # fmt: skip
