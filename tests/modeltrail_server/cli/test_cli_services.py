@@ -167,13 +167,21 @@ def test_tail_waits_for_a_broker_that_goes_and_comes_back(home, start, breakable
     assert len(shown.read_text().splitlines()) == 2
 
 
-def test_a_topic_is_made_and_checked(home, modeltrail, kafka_bootstrap, monkeypatch):
+def test_a_topic_that_is_not_there_is_down_until_it_is_made_and_checked(
+    home, modeltrail, kafka_bootstrap, monkeypatch
+):
     monkeypatch.setenv("MODELTRAIL_LOG", f"kafka://{kafka_bootstrap}/made-by-the-command-line-{time.time_ns()}")
 
+    code, out, _ = modeltrail("status")
+    assert code == 3
+    assert "there is no topic at kafka://" in " ".join(out.split())
+    assert "→ make it: modeltrail topic create" in " ".join(out.split())
+    assert json.loads(modeltrail("status", "--json")[1])["log"]["is_down"]
     assert modeltrail("topic", "check")[0] != 0
     assert modeltrail("topic", "create", "--replication", 1)[0] == 0
     assert modeltrail("topic", "create", "--replication", 1)[0] == 2
     assert modeltrail("topic", "create", "--replication", 1, "--if-missing")[0] == 0
     code, out, _ = modeltrail("topic", "check")
     assert code == 0, out
+    assert modeltrail("status")[0] == 0
     assert json.loads(modeltrail("topic", "check", "--json")[1]) is not None
