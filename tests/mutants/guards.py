@@ -15,6 +15,7 @@ FOLD_TEST = (
 )
 CRASH_TEST = "tests/modeltrail_server/audit/test_audit_crashes.py::test_after_a_crash_at_any_step_the_log_is_whole"
 AUDITOR_TESTS = "tests/modeltrail_server/audit/test_audit_auditor.py"
+VERIFICATION_TESTS = "tests/modeltrail_server/audit/test_audit_verification.py"
 FOLLOWING_TESTS = "tests/modeltrail_server/audit/test_audit_following.py"
 SPOOL_TESTS = "tests/modeltrail/spool"
 POWER_TESTS = "tests/faults/test_power_lost_under_a_spool.py"
@@ -461,5 +462,17 @@ GUARDS = (
         0, "what a packed request unpacks to", f"{API}/bodies.py",
         "unpacking.decompress(body, MAX_BODY_BYTES + 1)", "unpacking.decompress(body)[:MAX_BODY_BYTES]",
         ("tests/modeltrail_server/api/test_api_bodies.py::test_what_unpacks_to_more_than_the_bound_is_refused",),
+    ),
+    Guard(
+        0, "what a frame of an audit segment may claim", f"{AUDIT}/segments.py",
+        "        if length > MAX_BODY_BYTES:", "        if False:",
+        (f"{VERIFICATION_TESTS}::"
+         "test_a_frame_that_claims_more_than_a_record_may_have_is_a_fault_before_any_of_it_is_held",),
+    ),
+    Guard(
+        0, "what is unpacked of a segment beyond its records", f"{AUDIT}/segments.py",
+        "        return len(self._take(READ_BYTES))",
+        "        return sum(map(len, iter(lambda: self._take(READ_BYTES), bytes())))",
+        (f"{VERIFICATION_TESTS}::test_what_follows_the_last_signed_record_is_not_unpacked_to_its_end",),
     ),
 )  # fmt: skip
