@@ -25,6 +25,7 @@ REFUSAL_TESTS = "tests/faults/test_refused_by_the_database.py"
 REDACTION_TESTS = "tests/modeltrail/test_redaction.py"
 API = "consumers/modeltrail_server/api"
 API_TESTS = "tests/modeltrail_server/api/test_api.py"
+CONNECTION_TESTS = "tests/modeltrail_server/api/test_api_connections.py"
 INDEXING = "consumers/modeltrail_server/search/indexing.py"
 INDEX_TESTS = "tests/modeltrail_server/search/test_search_writers.py"
 
@@ -457,6 +458,18 @@ GUARDS = (
         "        if under_way >= MAX_REQUESTS:", "        if False:",
         (f"{API_TESTS}::"
          "test_more_requests_than_the_bound_are_told_to_come_again_and_those_under_way_are_finished",),
+    ),
+    Guard(
+        0, "connections over HTTP", f"{API}/connections.py",
+        "        if len(self.connections) > self.config.bounds.max_connections:", "        if False:",
+        (f"{CONNECTION_TESTS}::"
+         "test_one_connection_more_than_the_bound_is_closed_at_once_and_one_that_ends_makes_place",),
+    ),
+    Guard(
+        0, "the time until a request's headers are here", f"{API}/connections.py",
+        "            self._timer = self.loop.call_later(self.config.bounds.headers_timeout_s, self.transport.close)",
+        "            pass",
+        (f"{CONNECTION_TESTS}::test_a_connection_on_which_no_request_comes_is_closed[silent]",),
     ),
     Guard(
         0, "what a packed request unpacks to", f"{API}/bodies.py",
