@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import EntityRef
-from modeltrail_schemas.order import OrderKey
+from modeltrail_schemas.order import OrderKey, order_key
 
 from modeltrail_server.queries.declarations import Tenure, Usage, meanings, tenures_of
 from modeltrail_server.queries.display import display
@@ -40,11 +40,13 @@ def infer_up(
     snapshot: Snapshot,
     nodes: Mapping[bytes, Node],
     read_at: Mapping[bytes, Collection[OrderKey]],
+    *,
+    most: int = MAX_READINGS_OF_ONE,
 ) -> list[Guess]:
-    """Return what these, read at these times, may have come from."""
+    """Return what these, read at these times, may have come from; of each the last ``most`` times count."""
 
     def readings(key: bytes) -> list[OrderKey]:
-        return sorted(read_at.get(key, ()))[-MAX_READINGS_OF_ONE:] or [END_OF_TIME]
+        return sorted(read_at.get(key, ()))[-most:] or [END_OF_TIME]
 
     nameless = [(node.ref, readings(key)) for key, node in nodes.items() if not node.ref.identity and key in read_at]
     models = {key: node.ref for key, node in nodes.items() if node.kind == "model" and node.ref.identity}
@@ -137,11 +139,16 @@ def _bases(snapshot: Snapshot, models: Mapping[bytes, EntityRef]) -> Iterator[Gu
     """Yield the base that a model version was said to have, where no run needs to have read it."""
     if not models:
         return
-    details = fold_details(stored.event for stored in snapshot.events_naming_first(models))
-    for ref in models.values():
-        use = details.get(ref)
-        if use and use.base and use.base.name and use.base.target != ref:
-            yield Guess(use.base.target, ref, "base", f"{display(use.base.target)} is recorded as its base model")
+    events = sorted((stored.event for stored in snapshot.events_naming_first(models)), key=order_key)
+    untold = set(models.values())
+    for event in events:
+        named = dict.fromkeys(ref.target for ref in (*event.inputs, *event.outputs, *event.subjects))
+        details = fold_details([event])
+        for ref in [ref for ref in named if ref in untold and ref in details]:
+            base = details[ref].base
+            if base and base.name and base.target != ref:
+                yield Guess(base.target, ref, "base", f"{display(base.target)} is recorded as its base model")
+        untold -= named.keys()  # what it tells of others, fetched or not, is told by their own first events
 
 
 def _read_by_name(snapshot: Snapshot, versions: Mapping[bytes, EntityRef]) -> Iterator[Guess]:
