@@ -62,7 +62,7 @@ def infer_down(snapshot: Snapshot, nodes: Mapping[bytes, Node], *, limit: int) -
     """Return what may have come of these: what read them by name or alias."""
     versions = {key: node.ref for key, node in nodes.items() if node.ref.identity}
     models = {key: ref for key, ref in versions.items() if ref.kind == "model"}
-    return [*_read_by_name(snapshot, versions), *(_used_by_word(snapshot, models, limit) if models else ())]
+    return [*_read_by_name(snapshot, versions), *(used_by_word(snapshot, models, limit=limit) if models else ())]
 
 
 def is_told_later(snapshot: Snapshot, links: Iterable[ActivityLink | EntityLink]) -> set[tuple[bytes | None, bytes]]:
@@ -164,7 +164,8 @@ def _read_by_name(snapshot: Snapshot, versions: Mapping[bytes, EntityRef]) -> It
             yield Guess(version, name, "name", why, left)
 
 
-def _used_by_word(snapshot: Snapshot, models: Mapping[bytes, EntityRef], limit: int) -> Iterator[Guess]:
+def used_by_word(snapshot: Snapshot, models: Mapping[bytes, EntityRef], *, limit: int) -> Iterator[Guess]:
+    """Yield what used these versions by an alias or a stage while it meant them: of each the last ``limit``."""
     for tenure in tenures_of(snapshot, models):
         if tenure.word != tenure.version:
             key, begin_ns, end_ns = ref_key(tenure.word), tenure.begin[0], tenure.end[0]
