@@ -145,6 +145,8 @@ class _Search:
         self.read_at: dict[bytes, set[OrderKey]] = {}
         self.made_at: dict[bytes, int] = {}
         self.nameless: set[bytes] = set()
+        self.unasked: dict[bytes, set[OrderKey]] = {}
+        self.again: set[bytes] = set()
         self.ahead = _Ahead(snapshot)
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
@@ -211,7 +213,7 @@ class _Search:
                 been |= to_go
             been |= activities
             reached = self._to_entities(activities, [using, "commit"] if way == Direction.UP else [using], way)
-            entities, activities = reached - been, set()
+            entities, activities = reached - (been - self.again), set()
             been |= entities
             if not entities:
                 return
@@ -297,32 +299,49 @@ class _Search:
         return [link for link in links if possible(link.link)]
 
     def _to_entities(self, activities: Collection[bytes], relations: list[str], way: Direction) -> set[bytes]:
-        """Add what these runs and jobs used (up) or made (down); return the keys of versions, not of commits."""
+        """Add what these runs and jobs used (up) or made (down); return the keys of versions, not of commits.
+
+        ``again`` are then those of which more may come than when they were reached before: a name or an alias that
+        was read (up) at another time, a name that was made (down) earlier.
+        """
         reached: set[bytes] = set()
+        self.again = set()
         links = self.ahead.uses(activities) if way == Direction.UP else None
         if links is None:
             links = self.snapshot.entities_of_activities(activities, relations, limit=MAX_LINKS_PER_STEP)
         self.complete = self.complete and len(links) < MAX_LINKS_PER_STEP
         told = is_told_later(self.snapshot, links)
         for row, entity in sorted(links, key=_told_first):
-            key, time_ns = row.entity_key, row.event_time_ns
+            key = row.entity_key
             if told and (row.activity_key, key) in told:
                 continue
             if key not in self.nodes and not self._add(key, entity_node(entity)):
                 continue
             if entity.kind in VERSIONED_KINDS:
                 reached.add(key)
-                self.read_at.setdefault(key, set()).add((time_ns, row.event_id))
-                self.made_at[key] = min(self.made_at.get(key, time_ns), time_ns)
+                self._note_time(row, entity, way)
             assert row.activity_key is not None
             self._connect(row.activity_key, key, way, row)
         return reached
+
+    def _note_time(self, link: LinkRow, ref: EntityRef, way: Direction) -> None:
+        """Note when a version was used or made, and whether something new may come of that."""
+        key, moment = link.entity_key, (link.event_time_ns, link.event_id)
+        read_at, made_ns = self.read_at.setdefault(key, set()), self.made_at.get(key, moment[0])
+        if way == Direction.UP and moment not in read_at:
+            self.unasked.setdefault(key, set()).add(moment)
+            self.again |= {key} if key in self.nameless or ref.kind == "model" else set()
+        elif way == Direction.DOWN and moment[0] < made_ns and key in self.nameless:
+            self.again.add(key)
+        read_at.add(moment)
+        self.made_at[key] = min(made_ns, moment[0])
 
     def _infer(self, entities: set[bytes], way: Direction, been: set[bytes]) -> tuple[set[bytes], set[bytes]]:
         """Add what is inferred of these: return the runs it leads to, and the further entities to go on from."""
         nodes = {key: node for key in entities if (node := self.nodes[key]).kind in VERSIONED_KINDS}
         if way == Direction.UP:
-            guesses = infer_up(self.snapshot, nodes, self.read_at)
+            read_at = {key: self.unasked.pop(key) for key in nodes if key in self.unasked}
+            guesses = infer_up(self.snapshot, nodes, read_at)
         else:
             guesses = infer_down(self.snapshot, nodes, limit=self.bounds.max_neighbours)
         activities: set[bytes] = set()

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+from modeltrail_schemas.codec import decode_routing
+from modeltrail_schemas.event import Routing
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey, order_key
 from sqlalchemy.sql.selectable import SelectBase
@@ -34,7 +36,7 @@ from modeltrail_server.queries.rows import (
     ref_of,
     run_brief,
 )
-from modeltrail_server.queries.statements import entities, events, links, runs
+from modeltrail_server.queries.statements import entities, events, links, runs, upstream
 from modeltrail_server.queries.statements.remembering import to_remember
 from modeltrail_server.queries.wholes import is_cut_short
 
@@ -43,6 +45,7 @@ MAX_LINKS_REMEMBERED = 2_000
 MAX_TELLERS = 1_000
 REMEMBERED = {"row_limit": MAX_LINKS_REMEMBERED}
 MAX_READINGS_TOGETHER = 50
+NO_KEY = bytes(16)
 
 
 class Snapshot(NamedThings):
@@ -143,9 +146,22 @@ class Snapshot(NamedThings):
         rows = [LinkRow._make(row) for found_rows in fetch_together(self.connection, together) for row in found_rows]
         return latest_first([*rows, *known], limit)
 
-    def has_retractions(self) -> bool:
-        """Return whether anything was ever retracted."""
-        return bool(self._fetch(links.any_retraction(self.tables, self.as_of), {}))
+    def retractions(self, *, limit: int) -> list[Routing]:
+        """Return the events that declare something to be retracted, in no order."""
+        statement = upstream.retractions(self.tables, self.as_of)
+        return [decode_routing(row[0]) for row in self._fetch(statement, {"row_limit": limit})]
+
+    def upstream(self, entities: Collection[bytes], activities: Collection[bytes], *, limit: int) -> Rows:
+        """Return rows of what these came from, themselves included, as the statement ``upstream`` says."""
+        begun = [(chunk, [NO_KEY]) for chunk in chunks(entities, MAX_KEYS_PER_STATEMENT)]
+        begun += [([NO_KEY], chunk) for chunk in chunks(activities, MAX_KEYS_PER_STATEMENT)]
+        statement = upstream.upstream(self.tables, self.as_of)
+        asked = [{"keys": keys, "activities": acting, "row_limit": limit} for keys, acting in begun]
+        return [row for bound in asked for row in self._fetch(statement, bound)]
+
+    def keys_of_names(self, names: Collection[bytes], *, limit: int) -> list[bytes]:
+        """Return the keys of these names and of all their versions."""
+        return [row[0] for row in self._rows(upstream.versions_of_names(self.tables), names, limit)]
 
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
         """Return the keys of what these came from, themselves included, nearest first: ``limit`` of them, or more.

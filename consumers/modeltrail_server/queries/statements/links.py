@@ -12,12 +12,11 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
     union_all,
 )
 from sqlalchemy.sql.selectable import FromClause
 
-from modeltrail_server.projection.tables import IS_MARK, IS_RETRACTION, MARKS, AnyText, Tables
+from modeltrail_server.projection.tables import IS_MARK, MARKS, AnyText, Tables
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.lifecycle import END_OF_TIME
 from modeltrail_server.queries.statements.parts import among, remembered, row_limit
@@ -55,12 +54,6 @@ def declarations(tables: Tables, as_of: AsOf | None, roles: tuple[str, ...]) -> 
         order = (link.c.event_time_ns.desc(), link.c.event_id.desc())
         found.append(select(statement.order_by(*order).limit(row_limit()).subquery()))
     return union_all(*found) if len(found) > 1 else found[0]
-
-
-@remembered
-def any_retraction(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select a row if anything was ever declared to be retracted."""
-    return _links(tables, as_of, tables.link).where(text(IS_RETRACTION)).limit(1)
 
 
 @remembered
