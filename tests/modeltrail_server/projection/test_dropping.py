@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from modeltrail_server.projection.engine import open_engine
+
 ROWS, ROW_BYTES = 12_000, 8_000
 TABLE_KIB = ROWS * ROW_BYTES // 1024
 PROGRAM = """
