@@ -421,6 +421,7 @@ def test_an_empty_answer_says_which_keys_are_near_and_which_values_there_are(his
     tell_sweep(history)
     with searched(history.log, history.database) as snapshot:
         assert hints(snapshot, "metrics.acu > 1") == ("no run has metrics.acu; near it: metrics.auc",)
+        assert hints(snapshot, "metrics.zzz > 1") == ("no run has metrics.zzz; runs have metrics.auc, metrics.loss",)
         assert hints(snapshot, "params.auc > 1") == ("no run has params.auc; near it: metrics.auc",)
         assert hints(snapshot, "params.lr > 5") == ("no run has such a params.lr: they are from 0 to 2.9",)
         (told,) = hints(snapshot, "tags.team = 'other'")
