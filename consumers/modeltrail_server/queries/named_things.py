@@ -46,6 +46,11 @@ class NamedThings(Fetched):
         bound = {"kind": kind, "low": "", "high": LAST_CHARACTER, "row_limit": limit}
         return self._named(self._fetch(entities.entities_between(self.tables), bound))
 
+    def keys_of_kind(self, kind: str, *, limit: int) -> list[bytes]:
+        """Return the keys of the first names of ``kind``, in order; versions do not count."""
+        rows = self._fetch(entities.names_of_kind(self.tables), {"kind": kind, "row_limit": limit})
+        return [row[0] for row in rows]
+
     def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
         """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""
         found: list[EntityRow] = []

@@ -58,6 +58,22 @@ def next_name(tables: Tables) -> Select[Any]:
 
 
 @remembered
+def names_of_kind(tables: Tables) -> Select[Any]:
+    """Select the keys of the first :row_limit names of :kind, in order: one seek each, whatever versions it has."""
+    entity, following = tables.entity, tables.entity.alias("following")
+    first = select(entity.c.entity_key, entity.c.name, entity.c.namespace).where(entity.c.kind == bindparam("kind"))
+    first = first.order_by(entity.c.name, entity.c.namespace, entity.c.version).limit(1)
+    names = select(first.subquery("first")).cte("names", recursive=True)
+    after = tuple_(entity.c.name, entity.c.namespace) > tuple_(names.c.name, names.c.namespace)
+    key = select(entity.c.entity_key).where(entity.c.kind == bindparam("kind"), after).correlate(names)
+    key = key.order_by(entity.c.name, entity.c.namespace, entity.c.version).limit(1)
+    onward = select(following.c.entity_key, following.c.name, following.c.namespace)
+    onward = onward.select_from(names.join(following, following.c.entity_key == key.scalar_subquery()))
+    every = names.union_all(onward)
+    return select(every.c.entity_key).limit(row_limit())
+
+
+@remembered
 def next_namespaces(tables: Tables, kinds: tuple[str, ...], *, after: bool) -> SelectBase:
     """Select, for each of ``kinds``, the first entity called :name, with ``after`` in a namespace after :after_KIND.
 
