@@ -46,11 +46,6 @@ class NamedThings(Fetched):
         bound = {"kind": kind, "low": "", "high": LAST_CHARACTER, "row_limit": limit}
         return self._named(self._fetch(entities.entities_between(self.tables), bound))
 
-    def keys_of_kind(self, kind: str, *, limit: int) -> list[bytes]:
-        """Return the keys of the first names of ``kind``, in order; versions do not count."""
-        rows = self._fetch(entities.names_of_kind(self.tables), {"kind": kind, "row_limit": limit})
-        return [row[0] for row in rows]
-
     def names_of(self, kinds: Sequence[str], name: str, *, limit: int) -> list[EntityRow]:
         """Return the models, datasets and jobs (``kinds``) called ``name``, in whatever namespace."""
         found: list[EntityRow] = []
@@ -63,10 +58,10 @@ class NamedThings(Fetched):
             after = {row.kind: key_text(row.namespace) for row in rows}
         return [row for row in found if not row.version]
 
-    def names_between(self, kind: str, low: str, high: str, *, limit: int) -> list[EntityRef]:
-        """Return the names of ``kind`` from ``low`` to ``high``, having read ``limit`` rows."""
+    def names_between(self, kind: str, low: str, high: str, *, limit: int) -> list[EntityRow]:
+        """Return the first names of ``kind`` from ``low`` to ``high``, in order."""
         parameters = {"kind": kind, "low": low, "high": high, "row_limit": limit}
-        return [EntityRef(*row) for row in self._fetch(entities.names_between(self.tables), parameters)]
+        return self._named(self._fetch(entities.names_between(self.tables), parameters))
 
     def versions_between(self, name: EntityRef, low: str, high: str, *, limit: int) -> list[EntityRow]:
         """Return the versions of ``name`` whose text lies from ``low`` to ``high``."""

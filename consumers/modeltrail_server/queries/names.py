@@ -122,7 +122,7 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
         loose.extend(_runs_beginning(snapshot, text))
     if "commit" in kinds and _is_hexadecimal(text):
         rows = snapshot.names_between("commit", text.lower(), text.lower() + LAST_CHARACTER, limit=MAX_CANDIDATES + 1)
-        commits = [Subject("commit", entity_key("commit", "", ref.name), ref) for ref in rows]
+        commits = [Subject("commit", row.entity_key, ref_of(row)) for row in rows]
         if snapshot.as_of is not None:
             commits = [item for item in commits if snapshot.links_of_entities([item.key], ["commit"], limit=1)]
         (exact if any(commit.ref.name == text for commit in commits) else loose).extend(commits)
@@ -274,8 +274,8 @@ def _near_names(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[str
     names: dict[str, list[str]] = {}
     for kind in (kind for kind in NAMED_KINDS if kind in kinds):
         for low, high in ((wanted[:1], wanted[:1] + LAST_CHARACTER), ("", LAST_CHARACTER)):
-            for ref in snapshot.names_between(kind, low, high, limit=MAX_NEAR_ROWS):
-                names.setdefault(ref.name, []).append(f"{kind}:{display(ref)}")
+            for row in snapshot.names_between(kind, low, high, limit=MAX_NEAR_ROWS):
+                names.setdefault(row.name, []).append(f"{kind}:{display(ref_of(row))}")
     return list(dict.fromkeys(text for name in _close(wanted, names) for text in names[name]))[:MAX_NEAR]
 
 

@@ -11,6 +11,7 @@ from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.openlineage.symlinks import FACET, read_symlinks
 
 from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT, chunks
+from modeltrail_server.queries.named_things import LAST_CHARACTER
 from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_DATASETS_LOOKED_AT = 2_000
@@ -25,7 +26,8 @@ class OtherwiseCalled(NamedTuple):
 
 def otherwise_called(snapshot: Snapshot, readings: Collection[EntityRef], name: str) -> OtherwiseCalled:
     """Return the datasets that are also called as one of ``readings``, or ``name`` in whatever namespace."""
-    keys = snapshot.keys_of_kind("dataset", limit=MAX_DATASETS_LOOKED_AT + 1)
+    names = snapshot.names_between("dataset", "", LAST_CHARACTER, limit=MAX_DATASETS_LOOKED_AT + 1)
+    keys = [name.entity_key for name in names]
     found: dict[EntityRef, None] = {}
     for chunk in chunks(keys[:MAX_DATASETS_LOOKED_AT], MAX_KEYS_PER_STATEMENT):
         for stored in snapshot.events_naming_first(chunk, containing=FACET.encode()):
