@@ -7,6 +7,9 @@ import uvicorn
 from fastapi import FastAPI
 from modeltrail.errors import ConfigurationError
 
+from modeltrail_server.api.connections import Bounds, Settings
+
+BOUNDS = Bounds()
 BACKLOG = 128
 KEEP_ALIVE_S = 5
 STOP_TIMEOUT_S = 10
@@ -24,10 +27,13 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def run_application(application: FastAPI, listener: socket.socket, stop: threading.Event) -> None:
+def run_application(
+    application: FastAPI, listener: socket.socket, stop: threading.Event, *, bounds: Bounds = BOUNDS
+) -> None:
     """Serve until ``stop``; requests under way are finished. Runs in any thread; signals are the caller's."""
-    settings = uvicorn.Config(
+    settings = Settings(
         application,
+        bounds,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -100,7 +100,7 @@ class Records(ReadModel):
 
         It shares the database with this one and is closed with it. Raises TimeFormatError.
         """
-        return Records(self._engine, self._config, parse_bounds(as_of, at))
+        return Records(self._engine, self._config, parse_bounds(as_of, at), kept=self._kept)
 
     def show(self, name: str) -> Result[Answer]:
         """Return what is recorded of a model version, run, dataset, job or commit. Raises NotFoundError."""
@@ -200,7 +200,7 @@ class Records(ReadModel):
         """Return the runs that satisfy an expression. Raises SearchSyntaxError."""
         with self._snapshot(indexed=True) as snapshot:
             ordering = parse_ordering(order_by) if order_by else None
-            found = find(snapshot, expression, ordering=ordering, limit=limit)
+            found = find(snapshot, expression, ordering=ordering, limit=limit, kept=self._kept)
             found = found if found.hits else replace(found, hints=hints(snapshot, expression))
         lines = render_found(found, folded=True, width=WIDTH, limit=limit)
         return Result(found, lines or render_nothing(found, expression, width=WIDTH, then=False))

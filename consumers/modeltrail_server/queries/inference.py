@@ -69,8 +69,7 @@ def is_told_later(snapshot: Snapshot, links: Iterable[ActivityLink | EntityLink]
     """Return (activity, entity) of those links that name no version while the same run tells one of that name too."""
     given = list(links)
     known = [item for item in given if isinstance(item, EntityLink)]
-    nameless = [item for item in known if not item.entity.version and item.entity.kind in VERSIONED_KINDS]
-    if not given or (known and not nameless):
+    if not given or (known and not any(map(_names_no_version, known))):
         return set()
     if not known:
         keys = {item.link.activity_key for item in given} - {None}
@@ -92,6 +91,10 @@ def is_told_later(snapshot: Snapshot, links: Iterable[ActivityLink | EntityLink]
                 if _versions_told(snapshot, versioned, item).meant_by(replace(item.entity, role=item.link.role))
             }
     return told
+
+
+def _names_no_version(item: EntityLink) -> bool:
+    return not item.entity.version and item.entity.kind in VERSIONED_KINDS
 
 
 def _versions_told(snapshot: Snapshot, versioned: list[EntityLink], asked: EntityLink) -> VersionsTold:

@@ -31,7 +31,7 @@ from modeltrail_server.queries.rows import (
     RunBrief,
     Stored,
     activity_link,
-    entity_link,
+    entity_links,
     key_of,
     ref_of,
     run_brief,
@@ -178,7 +178,7 @@ class Snapshot(NamedThings):
         """Return what these runs and jobs stand in these relations to."""
         statement = links.entities_of_activities(self.tables, self.as_of)
         rows = self._rows(statement, keys, limit, relations=list(relations))
-        return self._linked(map(entity_link, rows))
+        return self._linked(entity_links(rows))
 
     def makers_and_uses(self, keys: Collection[bytes], *, limit: int) -> tuple[list[ActivityLink], list[EntityLink]]:
         """Return the runs and jobs that made these entities, and what those read: data, models and commits.
@@ -199,7 +199,7 @@ class Snapshot(NamedThings):
                 ],
             )
             makers += map(activity_link, made)
-            uses += self._linked(map(entity_link, used))
+            uses += self._linked(entity_links(used))
         several = len(keys) > MAX_KEYS_PER_STATEMENT  # then one activity may have been met twice
         return self._links_then(makers), list(dict.fromkeys(uses)) if several else uses
 
@@ -331,14 +331,13 @@ class Snapshot(NamedThings):
         claimed = {claim for stored in others for claim in contents_told(stored.event)}
         return [content for content, then in told.items() if then or (content.digest, content.entity_key) in claimed]
 
-    def _linked(self, links: Iterable[EntityLink]) -> list[EntityLink]:
+    def _linked(self, links: list[EntityLink]) -> list[EntityLink]:
         """Return links to named things, each with its whole name."""
-        found = list(links)
-        cut = {link.link.entity_key for link in found if is_cut_short(link.entity)}
-        wholes = {row.entity_key: ref_of(row) for row in self.entities(cut)} if cut else {}
-        return (
-            [link._replace(entity=wholes.get(link.link.entity_key, link.entity)) for link in found] if cut else found
-        )
+        cut = [key for key, ref in {link.link.entity_key: link.entity for link in links}.items() if is_cut_short(ref)]
+        if not cut:
+            return links
+        wholes = {row.entity_key: ref_of(row) for row in self.entities(cut)}
+        return [link._replace(entity=wholes.get(link.link.entity_key, link.entity)) for link in links]
 
     def _links_then(self, links: Iterable[ActivityLink]) -> list[ActivityLink]:
         """Return ``links`` with their runs as they were within the bound."""

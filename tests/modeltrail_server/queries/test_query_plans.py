@@ -7,7 +7,7 @@ from modeltrail.log.protocol import Position
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.fetching import bound, fetch, text_of
 from modeltrail_server.projection.generations import SEEKING
-from modeltrail_server.projection.tables import tables_of
+from modeltrail_server.projection.tables import MARKS, tables_of
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.statements import entities, events, links, runs, upstream
 from psycopg import RawCursor
@@ -94,6 +94,13 @@ def test_declarations_are_found_by_their_type_among_very_many(connection, keys):
     assert [step for step in plan if "USING COVERING INDEX g1_link_by_role (entity_key=? AND role=?)" in step], plan
 
 
+@pytest.mark.parametrize("keys", [[KEY], [KEY, b"2" * 16]])
+def test_what_a_lineage_marks_is_found_in_an_index_of_these_declarations_alone(connection, keys):
+    plan = plan_of(connection, links.declarations(TABLES, None, MARKS), keys=keys)
+
+    assert [step for step in plan if "USING COVERING INDEX g1_link_marks (entity_key=?)" in step], plan
+
+
 @pytest.mark.parametrize(("name", "statement"), list(all_statements()))
 def test_every_statement_seeks_an_index(connection, name, statement):
     plan = plan_of(connection, statement)
@@ -171,6 +178,8 @@ def test_declarations_of_some_types_are_not_sought_among_those_of_all_types(new_
         for roles in (ROLES[:1], ROLES, ("RETRACTED", "DESCRIBED", "ANNOTATED", "DEPLOYED")):
             steps = "\n".join(plan_of(connection, links.declarations(TABLES, None, roles), keys=keys))
             assert steps.count("g1_link_by_role") == len(roles), steps
+        steps = "\n".join(plan_of(connection, links.declarations(TABLES, None, MARKS), keys=keys))
+        assert steps.count("g1_link_marks") == 1, steps
     engine.dispose()
 
 
