@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -110,6 +110,19 @@ def compare_recorded(recorded: Sequence[Sequence[Mapping[str, str]]]) -> Iterato
     """Yield a row for everything that one of several runs records, each given as ``recorded_by`` returns it."""
     for section, columns in zip(SECTIONS, zip(*recorded, strict=True), strict=True):
         yield from _rows(section, columns)
+
+
+def differences_from(
+    before: Sequence[Mapping[str, str]], after: Sequence[Mapping[str, str]], *, leaving_out: Collection[str]
+) -> Iterator[Row]:
+    """Yield the rows of ``compare_recorded`` for these two that differ, but for some SECTIONS."""
+    for section, old, new in zip(SECTIONS, before, after, strict=True):
+        if section not in leaving_out and old != new:
+            names = dict.fromkeys([*old, *new])
+            differing = [name for name in names if old.get(name) != new.get(name)]
+            yield from _rows(
+                section, [{name: told[name] for name in differing if name in told} for told in (old, new)]
+            )
 
 
 def _run_of(view: RunView | ModelVersionView) -> RunView:

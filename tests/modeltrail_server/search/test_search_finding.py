@@ -11,6 +11,7 @@ from modeltrail.log.memory import MemoryLog
 from modeltrail.log.protocol import Outgoing, Position
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import Description, Kind, Metric, Retraction
+from modeltrail_schemas.names import EntityRef
 from modeltrail_server.projection import projector
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
@@ -390,6 +391,36 @@ def test_a_word_finds_names_owners_and_commits(fraud):
         assert {found.entity.name for found in find_word(snapshot, "FRAUD")} == {"fraud", "fraud-train"}
         assert [found.by for found in find_word(snapshot, "a1b2")] == ["commit"]
         assert find_word(snapshot, "nobody") == ()
+
+
+@pytest.mark.parametrize("long", ["x" * 1_000 + "Middle" + "y" * 1_000, "prefix" + "é" * 700])
+def test_a_word_finds_a_name_longer_than_an_index_takes_whole_or_by_any_part_of_it(history, long):
+    history.run("run-1", "COMPLETE", job=f"team/{long}", outputs=(dataset(f"{long}/table@1"), model(f"{long}@1")))
+    with history.asked() as snapshot:
+        for word in (long, long[:200], long[600:700], long[-80:]):
+            found = {item.entity for item in find_word(snapshot, word)}
+            assert found == {EntityRef("job", "team", long), dataset(f"{long}/table"), model(long)}, word
+        assert find_word(snapshot, long + "z") == ()
+    with history.asked(AsOf(event_time_ns=1)) as snapshot:
+        assert find_word(snapshot, long) == ()
+
+
+def test_a_word_finds_a_long_name_among_very_many_that_stand_before_it(history, monkeypatch):
+    monkeypatch.setattr("modeltrail_server.search.words.MAX_NAMES_READ", 3)
+    long = "z" * 1_000
+    before = (dataset(f"a{number}@1") for number in range(5))
+    history.run("run-1", "COMPLETE", outputs=(*before, dataset(f"{long}@1")))
+    with history.asked() as snapshot:
+        assert [item.entity for item in find_word(snapshot, long)] == [dataset(long)]
+        assert [item.entity for item in find_word(snapshot, long[:300])] == [dataset(long)]
+
+
+def test_a_word_finds_names_behind_one_of_very_many_versions(history, monkeypatch):
+    monkeypatch.setattr("modeltrail_server.search.words.MAX_NAMES_READ", 3)
+    history.run("run-1", "COMPLETE", outputs=tuple(dataset(f"a@{number}") for number in range(9)))
+    history.run("run-2", "COMPLETE", outputs=(dataset("other/a@1"), dataset("the-one@1")))
+    with history.asked() as snapshot:
+        assert [item.entity for item in find_word(snapshot, "one")] == [dataset("the-one")]
 
 
 def test_search_as_of_a_time_rests_on_what_was_known_then(history):
