@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT
@@ -93,9 +94,10 @@ def find(
     ordering, limit = ordering or ordering_of(tree), min(limit, MAX_LIMIT)
     if snapshot.as_of is not None:
         return find_then(snapshot, tree, ordering, limit)
-    search = _Search(snapshot, meaning_of(tree), ordering, limit, kept or KeptColumns())
-    keys, complete = search.run()
-    return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+    with no_cycle_collection():
+        search = _Search(snapshot, meaning_of(tree), ordering, limit, kept or KeptColumns())
+        keys, complete = search.run()
+        return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
 
 
 def ordering_of(tree: Expression) -> Ordering:
@@ -202,7 +204,7 @@ class _Search:
                 found = self._with(found, next_ones, seen)
                 next_ones, size = [], self._enough(found, len(seen))
         found = self._with(found, next_ones, seen)
-        self.looked_at += len(seen) + len(candidates.waiting)
+        self.looked_at += len(seen) + len({row[0] for row in candidates.waiting})
         return found, is_bounded or not candidates.complete
 
     def _enough(self, found: Sequence[_Row], seen: int) -> int:
@@ -210,7 +212,7 @@ class _Search:
         missing = self.limit + 1 - len(found)
         if missing <= 0:
             return MAX_KEYS_PER_STATEMENT  # few will do: those no worse than the last of the answer
-        share = (len(found) + 1) / (seen + 1)
+        share = min(1.0, (len(found) + 1) / (seen + 1))
         return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
 
     def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
@@ -225,13 +227,18 @@ class _Search:
             return self._ordered(dict.fromkeys([*found, *good]))
         ordinal_of = self._ranked(new)
         ranked, together = self._ordered(ordinal_of), list(found)
-        for begin in range(0, len(ranked), self.limit + 1):
-            next_best = ranked[begin : begin + self.limit + 1]
-            if len(together) > self.limit and self._ordered([together[self.limit], next_best[0]])[0] != next_best[0]:
-                break
+        while next_best := self._better(ranked[: self.limit + 1], together):
             good = self._satisfying(self._told(self._asked, [ordinal_of[row] for row in next_best]))
-            together = self._ordered(dict.fromkeys([*together, *good]))
+            ranked, together = ranked[len(next_best) :], self._ordered(dict.fromkeys([*together, *good]))
         return together
+
+    def _better(self, ranked: Sequence[_Row], found: Sequence[_Row]) -> Sequence[_Row]:
+        """Return those that come before the last of ``found`` that counts; all, where more are wanted."""
+        if len(found) <= self.limit:
+            return ranked
+        last = found[self.limit]
+        ordered = self._ordered([*ranked, last])
+        return ordered[: ordered.index(last)]
 
     def _ranked(self, ordinals: Sequence[int]) -> dict[_Row, int]:
         """Return what these runs are ordered by, with their ordinals; without those that have no such number."""

@@ -127,7 +127,7 @@ class Catalogue:
         return select(*(self._counted(rows).scalar_subquery() for rows in ranges))
 
     def _counted(self, rows: Range) -> Select[Any]:
-        value = self._value.alias()
+        value = self._value
         within: Select[Any] = select(literal_column("1")).select_from(value).where(self._within(rows, value))
         return select(func.count()).select_from(within.limit(row_limit()).subquery())
 

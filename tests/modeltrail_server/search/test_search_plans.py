@@ -7,7 +7,7 @@ import pytest
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.search.expression import parse_expression
 from modeltrail_server.search.meaning import Condition, Conjunction, conditions_of, conjuncts_of, meaning_of
-from modeltrail_server.search.narrowing import columns_of, headers_of
+from modeltrail_server.search.narrowing import columns_of, versions_of
 from modeltrail_server.search.rows import ATTRIBUTE, METRIC, STARTED, Key
 from modeltrail_server.search.statements import Catalogue, range_of, told, told_of_ordinals, told_of_waiting
 from modeltrail_server.search.tables import search_tables_of
@@ -70,7 +70,7 @@ ORDERS = (STARTED, Key(METRIC, "auc"))
 FIXED = {
     "values": (told, {"keys": [b"1" * 16, b"2" * 16], "key_ids": [1, 2]}),
     "columns": (columns_of, {"key_id": 1, "first": 0, "last": 9}),
-    "versions of columns": (headers_of, {"key_ids": [1, 2]}),
+    "versions of columns": (versions_of, {"key_ids": [1, 2]}),
 }
 """Statements that are always the same, and what they bind."""
 
