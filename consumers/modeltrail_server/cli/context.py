@@ -55,7 +55,7 @@ class CommandContext:
             try:
                 connection, tables = stack.enter_context(reading(engine))
             except LookupError:
-                raise EmptyDatabaseError from None
+                raise self.nothing_projected() from None
             if as_of is not None:
                 moment = resolve_as_of(connection, tables, as_of)
                 as_of = moment.as_of
@@ -128,6 +128,10 @@ class CommandContext:
     def is_embedded(self) -> bool:
         """Return whether the log is a file of this machine."""
         return isinstance(parse_address(self.config.log), Path)
+
+    def nothing_projected(self) -> EmptyDatabaseError:
+        """Return what to raise where the database holds no read model yet: a topic's is a projector's to make."""
+        return EmptyDatabaseError(topic="" if self.is_embedded else self.config.log)
 
     @property
     def anything_there(self) -> bool:
