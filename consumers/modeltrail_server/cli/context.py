@@ -6,7 +6,7 @@ What only some commands need (SQLAlchemy above all) is imported where it is used
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,15 +35,16 @@ PIPED_WIDTH = 80
 
 @dataclass(frozen=True)
 class CommandContext:
-    """One call of the command line."""
+    """One call of the command line. ``remarks`` are what is to be told beside its answer."""
 
     config: Config
+    remarks: list[str] = field(default_factory=list)
 
     @contextmanager
     def snapshot(self, as_of: "AsOf | None" = None) -> "Iterator[Snapshot]":
         """Give the read model as it is now, or was ``as_of`` then; an embedded log's is caught up with first.
 
-        Where the read model ends before that time, it is said on standard error.
+        Where the read model ends before that time, it is said on standard error; so is what the questions remark.
 
         Raises EmptyDatabaseError where nothing was ever recorded.
         """
@@ -61,7 +62,10 @@ class CommandContext:
                 as_of = moment.as_of
                 if moment.known_until_ms is not None and not self.is_embedded:
                     say(_short_of(moment.known_until_ms))
-            yield Snapshot(connection, tables, as_of)
+            before = len(self.remarks)
+            yield Snapshot(connection, tables, as_of, remarks=self.remarks)
+            for remark in self.remarks[before:]:
+                say(remark)
 
     @contextmanager
     def read_model(self) -> "Iterator[Engine]":
@@ -91,7 +95,7 @@ class CommandContext:
             if as_json:
                 from modeltrail_server.cli.rendering.as_json import to_json
 
-                sys.stdout.write(to_json(value) + "\n")
+                sys.stdout.write(to_json(value, remarks=self.remarks) + "\n")
                 sys.stdout.flush()
             else:
                 print_lines(each for line in lines for each in folded(line, self.width))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from modeltrail_schemas.event import Declaration
 from sqlalchemy import (
     DDL,
     BigInteger,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-PROJECTION_VERSION = 3
+PROJECTION_VERSION = 4
 
 ESCAPE = "\ufffe"
 _REFUSED = re.compile("[\x00\ud800-\udfff\ufffe]")
@@ -88,8 +89,11 @@ class ControlTables:
     pointer: Table
 
 
-# Put so that no planner takes the index of retractions for a question about the declarations of one thing.
+MARKS = (Declaration.RETRACTED, Declaration.DEPLOYED, Declaration.RETIRED)
+"""Declarations that a lineage marks a version for."""
+# Put so that no planner takes these indices for a question about other declarations of one thing.
 IS_RETRACTION = "relation || role = 'subjectRETRACTED'"
+IS_MARK = "relation || role IN ('subjectRETRACTED', 'subjectDEPLOYED', 'subjectRETIRED')"
 
 
 def _key(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[bytes]:
@@ -111,6 +115,13 @@ def _declarations_by_role(prefix: str) -> DDL:
     """
     columns = "entity_key, role, event_time_ns, event_id, activity_key"
     statement = f"CREATE INDEX {prefix}link_by_role ON {prefix}link ({columns}) WHERE relation = 'subject'"
+    return DDL(statement)  # type: ignore[no-untyped-call]
+
+
+def _marks(prefix: str) -> DDL:
+    """Return what indexes the MARKS of a thing, found at once among whatever else was declared: most have none."""
+    columns = "entity_key, role, event_time_ns, event_id, activity_key"
+    statement = f"CREATE INDEX {prefix}link_marks ON {prefix}link ({columns}) WHERE {IS_MARK}"
     return DDL(statement)  # type: ignore[no-untyped-call]
 
 
@@ -238,6 +249,7 @@ def _link_table(made: _Generation) -> Table:
         clustered=True,
     )
     event.listen(link, "after_create", _declarations_by_role(made.prefix))
+    event.listen(link, "after_create", _marks(made.prefix))
     event.listen(link, "after_create", _retractions(made.prefix))
     return link
 

@@ -64,11 +64,16 @@ def view_run(snapshot: Snapshot, subject: Subject) -> RunView:
 
 def view_runs(snapshot: Snapshot, keys: Collection[bytes]) -> list[RunView]:
     """Return these runs, oldest first, with what other events tell of the versions and environments they name."""
+    return with_environments(snapshot, _with_details(snapshot, folded_runs(snapshot, keys)))
+
+
+def folded_runs(snapshot: Snapshot, keys: Collection[bytes]) -> list[RunView]:
+    """Return these runs, oldest first, by their own events alone."""
     by_run: dict[str, list[LineageEvent]] = {}
     for stored in snapshot.events_of_runs(keys):
         by_run.setdefault(canonical_run_id(stored.event.run_id), []).append(stored.event)
     runs = [fold_run(run_id, events) for run_id, events in by_run.items()]
-    return _with_environments(snapshot, _with_details(snapshot, sorted(runs, key=lambda run: run.started_ns)))
+    return sorted(runs, key=lambda run: run.started_ns)
 
 
 def view_model(snapshot: Snapshot, subject: Subject) -> ModelVersionView:
@@ -240,7 +245,7 @@ def _digests(
     return digests
 
 
-def _with_environments(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
+def with_environments(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
     """Return ``runs`` with their environments described, wherever the description travelled."""
     described: dict[str, Environment] = {}
     for stored in snapshot.events_naming_first(_bare_environments(runs)):

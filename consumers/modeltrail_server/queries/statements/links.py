@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import FromClause
 
-from modeltrail_server.projection.tables import IS_RETRACTION, AnyText, Tables
+from modeltrail_server.projection.tables import IS_MARK, MARKS, AnyText, Tables
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.lifecycle import END_OF_TIME
 from modeltrail_server.queries.statements.parts import among, remembered, row_limit
@@ -37,10 +37,15 @@ def declarations(tables: Tables, as_of: AsOf | None, roles: tuple[str, ...]) -> 
     """Select the links of entities :keys to declarations about them, of types ``roles``, of each the latest first.
 
     The relation stands in the text, not bound: only so an index of declarations alone serves it. Each type is asked
-    for by itself: for several, PostgreSQL would rather read the declarations of all types.
+    for by itself: for several, PostgreSQL would rather read the declarations of all types. MARKS have an index of
+    their own, and are asked for together.
     """
     link = tables.link
     relation = literal_column("'subject'", AnyText)
+    if set(roles) == set(MARKS):
+        statement = _links(tables, as_of, link, relation=relation.label("relation"))
+        statement = statement.where(among(link.c.entity_key, "keys"), text(IS_MARK))
+        return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
     found = []
     for role in roles:
         statement = _links(tables, as_of, link, relation=relation.label("relation")).where(
@@ -50,12 +55,6 @@ def declarations(tables: Tables, as_of: AsOf | None, roles: tuple[str, ...]) -> 
         order = (link.c.event_time_ns.desc(), link.c.event_id.desc())
         found.append(select(statement.order_by(*order).limit(row_limit()).subquery()))
     return union_all(*found) if len(found) > 1 else found[0]
-
-
-@remembered
-def any_retraction(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select a row if anything was ever declared to be retracted."""
-    return _links(tables, as_of, tables.link).where(text(IS_RETRACTION)).limit(1)
 
 
 @remembered
