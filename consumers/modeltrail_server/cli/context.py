@@ -108,9 +108,15 @@ class CommandContext:
 
     def open_log(self, address: str = "", *, create: bool = False) -> Log:
         """Return the open log, or that at ``address``; say so at once where it is waited for. Raises as ``log``."""
-        address = address or self.config.log
-        with waiting_for_log(say, address):
-            return open_log(address, options=self.config.log_options, create=create)
+        asked = address or self.config.log
+        try:
+            with waiting_for_log(say, asked):
+                return open_log(asked, options=self.config.log_options, create=create)
+        except LogNotFoundError as error:
+            if asked == self.config.log:
+                raise
+            remedy = f"make it: modeltrail --log {asked} topic create"  # else that of the configuration is made
+            raise LogNotFoundError(str(error), remedy=remedy) from error
 
     @contextmanager
     def engine(self) -> "Iterator[Engine]":
