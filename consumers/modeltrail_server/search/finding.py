@@ -5,6 +5,8 @@ the order asked for, is read from its beginning. Else the columns tell which run
 what these have exactly is looked up until the answer is full.
 """
 
+import operator
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -193,27 +195,35 @@ class _Search:
         descending = self.ordering.descending
         candidates = Candidates(self.snapshot, self.meaning, self.order, descending=descending, kept=self.kept)
         found, seen = self._ordered(self._satisfying(candidates.waiting)), dict[int, None]()
-        next_ones, size = list[int](), self._enough(found, 0)
+        next_ones, size = list[int](), self._enough([], 0)
         is_bounded = False
         for bound, ordinals in candidates.groups():
             is_bounded = len(seen) > MAX_CANDIDATES
-            if is_bounded or self._is_full(found, bound):
+            if is_bounded or len(self._settled(found, bound)) == self.limit:
                 break
             next_ones += ordinals
             if len(next_ones) >= size:
                 found = self._with(found, next_ones, seen)
-                next_ones, size = [], self._enough(found, len(seen))
+                next_ones, size = [], self._enough(self._settled(found, bound), len(seen))
         found = self._with(found, next_ones, seen)
         self.looked_at += len(seen) + len({row[0] for row in candidates.waiting})
         return found, is_bounded or not candidates.complete
 
-    def _enough(self, found: Sequence[_Row], seen: int) -> int:
+    def _settled(self, found: Sequence[_Row], bound: float) -> Sequence[_Row]:
+        """Return the beginning of the answer before which no run comes with a number up to ``bound``.
+
+        It is never all of the answer before one more was found: whether there are more is to be told.
+        """
+        numbers = [float(row.number or 0) for row in found[: min(self.limit, len(found) - 1)]]
+        if self.ordering.descending:
+            return found[: bisect_left(numbers, -bound, key=operator.neg)]
+        return found[: bisect_left(numbers, bound)]
+
+    def _enough(self, settled: Sequence[_Row], seen: int) -> int:
         """Return how many more runs to look at next: about as many as will fill the answer."""
-        missing = self.limit + 1 - len(found)
-        if missing <= 0:
-            return MAX_KEYS_PER_STATEMENT  # few will do: those no worse than the last of the answer
-        share = min(1.0, (len(found) + 1) / (seen + 1))
-        return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
+        share = min(1.0, (len(settled) + 1) / (seen + 1))
+        wanted = int((self.limit + 1 - len(settled)) / share * 1.2)
+        return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, wanted))
 
     def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
         """Return ``found`` and those that satisfy of the runs not seen yet, in order: the limit and one more.
@@ -222,7 +232,7 @@ class _Search:
         """
         new = [ordinal for ordinal in dict.fromkeys(ordinals) if ordinal not in seen]
         seen.update(dict.fromkeys(new))
-        if len(new) <= MAX_WHOLE and len(found) <= self.limit:
+        if len(new) <= MAX_WHOLE:
             good = self._satisfying(self._told(self._asked, new))
             return self._ordered(dict.fromkeys([*found, *good]))
         ordinal_of = self._ranked(new)
@@ -248,13 +258,6 @@ class _Search:
                 before = found.get(run_key)
                 found[run_key] = (number if before is None else best(number, before[0]), started_ns, ordinal)
         return {_Row(number, begun, run_key): ordinal for run_key, (number, begun, ordinal) in found.items()}
-
-    def _is_full(self, found: Sequence[_Row], bound: float) -> bool:
-        """Return whether no run with a number up to ``bound`` comes before those found."""
-        if len(found) <= self.limit:
-            return False
-        last = float(found[self.limit - 1].number or 0)
-        return last > bound if self.ordering.descending else last < bound
 
     @cached_property
     def _asked(self) -> dict[int, Key]:

@@ -172,7 +172,8 @@ class _ComparingOne:
         """Return the codes of those of ``texts`` that satisfy."""
         if self._equal is not None:
             return reduce(or_, (_between(texts[text], texts[text]) for text in self._equal if text in texts), 0)
-        if new := texts.keys() - self._known.keys():
+        if not texts.keys() <= self._known.keys():
+            new = [text for text in texts if text not in self._known]
             self._known |= dict.fromkeys(new, 0) | dict.fromkeys(satisfying_texts(self._tests, new), ANY_VALUE)
         in_order = bytes(map(self._known.__getitem__, texts))
         return int.from_bytes(in_order, "little") << 8 * next(iter(texts.values()))
