@@ -13,7 +13,6 @@ from sqlalchemy import Select
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT
-from modeltrail_server.queries.rows import RunBrief
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.covering import Cover, smallest_cover
 from modeltrail_server.search.expression import (
@@ -36,7 +35,7 @@ from modeltrail_server.search.meaning import (
 )
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
-from modeltrail_server.search.rows import METRIC, STARTED, Key
+from modeltrail_server.search.rows import METRIC, PARENT, STARTED, Key
 from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
@@ -51,6 +50,9 @@ MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
+
+_Told = dict[Key, list[tuple[str, float | None]]]
+"""What is told of a run: (text, number), by key."""
 
 
 class _Row(NamedTuple):
@@ -81,11 +83,15 @@ def find(
     """
     tree = parse_expression(expression)
     ordering, limit = ordering or ordering_of(tree), min(limit, MAX_LIMIT)
+
+    def find_now(meaning: Meaning) -> Found:
+        search = _Search(snapshot, meaning, ordering, limit)
+        keys, complete = search.run()
+        return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+
     if snapshot.as_of is not None:
-        return find_then(snapshot, tree, ordering, limit)
-    search = _Search(snapshot, meaning_of(tree), ordering, limit)
-    keys, complete = search.run()
-    return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+        return find_then(snapshot, tree, ordering, limit, find_now=find_now)
+    return find_now(meaning_of(tree))
 
 
 def ordering_of(tree: Expression) -> Ordering:
@@ -247,7 +253,7 @@ class _Search:
         order, best = self.order, max if self.ordering.descending else min
         asked = dict.fromkeys([order, *(condition.key for condition in conditions_of(self.meaning))])
         found, begun = list[_Row](), dict[bytes, int]()
-        values: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
+        values: dict[bytes, _Told] = {}
         ids = {key.id: key for key in asked}
         for run_key, key_id, text, number, started_ns, *_ in self._told(list(ids), runs):
             values.setdefault(run_key, {}).setdefault(ids[key_id], []).append((text, number))
@@ -288,21 +294,21 @@ class _Search:
 
     def hits_of(self, keys: Sequence[bytes], terms: Sequence[Term]) -> tuple[Hit, ...]:
         """Return the runs with the values that the expression and the ordering name."""
-        runs = {run.run_key: run for run in self.snapshot.runs(keys)}
-        parents = {run.run_key: run.run_id for run in self.snapshot.runs(_parents(runs.values()))}
-        values = self._values_of(keys, shown_keys(terms, self.ordering))
-        return tuple(
-            Hit(run_line(runs[key]), values[key], parents.get(runs[key].parent_key or b"", ""))
-            for key in keys
-            if key in runs
-        )
+        runs, shown = {run.run_key: run for run in self.snapshot.runs(keys)}, shown_keys(terms, self.ordering)
+        values = self._values_of(keys, [*shown, PARENT])
+        hits = []
+        for key in keys:
+            if key in runs:
+                parents = values[key].get(PARENT, [("", None)])
+                hits.append(Hit(run_line(runs[key]), shown_values(shown, values[key], self.ordering), parents[0][0]))
+        return tuple(hits)
 
-    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, dict[str, str | float]]:
-        ids = {key.id: key for key in shown}
-        of_run: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {key: {} for key in keys}
+    def _values_of(self, keys: Sequence[bytes], asked: Sequence[Key]) -> dict[bytes, _Told]:
+        ids = {key.id: key for key in asked}
+        of_run: dict[bytes, _Told] = {key: {} for key in keys}
         for run_key, key_id, text, number, *_ in self._told(list(ids), keys):
             of_run[run_key].setdefault(ids[key_id], []).append((text, number))
-        return {key: shown_values(shown, values, self.ordering) for key, values in of_run.items()}
+        return of_run
 
     def _told(self, ids: list[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
         for begin in range(0, len(runs) if ids else 0, MAX_KEYS_PER_STATEMENT):
@@ -318,7 +324,3 @@ class _Search:
 
 def _range(condition: Condition) -> Range:
     return Range(condition.key, condition.tests)
-
-
-def _parents(runs: Iterable[RunBrief]) -> list[bytes]:
-    return list({run.parent_key for run in runs if run.parent_key})

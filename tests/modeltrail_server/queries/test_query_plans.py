@@ -13,7 +13,7 @@ from modeltrail_server.queries.statements import entities, events, links, runs
 from psycopg import RawCursor
 
 TABLES = tables_of(1)
-AS_OFS = (None, AsOf(recorded_ms=1), AsOf(position=Position((5, 3))))
+AS_OFS = (None, AsOf(recorded_ms=1), AsOf(position=Position((5, 3))), AsOf(position=Position((5,))))
 BIG = {table.name for table in TABLES.metadata.tables.values()}
 # These read a table in the order of an index, and end at their limit.
 KEY = b"1" * 16
@@ -102,6 +102,14 @@ def test_every_statement_seeks_an_index(connection, name, statement):
     if scans:
         assert not [step for step in plan if "TEMP B-TREE FOR ORDER BY" in step], plan
     assert plan
+
+
+@pytest.mark.parametrize(("name", "statement"), list(all_statements()))
+def test_a_bound_is_no_reason_to_read_a_whole_partition(connection, name, statement):
+    plan = plan_of(connection, statement, keys=[bytes([number]) * 16 for number in range(64)])
+
+    assert name
+    assert not [step for step in plan if "g1_event_by_record (partition=?)" in step], plan
 
 
 @pytest.mark.service
