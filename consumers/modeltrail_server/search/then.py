@@ -185,7 +185,7 @@ class _Then:
         return [key for _, _, key in sorted(places, reverse=self.ordering.descending)]
 
     def _pages(self, parts: Sequence[Meaning]) -> Iterator[list[bytes]]:
-        """Yield the runs that may satisfy all of ``parts``, the last to begin first: by job and beginning as now told."""
+        """Yield the runs that may satisfy all of ``parts`` by job and beginning as they are now, the latest first."""
         run_ids, job, since_ns = _texts(parts, _RUN), _texts(parts, _JOB), _since(parts)
         if run_ids:
             yield [run.run_key for run in self.snapshot.runs([run_key(text) for text in run_ids])]

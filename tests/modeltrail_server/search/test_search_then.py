@@ -2,7 +2,6 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,13 +12,11 @@ from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import Kind, Metric, Retraction
 from modeltrail_server.projection import projector
 from modeltrail_server.projection.engine import open_engine
-from modeltrail_server.projection.generations import reading
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search import finding, spans, then
 from modeltrail_server.search.finding import Ordering, find
 from modeltrail_server.search.indexing import catch_up
-from modeltrail_server.search.rows import SPAN
+from modeltrail_server.search.rows import SPAN, values_of
 from modeltrail_server.search.tables import search_tables_of
 from sqlalchemy import select
 from test_search_finding import WAYS, searched, small_columns
@@ -64,7 +61,7 @@ class Chosen:
 
 
 def tell(history, run, what, late_s, number):
-    """Tell of a run: something new, a correction, a retraction, or again what was told, or something else by its id."""
+    """Tell of a run: something new, a correction, a retraction; or again what was told, or else by its id."""
     run_id = f"run-{run}"
     own = [event for event in history.events if event.run_id == run_id and event.kind == Kind.RUN]
     time_ns = MARCH_2026_NS + (len(history.events) + late_s) * SECOND_NS
@@ -154,3 +151,86 @@ def test_the_index_and_the_events_give_the_same_answer_as_of_any_time(tmp_path_f
                 with folding():
                     assert found == answer(snapshot, *question)
     engine.dispose()
+
+
+def tell_overlapping(history):
+    """Tell of twenty runs of which each begins, and ends when four others have begun."""
+    for number in range(20):
+        history.run(f"run-{number:02}", job=f"team/train-{number % 2}", parameters={"lr": f"{number}"})
+        if number >= 4:
+            history.run(f"run-{number - 4:02}", "COMPLETE", job=f"team/train-{number % 2}", parameters={"lr": "100"})
+
+
+def then_numbers(snapshot, offset, expression, **more):
+    """Return the numbers of the runs found as of an offset, and whether these are all."""
+    found = find(replace(snapshot, as_of=AsOf(position=Position((offset,)))), expression, **more)
+    return [int(hit.run.run_id.removeprefix("run-")) for hit in found.hits], found.complete
+
+
+def test_what_is_folded_is_bounded_by_what_straddles_the_time_and_not_by_what_there_is(history, monkeypatch):
+    monkeypatch.setattr(spans, "SHORT_RECORDS_BITS", 1)
+    monkeypatch.setattr(then, "MAX_RUNS_FOLDED", 10)
+    tell_overlapping(history)
+    folded = []
+    monkeypatch.setattr(then, "values_of", lambda run_id, events: folded.append(run_id) or values_of(run_id, events))
+    with searched(history.log, history.database) as snapshot:
+        ended = then_numbers(snapshot, 30, "params.lr = 100")  # of seventeen that had begun
+        running = then_numbers(snapshot, 30, "state = 'RUNNING'")
+
+    assert ended == (list(range(12, -1, -1)), True)
+    assert running == ([16, 15, 14, 13], True)
+    assert set(folded) == {f"run-{number}" for number in range(13, 16)}  # of run-16 nothing was told since
+
+
+def test_where_too_many_straddle_the_time_those_found_are_right_and_a_job_makes_them_few(history, monkeypatch):
+    monkeypatch.setattr(then, "MAX_RUNS_FOLDED", 3)
+    monkeypatch.setattr(then, "RUNS_A_FETCH", 2)
+    tell_overlapping(history)
+    with searched(history.log, history.database) as snapshot:
+        found, complete = then_numbers(snapshot, 30, "params.lr >= 0")
+        of_run = then_numbers(snapshot, 30, "run in ('run-14', 'run-13') and state = 'RUNNING'")
+
+    assert not complete
+    assert found == [16, 15, 14, 13, *range(12, -1, -1)]
+    assert of_run == ([14, 13], True)
+
+
+def test_an_answer_that_lacks_what_counts_and_is_not_indexed_says_so(history):
+    tell_overlapping(history)
+    with searched(history.log, history.database):
+        pass
+    history.run("run-20", parameters={"lr": "20"})
+    with history.asked() as snapshot:
+        assert then_numbers(snapshot, 36, "params.lr >= 18") == ([19, 18, *range(15, -1, -1)], True)
+        assert then_numbers(snapshot, 37, "params.lr >= 18") == ([19, 18, *range(15, -1, -1)], False)
+        assert find(replace(snapshot, as_of=AsOf(event_time_ns=MARCH_2026_NS)), "params.lr >= 18").complete is False
+
+
+def test_no_expression_finds_a_run_by_where_it_was_told_of(history):
+    tell_overlapping(history)
+    with searched(history.log, history.database) as snapshot:
+        index = search_tables_of(snapshot.tables.generation)
+        assert SPAN not in set(snapshot.connection.scalars(select(index.key.c.kind)))
+        compared = set(snapshot.connection.scalars(select(index.column.c.key_id)))
+        assert not compared & spans.NOT_COMPARED
+
+
+@pytest.mark.service
+def test_both_databases_find_the_same_as_of_any_time(history, new_database):
+    own, other = history.database, new_database()
+    with MemoryLog(PARTITIONS) as log, small_columns(3, waiting=2):
+        history.log = Chosen(log)
+        for number in range(60):
+            history.log.partition = number % (2 if number % 5 else PARTITIONS)
+            what = ("START", "RUNNING", "CORRECTED", "COMPLETE", "RETRACTED", "again", "other")[number * 5 % 7]
+            tell(history, number * 3 % RUNS, what, number * 7 % 9, number % 5)
+        with searched(log, own) as one, searched(log, other) as another:
+            for number in range(24):
+                as_of = AsOf(position=Position((number, number // 2, number // 3)))
+                as_of = as_of if number % 3 else AsOf(event_time_ns=MARCH_2026_NS + 2 * number * SECOND_NS)
+                for expression in EXPRESSIONS:
+                    question = as_of, expression, ORDERINGS[number % len(ORDERINGS)], 50
+                    found = answer(one, *question)
+                    assert found == answer(another, *question), question
+                    with folding():
+                        assert found == answer(one, *question), question
