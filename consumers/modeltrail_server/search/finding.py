@@ -15,7 +15,6 @@ from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT
-from modeltrail_server.queries.rows import RunBrief
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.covering import Cover, smallest_cover
 from modeltrail_server.search.expression import (
@@ -39,7 +38,7 @@ from modeltrail_server.search.meaning import (
 )
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
-from modeltrail_server.search.rows import METRIC, STARTED, Key
+from modeltrail_server.search.rows import METRIC, PARENT, STARTED, Key
 from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
@@ -54,7 +53,6 @@ MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
-
 
 _Values = dict[Key, list[tuple[str, float | None]]]
 """What a run has, (text, number) under each key."""
@@ -94,12 +92,16 @@ def find(
     """
     tree = parse_expression(expression)
     ordering, limit = ordering or ordering_of(tree), min(limit, MAX_LIMIT)
+
+    def find_now(meaning: Meaning) -> Found:
+        with no_cycle_collection():
+            search = _Search(snapshot, meaning, ordering, limit, kept or KeptColumns())
+            keys, complete = search.run()
+            return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+
     if snapshot.as_of is not None:
-        return find_then(snapshot, tree, ordering, limit)
-    with no_cycle_collection():
-        search = _Search(snapshot, meaning_of(tree), ordering, limit, kept or KeptColumns())
-        keys, complete = search.run()
-        return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+        return find_then(snapshot, tree, ordering, limit, find_now=find_now)
+    return find_now(meaning_of(tree))
 
 
 def ordering_of(tree: Expression) -> Ordering:
@@ -299,21 +301,25 @@ class _Search:
 
     def hits_of(self, keys: Sequence[bytes], terms: Sequence[Term]) -> tuple[Hit, ...]:
         """Return the runs with the values that the expression and the ordering name."""
-        runs = {run.run_key: run for run in self.snapshot.runs(keys)}
-        parents = {run.run_key: run.run_id for run in self.snapshot.runs(_parents(runs.values()))}
-        values = self._values_of(keys, shown_keys(terms, self.ordering))
-        return tuple(
-            Hit(run_line(runs[key]), values[key], parents.get(runs[key].parent_key or b"", ""))
-            for key in keys
-            if key in runs
-        )
+        runs, shown = {run.run_key: run for run in self.snapshot.runs(keys)}, shown_keys(terms, self.ordering)
+        values = self._values_of(keys, shown)
+        hits = []
+        for key in keys:
+            if key in runs:
+                parents = values[key].get(PARENT, [("", None)])
+                hits.append(Hit(run_line(runs[key]), shown_values(shown, values[key], self.ordering), parents[0][0]))
+        return tuple(hits)
 
-    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, dict[str, str | float]]:
-        ids = {key.id: key for key in shown}
-        of_run = {key: self.values.get(key, {}) for key in keys}
-        for run_key, key_id, text, number, *_ in self._told(ids, [key for key in keys if key not in self.values]):
+    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, _Values]:
+        """Return what these runs have under the keys ``shown``, and their parents."""
+        ids = {key.id: key for key in (*shown, PARENT)}
+        of_run = {key: dict(self.values.get(key, {})) for key in keys}
+        unknown = [key for key in keys if key not in self.values]
+        others = [key for key in keys if key in self.values and PARENT not in of_run[key]]
+        told = [*self._told(ids, unknown), *self._told([PARENT.id], others)]
+        for run_key, key_id, text, number, *_ in told:
             of_run[run_key].setdefault(ids[key_id], []).append((text, number))
-        return {key: shown_values(shown, values, self.ordering) for key, values in of_run.items()}
+        return of_run
 
     def _told(self, keys: Iterable[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
         """Yield what these runs, by keys or ordinals, have under these keys, by numbers."""
@@ -331,7 +337,3 @@ class _Search:
 
 def _range(condition: Condition) -> Range:
     return Range(condition.key, condition.tests)
-
-
-def _parents(runs: Iterable[RunBrief]) -> list[bytes]:
-    return list({run.parent_key for run in runs if run.parent_key})
