@@ -15,7 +15,6 @@ from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT
-from modeltrail_server.queries.rows import RunBrief
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.covering import Cover, smallest_cover
 from modeltrail_server.search.expression import (
@@ -32,7 +31,6 @@ from modeltrail_server.search.meaning import (
     Condition,
     Conjunction,
     Meaning,
-    ValuesByKey,
     conditions_of,
     conjuncts_of,
     meaning_of,
@@ -40,7 +38,7 @@ from modeltrail_server.search.meaning import (
 )
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
-from modeltrail_server.search.rows import METRIC, STARTED, Key
+from modeltrail_server.search.rows import METRIC, PARENT, STARTED, Key
 from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
@@ -55,6 +53,9 @@ MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
+
+_Values = dict[Key, list[tuple[str, float | None]]]
+"""What a run has, (text, number) under each key."""
 
 
 class _Row(NamedTuple):
@@ -91,12 +92,16 @@ def find(
     """
     tree = parse_expression(expression)
     ordering, limit = ordering or ordering_of(tree), min(limit, MAX_LIMIT)
+
+    def find_now(meaning: Meaning) -> Found:
+        with no_cycle_collection():
+            search = _Search(snapshot, meaning, ordering, limit, kept or KeptColumns())
+            keys, complete = search.run()
+            return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+
     if snapshot.as_of is not None:
-        return find_then(snapshot, tree, ordering, limit)
-    with no_cycle_collection():
-        search = _Search(snapshot, meaning_of(tree), ordering, limit, kept or KeptColumns())
-        keys, complete = search.run()
-        return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+        return find_then(snapshot, tree, ordering, limit, find_now=find_now)
+    return find_now(meaning_of(tree))
 
 
 def ordering_of(tree: Expression) -> Ordering:
@@ -122,9 +127,7 @@ class _Search:
         self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
-        self.values: dict[
-            bytes, ValuesByKey
-        ] = {}  # of runs that satisfy, where they were read: under all keys asked for
+        self.values: dict[bytes, _Values] = {}  # of runs that satisfy: under all keys asked for, where that was read
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
@@ -268,7 +271,7 @@ class _Search:
         """Return the runs that satisfy the expression, by all their values as ``told``."""
         is_asked_for = satisfying(self.meaning)
         order, best, found = self.order, max if self.ordering.descending else min, list[_Row]()
-        values: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
+        values: dict[bytes, _Values] = {}
         begun: dict[bytes, int] = {}
         for run_key, key_id, text, number, started_ns, *_ in told:
             values.setdefault(run_key, {}).setdefault(self._asked[key_id], []).append((text, number))
@@ -299,22 +302,25 @@ class _Search:
 
     def hits_of(self, keys: Sequence[bytes], terms: Sequence[Term]) -> tuple[Hit, ...]:
         """Return the runs with the values that the expression and the ordering name."""
-        runs = {run.run_key: run for run in self.snapshot.runs(keys)}
-        parents = {run.run_key: run.run_id for run in self.snapshot.runs(_parents(runs.values()))}
-        values = self._values_of(keys, shown_keys(terms, self.ordering))
-        return tuple(
-            Hit(run_line(runs[key]), values[key], parents.get(runs[key].parent_key or b"", ""))
-            for key in keys
-            if key in runs
-        )
+        runs, shown = {run.run_key: run for run in self.snapshot.runs(keys)}, shown_keys(terms, self.ordering)
+        values = self._values_of(keys, shown)
+        hits = []
+        for key in keys:
+            if key in runs:
+                parents = values[key].get(PARENT, [("", None)])
+                hits.append(Hit(run_line(runs[key]), shown_values(shown, values[key], self.ordering), parents[0][0]))
+        return tuple(hits)
 
-    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, dict[str, str | float]]:
-        ids = {key.id: key for key in shown}
-        new: dict[bytes, dict[Key, list[tuple[str, float | None]]]] = {}
-        for run_key, key_id, text, number, *_ in self._told(ids, [key for key in keys if key not in self.values]):
-            new.setdefault(run_key, {}).setdefault(ids[key_id], []).append((text, number))
-        of_run = {key: self.values.get(key) or new.get(key, {}) for key in keys}
-        return {key: shown_values(shown, values, self.ordering) for key, values in of_run.items()}
+    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, _Values]:
+        """Return what these runs have under the keys ``shown``, and their parents."""
+        ids = {key.id: key for key in (*shown, PARENT)}
+        of_run = {key: dict(self.values.get(key, {})) for key in keys}
+        unknown = [key for key in keys if key not in self.values]
+        others = [key for key in keys if key in self.values and PARENT not in of_run[key]]
+        told = [*self._told(ids, unknown), *self._told([PARENT.id], others)]
+        for run_key, key_id, text, number, *_ in told:
+            of_run[run_key].setdefault(ids[key_id], []).append((text, number))
+        return of_run
 
     def _told(self, keys: Iterable[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
         """Yield what these runs, by keys or ordinals, have under these keys, by numbers."""
@@ -332,7 +338,3 @@ class _Search:
 
 def _range(condition: Condition) -> Range:
     return Range(condition.key, condition.tests)
-
-
-def _parents(runs: Iterable[RunBrief]) -> list[bytes]:
-    return list({run.parent_key for run in runs if run.parent_key})

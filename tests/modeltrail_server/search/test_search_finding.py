@@ -11,6 +11,7 @@ from modeltrail.log.memory import MemoryLog
 from modeltrail.log.protocol import Outgoing, Position
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import Description, Kind, Metric, Retraction
+from modeltrail_schemas.names import EntityRef
 from modeltrail_server.projection import projector
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
@@ -254,12 +255,13 @@ def test_runs_of_one_parent_are_one_sweep_with_its_best_first(history):
 
 
 def index_rows(log, database):
-    """Return all that the index holds."""
+    """Return all that the index holds, but for where in the log it was told."""
     with searched(log, database) as snapshot:
         index = search_tables_of(snapshot.tables.generation)
+        of_keys = select(index.value).where(index.value.c.key_id.in_(select(index.key.c.key_id)))
         return [
-            sorted(tuple(row) for row in snapshot.connection.execute(select(table)))
-            for table in (index.value, index.key)
+            sorted(tuple(row) for row in snapshot.connection.execute(statement))
+            for statement in (of_keys, select(index.key))
         ]
 
 
@@ -439,6 +441,36 @@ def test_a_word_finds_names_owners_and_commits(fraud):
         assert find_word(snapshot, "nobody") == ()
 
 
+@pytest.mark.parametrize("long", ["x" * 1_000 + "Middle" + "y" * 1_000, "prefix" + "é" * 700])
+def test_a_word_finds_a_name_longer_than_an_index_takes_whole_or_by_any_part_of_it(history, long):
+    history.run("run-1", "COMPLETE", job=f"team/{long}", outputs=(dataset(f"{long}/table@1"), model(f"{long}@1")))
+    with history.asked() as snapshot:
+        for word in (long, long[:200], long[600:700], long[-80:]):
+            found = {item.entity for item in find_word(snapshot, word)}
+            assert found == {EntityRef("job", "team", long), dataset(f"{long}/table"), model(long)}, word
+        assert find_word(snapshot, long + "z") == ()
+    with history.asked(AsOf(event_time_ns=1)) as snapshot:
+        assert find_word(snapshot, long) == ()
+
+
+def test_a_word_finds_a_long_name_among_very_many_that_stand_before_it(history, monkeypatch):
+    monkeypatch.setattr("modeltrail_server.search.words.MAX_NAMES_READ", 3)
+    long = "z" * 1_000
+    before = (dataset(f"a{number}@1") for number in range(5))
+    history.run("run-1", "COMPLETE", outputs=(*before, dataset(f"{long}@1")))
+    with history.asked() as snapshot:
+        assert [item.entity for item in find_word(snapshot, long)] == [dataset(long)]
+        assert [item.entity for item in find_word(snapshot, long[:300])] == [dataset(long)]
+
+
+def test_a_word_finds_names_behind_one_of_very_many_versions(history, monkeypatch):
+    monkeypatch.setattr("modeltrail_server.search.words.MAX_NAMES_READ", 3)
+    history.run("run-1", "COMPLETE", outputs=tuple(dataset(f"a@{number}") for number in range(9)))
+    history.run("run-2", "COMPLETE", outputs=(dataset("other/a@1"), dataset("the-one@1")))
+    with history.asked() as snapshot:
+        assert [item.entity for item in find_word(snapshot, "one")] == [dataset("the-one")]
+
+
 def test_search_as_of_a_time_rests_on_what_was_known_then(history):
     history.run("run-01", parameters={"lr": "0.1"}, tags={"team": "risk"})
     history.run("run-02", parameters={"lr": "0.2"})
@@ -468,6 +500,7 @@ def test_an_empty_answer_says_which_keys_are_near_and_which_values_there_are(his
     tell_sweep(history)
     with searched(history.log, history.database) as snapshot:
         assert hints(snapshot, "metrics.acu > 1") == ("no run has metrics.acu; near it: metrics.auc",)
+        assert hints(snapshot, "metrics.zzz > 1") == ("no run has metrics.zzz; runs have metrics.auc, metrics.loss",)
         assert hints(snapshot, "params.auc > 1") == ("no run has params.auc; near it: metrics.auc",)
         assert hints(snapshot, "params.lr > 5") == ("no run has such a params.lr: they are from 0 to 2.9",)
         (told,) = hints(snapshot, "tags.team = 'other'")
