@@ -1,8 +1,7 @@
 """Meanings as SQL: which rows of the index a condition means, and which runs satisfy a tree. Runs nothing.
 
-A condition is a *range*, if one of its tests is answered by an index, or a *probe* by a run's key. A search reads one
-range in one order, up to a bound, and probes the rest of each run in it: one statement, which the database leaves as
-soon as the answer is full.
+A condition is a *range*, if one of its tests is answered by an index, or a *probe* by a run's key. A search reads a
+range from its beginning, or gathers a small one and probes the rest of each run in it: one statement.
 """
 
 import operator
