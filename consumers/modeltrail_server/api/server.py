@@ -1,5 +1,6 @@
 """The HTTP server: an application on an address, until it is told to stop."""
 
+import os
 import socket
 import threading
 
@@ -22,7 +23,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"nothing can listen on {host}:{port}: {error.strerror or error}",
+            f"nothing can listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}",
             remedy="choose another with --host and --port",
         ) from error
 

@@ -56,7 +56,7 @@ class CommandContext:
             try:
                 connection, tables = stack.enter_context(reading(engine))
             except LookupError:
-                raise EmptyDatabaseError from None
+                raise self.nothing_projected() from None
             if as_of is not None:
                 moment = resolve_as_of(connection, tables, as_of)
                 as_of = moment.as_of
@@ -108,9 +108,15 @@ class CommandContext:
 
     def open_log(self, address: str = "", *, create: bool = False) -> Log:
         """Return the open log, or that at ``address``; say so at once where it is waited for. Raises as ``log``."""
-        address = address or self.config.log
-        with waiting_for_log(say, address):
-            return open_log(address, options=self.config.log_options, create=create)
+        asked = address or self.config.log
+        try:
+            with waiting_for_log(say, asked):
+                return open_log(asked, options=self.config.log_options, create=create)
+        except LogNotFoundError as error:
+            if asked == self.config.log:
+                raise
+            remedy = f"make it: modeltrail --log {asked} topic create"  # else that of the configuration is made
+            raise LogNotFoundError(str(error), remedy=remedy) from error
 
     @contextmanager
     def engine(self) -> "Iterator[Engine]":
@@ -132,6 +138,10 @@ class CommandContext:
     def is_embedded(self) -> bool:
         """Return whether the log is a file of this machine."""
         return isinstance(parse_address(self.config.log), Path)
+
+    def nothing_projected(self) -> EmptyDatabaseError:
+        """Return what to raise where the database holds no read model yet: a topic's is a projector's to make."""
+        return EmptyDatabaseError(topic="" if self.is_embedded else self.config.log)
 
     @property
     def anything_there(self) -> bool:

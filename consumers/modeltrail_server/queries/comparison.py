@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from modeltrail_server.queries.display import display
+from modeltrail_server.queries.display import display, natural_order
 from modeltrail_server.queries.records import MetricCurve, ModelVersionView, RunView, Use
 
 MAX_SUBJECTS = 20
@@ -133,7 +133,7 @@ def _run_of(view: RunView | ModelVersionView) -> RunView:
 
 def _rows(section: str, columns: Sequence[Mapping[str, str]]) -> Iterator[Row]:
     names = dict.fromkeys(name for column in columns for name in column)
-    for name in sorted(names) if section in ("params", "env", "seeds") else names:
+    for name in sorted(names, key=natural_order) if section in ("params", "env", "seeds") else names:
         values = tuple(column.get(name) for column in columns)
         yield Row(section, name, values, _delta(values))
 

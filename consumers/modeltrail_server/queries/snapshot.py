@@ -58,10 +58,9 @@ class Snapshot(NamedThings):
         ``and_first_of`` the first event to name them.
         """
         wanted = {key_of(each): each for ref in refs for each in (ref, ref.unversioned)}
-        new = self._memory.unknown("entities", wanted)
-        versions = [key for key in new if wanted[key].identity]
-        names = [key for key in new if not wanted[key].identity]
-        self.remember(entities=new, links=versions, contents=versions, declared=names, firsts=and_first_of)
+        versions = [key for key, ref in wanted.items() if ref.identity]
+        names = [key for key, ref in wanted.items() if not ref.identity]
+        self.remember(entities=wanted, links=versions, contents=versions, declared=names, firsts=and_first_of)
 
     def remember(self, *, before: Collection[tuple[bytes, int]] = (), **wanted: Iterable[bytes]) -> None:
         """Fetch together, by what Memory calls it, what is wanted of these keys and not known yet.

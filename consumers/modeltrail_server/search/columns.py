@@ -5,6 +5,8 @@ masks.py); what a run's value is exactly, the rows of the index tell.
 """
 
 import math
+import struct
+import sys
 import zlib
 from array import array
 from bisect import bisect_right
@@ -22,14 +24,15 @@ FIRST_SHARED, SHARED_CODES = 201, 54
 MAX_TEXT_EDGES = 17
 MIN_TEXTS_AN_EDGE = 4
 """Of fewer different texts, all will be listed."""
-END_INTERVALS = 20
-"""At each end, so many intervals go from one number to the next: there a search for the best looks."""
+MAX_AN_END = 64
+"""So many of the least and of the largest numbers are listed: there a search for the best looks."""
 MAX_PLANES = 6
 MAX_LISTED_BYTES = 120
 SPARSE = 8
 """Where fewer than one run in so many has a value, codes are compressed."""
 _BEGINS = b"\0"
 _VERSION_BYTES, _LENGTH_BYTES = 8, 4
+_END = struct.Struct("=Hd")
 
 
 class PackedColumn(NamedTuple):
@@ -44,8 +47,37 @@ class PackedColumn(NamedTuple):
     edges: bytes
     texts: bytes
     text_edges: bytes
+    ends: bytes
     planes: int
     codes: bytes
+
+
+@dataclass(slots=True)
+class End:
+    """The least numbers of a column, or the largest: all beyond ``bound``, in order, with the places of their runs.
+
+    By default none are listed.
+    """
+
+    bound: float
+    numbers: "array[float]" = field(default_factory=lambda: array("d"))
+    places: "array[int]" = field(default_factory=lambda: array("H"))
+
+    def insert(self, number: float, place: int, *, largest: bool) -> None:
+        """List a number that is beyond the bound; with too many, the bound moves to the innermost of them."""
+        at = bisect_right(self.numbers, number)
+        self.numbers.insert(at, number)
+        self.places.insert(at, place)
+        if len(self.numbers) > MAX_AN_END:
+            self.bound = self.numbers.pop(0 if largest else -1)
+            self.places.pop(0 if largest else -1)
+
+    def remove(self, place: int) -> None:
+        """List no number of the run at ``place``."""
+        while place in self.places:
+            at = self.places.index(place)
+            self.places.pop(at)
+            self.numbers.pop(at)
 
 
 @dataclass(slots=True)
@@ -61,12 +93,20 @@ class Column:
     edges: "array[float]" = field(default_factory=lambda: array("d"))
     texts: dict[str, int] = field(default_factory=dict)
     text_edges: tuple[str, ...] = ()
+    least: End = field(default_factory=lambda: End(-math.inf))
+    largest: End = field(default_factory=lambda: End(math.inf))
     planes: list[bytearray] = field(default_factory=lambda: [bytearray(RUNS_A_COLUMN)])
     is_changed: bool = False
 
     def put(self, place: int, values: Sequence[tuple[str, float | None]]) -> None:
-        """Let the run at ``place`` have these values (text, number), and no other."""
+        """Let the run at ``place``, which has none, have these values (text, number)."""
         self.is_changed = True
+        for _, number in values:
+            if number is not None:
+                if number < self.least.bound:
+                    self.least.insert(number, place, largest=False)
+                if number > self.largest.bound:
+                    self.largest.insert(number, place, largest=True)
         if len(values) == len(self.planes) == 1:
             self.planes[0][place] = self._code(*values[0])
             return
@@ -83,6 +123,8 @@ class Column:
         for plane in self.planes:
             self.is_changed = self.is_changed or plane[place] != NO_VALUE
             plane[place] = NO_VALUE
+        self.least.remove(place)
+        self.largest.remove(place)
 
     def extend(self, numbers: Iterable[float]) -> None:
         """Make intervals for numbers beyond those there are, one for every few, while there is room.
@@ -166,17 +208,15 @@ def decoded(listed: bytes) -> str:
 
 
 def column_for(sample: Iterable[float], texts: Iterable[str] = ()) -> Column:
-    """Return an empty column for numbers and texts like these: about as many of them between any two edges.
-
-    Of numbers there are fewer at the ends.
-    """
-    numbers, text_edges = sorted(sample), _text_edges(texts)
+    """Return an empty column for numbers and texts like these: about as many of them between any two edges."""
+    numbers = sorted(sample)
+    column = Column(text_edges=_text_edges(texts), least=End(math.inf), largest=End(-math.inf))
     if not numbers:
-        return Column(text_edges=text_edges)
-    between = MAX_INTERVALS - 2 * END_INTERVALS
-    evenly = (numbers[place * len(numbers) // between] for place in range(between))
-    edges = sorted({*numbers[:END_INTERVALS], *evenly, *numbers[-END_INTERVALS:]})
-    return Column(array("d", edges if len(edges) > 1 else edges * 2), text_edges=text_edges)
+        return column
+    evenly = (numbers[place * len(numbers) // MAX_INTERVALS] for place in range(MAX_INTERVALS))
+    edges = sorted({*evenly, numbers[-1]})
+    column.edges.extend(edges if len(edges) > 1 else edges * 2)
+    return column
 
 
 def _text_edges(texts: Iterable[str]) -> tuple[str, ...]:
@@ -199,8 +239,13 @@ def pack(column: Column) -> PackedColumn:
         codes = zlib.compress(codes, 1)
     least, largest = (column.edges[0], column.edges[-1]) if column.edges else (None, None)
     edges, texts, text_edges = column.edges.tobytes(), _joined(column.texts), _joined(column.text_edges)
-    version = _version_of(edges, texts, text_edges, codes)
-    return PackedColumn(version, least, largest, edges, texts, text_edges, len(column.planes), codes)
+    ends = _pack_end(column.least) + _pack_end(column.largest)
+    version = _version_of(edges, texts, text_edges, ends, codes)
+    return PackedColumn(version, least, largest, edges, texts, text_edges, ends, len(column.planes), codes)
+
+
+def _pack_end(end: End) -> bytes:
+    return _END.pack(len(end.numbers), end.bound) + end.numbers.tobytes() + end.places.tobytes()
 
 
 def _joined(texts: Iterable[str]) -> bytes:
@@ -219,7 +264,7 @@ def unpack(packed: PackedColumn) -> Column:
     """Return the column that was packed."""
     edges = edges_of(packed)
     planes = [bytearray(plane) for plane in planes_of(packed)]
-    return Column(edges, texts_of(packed, edges), text_edges_of(packed), planes)
+    return Column(edges, texts_of(packed, edges), text_edges_of(packed), *ends_of(packed), planes)
 
 
 def edges_of(packed: PackedColumn) -> "array[float]":
@@ -231,12 +276,27 @@ def edges_of(packed: PackedColumn) -> "array[float]":
 
 def texts_of(packed: PackedColumn, edges: "array[float]") -> dict[str, int]:
     """Return the texts that a packed column with these edges lists, with their codes."""
-    return {text: code for code, text in enumerate(_split(packed.texts), first_text_code(edges))}
+    texts = map(sys.intern, _split(packed.texts))  # of thousands of columns they are the same
+    return {text: code for code, text in enumerate(texts, first_text_code(edges))}
 
 
 def text_edges_of(packed: PackedColumn) -> tuple[str, ...]:
     """Return the texts between which those that a packed column does not list have their codes."""
     return tuple(_split(packed.text_edges))
+
+
+def ends_of(packed: PackedColumn) -> tuple[End, End]:
+    """Return the least and the largest numbers that a packed column lists."""
+    ends, at = list[End](), 0
+    for _ in range(2):
+        count, bound = _END.unpack_from(packed.ends, at)
+        end = End(bound)
+        middle = at + _END.size + count * end.numbers.itemsize
+        end.numbers.frombytes(packed.ends[at + _END.size : middle])
+        at = middle + count * end.places.itemsize
+        end.places.frombytes(packed.ends[middle:at])
+        ends.append(end)
+    return ends[0], ends[1]
 
 
 def _split(listed: bytes) -> Iterator[str]:

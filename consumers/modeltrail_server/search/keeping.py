@@ -9,13 +9,6 @@ from modeltrail_server.search.masks import ReadColumn
 MAX_KEPT_BYTES = 64 * 2**20
 
 
-class Place(NamedTuple):
-    """Which column: the number of its key, and its own."""
-
-    key_id: int
-    number: int
-
-
 class Versioned(NamedTuple):
     """A column as it was read, and its version."""
 
@@ -27,12 +20,14 @@ class KeptColumns:
     """Columns as they were read. One belongs to whoever owns the engine they are read with. Safe for many threads.
 
     A column is given only to who names its version, which is a hash of it: what changed meanwhile, is not there yet
-    in an older snapshot, or is of another generation, is never given. Those that were longest not asked for go first.
+    in an older snapshot, or is of another generation, is never given. Those of the key that was longest not asked for
+    go first.
     """
 
     def __init__(self, max_bytes: int = MAX_KEPT_BYTES) -> None:
         self._max_bytes, self._size_bytes = max_bytes, 0
-        self._kept: dict[Place, tuple[Versioned, int]] = {}  # the last to be asked for last; each with its size
+        # By key, the last to be asked for last, and number; each with its size.
+        self._kept: dict[int, dict[int, tuple[Versioned, int]]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -40,28 +35,29 @@ class KeptColumns:
         """Return how much memory the columns take."""
         return self._size_bytes
 
-    def of_versions(self, wanted: Mapping[Place, int]) -> dict[Place, ReadColumn]:
-        """Return those of the columns ``wanted`` that are kept in these versions."""
-        found: dict[Place, ReadColumn] = {}
+    def of_versions(self, key_id: int, wanted: Mapping[int, int]) -> dict[int, ReadColumn]:
+        """Return those columns of a key that are kept in the versions ``wanted``, by their numbers."""
         with self._lock:
-            for place, version in wanted.items():
-                kept = self._kept.get(place)
-                if kept is not None and kept[0].version == version:
-                    found[place] = kept[0].column
-                    self._kept[place] = self._kept.pop(place)
-        return found
+            own = self._kept.pop(key_id, {})
+            if own:
+                self._kept[key_id] = own
+            there = ((number, own[number][0]) for number in wanted.keys() & own.keys())
+            return {number: kept.column for number, kept in there if kept.version == wanted[number]}
 
-    def keep(self, columns: Mapping[Place, Versioned]) -> None:
-        """Keep these columns in place of what was kept of them, as many as there is room for."""
-        sizes = {place: versioned.column.size_bytes for place, versioned in columns.items()}
+    def keep(self, key_id: int, columns: Mapping[int, Versioned]) -> None:
+        """Keep these columns of a key, by their numbers, for what was kept of them, as far as there is room."""
+        sized = {number: (versioned, versioned.column.size_bytes) for number, versioned in columns.items()}
         with self._lock:
-            for place, versioned in columns.items():
-                self._drop(place)
-                self._kept[place] = versioned, sizes[place]
-                self._size_bytes += sizes[place]
-                while self._size_bytes > self._max_bytes:
-                    self._drop(next(iter(self._kept)))
+            own = self._kept.setdefault(key_id, {})
+            self._size_bytes += sum(size for _, size in sized.values())
+            self._size_bytes -= sum(own[number][1] for number in own.keys() & sized.keys())
+            own.update(sized)
+            while self._size_bytes > self._max_bytes:
+                self._drop_one()
 
-    def _drop(self, place: Place) -> None:
-        _, size = self._kept.pop(place, (None, 0))
+    def _drop_one(self) -> None:
+        key_id, columns = next(iter(self._kept.items()))
+        _, size = columns.pop(next(iter(columns)))
         self._size_bytes -= size
+        if not columns:
+            del self._kept[key_id]

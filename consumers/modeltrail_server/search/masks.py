@@ -19,8 +19,10 @@ from modeltrail_server.search.columns import (
     NO_VALUE,
     RUNS_A_COLUMN,
     SHARED_CODES,
+    End,
     PackedColumn,
     edges_of,
+    ends_of,
     interval_of,
     planes_of,
     shared_code,
@@ -65,19 +67,22 @@ class ReadColumn:
     edges: "array[float]"
     texts: Mapping[str, int]
     text_edges: Sequence[str]
+    least: End
+    largest: End
     planes: Sequence[bytes]
 
     @property
     def size_bytes(self) -> int:
         """Return about how much memory it takes."""
-        texts = sum(map(getsizeof, (*self.texts, *self.text_edges))) + ENTRY_BYTES * len(self.texts)
-        return COLUMN_BYTES + sum(map(getsizeof, self.planes)) + self.edges.itemsize * len(self.edges) + texts
+        parts = (self.edges, *self.texts, *self.text_edges, *self.planes)
+        parts += (self.least.numbers, self.least.places, self.largest.numbers, self.largest.places)
+        return COLUMN_BYTES + sum(map(getsizeof, parts)) + ENTRY_BYTES * len(self.texts)
 
 
 def read(packed: PackedColumn) -> ReadColumn:
     """Return what was stored."""
     edges = edges_of(packed)
-    return ReadColumn(edges, texts_of(packed, edges), text_edges_of(packed), planes_of(packed))
+    return ReadColumn(edges, texts_of(packed, edges), text_edges_of(packed), *ends_of(packed), planes_of(packed))
 
 
 Columns = Mapping[Key, ReadColumn | None]
@@ -140,7 +145,8 @@ class _ComparingOne:
         if all(test.operator in ("=", "in") for test in self._tests):
             values = {value for test in self._tests for value in test.values if isinstance(value, str)}
             self._equal = satisfying_texts(self._tests, values)
-        self._known, self._satisfying = set[str](), set[str]()
+        self._known: dict[str, int] = {}
+        """Which texts satisfy, of those seen: 255, else 0."""
 
     def mask(self, columns: Columns, *, possible: bool = True) -> int:
         if self._key not in columns:
@@ -165,33 +171,34 @@ class _ComparingOne:
     def _of_texts(self, texts: Mapping[str, int]) -> int:
         """Return the codes of those of ``texts`` that satisfy."""
         if self._equal is not None:
-            right = [text for text in self._equal if text in texts]
-        else:
-            if new := texts.keys() - self._known:
-                self._known |= new
-                self._satisfying |= satisfying_texts(self._tests, new)
-            right = list(texts.keys() & self._satisfying)
-        if not right:
-            return 0
-        table = bytearray(_CODES)
-        for text in right:
-            table[texts[text]] = ANY_VALUE
-        return int.from_bytes(table, "little")
+            return reduce(or_, (_between(texts[text], texts[text]) for text in self._equal if text in texts), 0)
+        if not texts.keys() <= self._known.keys():
+            new = [text for text in texts if text not in self._known]
+            self._known |= dict.fromkeys(new, 0) | dict.fromkeys(satisfying_texts(self._tests, new), ANY_VALUE)
+        in_order = bytes(map(self._known.__getitem__, texts))
+        return int.from_bytes(in_order, "little") << 8 * next(iter(texts.values()))
 
 
 def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tuple[float, list[int]]]:
     """Yield the runs of ``mask`` that have a number in ``column``, the best first, by places in the column.
 
-    They come in groups, each with what no number in it, or in one that follows, is better than. A run with several
-    numbers may come several times.
+    They come in groups, each with what no number in it, or in one that follows, is better than: first those that are
+    listed, one by one. A run with several numbers may come several times.
     """
-    edges, masked = column.edges, [(mask & int.from_bytes(plane, "little")) for plane in column.planes]
+    edges, end = column.edges, column.largest if descending else column.least
+    left = bytearray(mask.to_bytes(RUNS_A_COLUMN, "little"))
+    come = list(_places_of(ANY_VALUE, bytes(map(left.__getitem__, end.places))))
+    for at in reversed(come) if descending else come:
+        yield end.numbers[at], [end.places[at]]
+        left[end.places[at]] = NO_VALUE
+    mask = int.from_bytes(left, "little") if come else mask
+    masked = [(mask & int.from_bytes(plane, "little")) for plane in column.planes]
     planes = [plane.to_bytes(RUNS_A_COLUMN, "little") for plane in masked if plane]
     there = {code for plane in planes for code in set(plane.translate(None, _NOTHING))}
     numbers = sorted((code for code in there if code < len(edges)), reverse=descending)
-    best = float("inf" if descending else "-inf")
+    worse = min if descending else max
     for code in (ANY_VALUE, *numbers) if ANY_VALUE in there else numbers:
-        bound = best if code == ANY_VALUE else edges[code if descending else code - 1]
+        bound = end.bound if code == ANY_VALUE else worse(end.bound, edges[code if descending else code - 1])
         yield bound, [place for plane in planes for place in _places_of(code, plane)]
 
 

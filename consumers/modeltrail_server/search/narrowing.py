@@ -6,16 +6,17 @@ codes are not in the columns may always. Columns that were read before and still
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 
-from modeltrail_server.projection.fetching import Rows, fetch_together
+from modeltrail_server.projection.fetching import fetch_together
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.queries.statements.parts import among, remembered
 from modeltrail_server.search.columns import RUNS_A_COLUMN, PackedColumn
-from modeltrail_server.search.keeping import KeptColumns, Place, Versioned
+from modeltrail_server.search.keeping import KeptColumns, Versioned
 from modeltrail_server.search.masks import ReadColumn, by_bound, comparing, read
 from modeltrail_server.search.meaning import Meaning, conditions_of
 from modeltrail_server.search.rows import STARTED, Key
@@ -29,14 +30,6 @@ MAX_GAP = 8
 MAX_KEYS_READ = 10
 MAX_COLUMNS_READ = 16_000
 MAX_WAITING = 10_000
-
-
-class _Header(NamedTuple):
-    """What is asked of each column first."""
-
-    version: int
-    least: float | None
-    largest: float | None
 
 
 class Candidates:
@@ -55,22 +48,25 @@ class Candidates:
         self._comparing = comparing(meaning)
         self.complete = True
         waiting = told_of_waiting(self._tables, snapshot.connection.dialect.name)
-        self.waiting, headers = fetch_together(
+        self.waiting, versions = fetch_together(
             snapshot.connection,
             [
                 (waiting, {"row_limit": MAX_WAITING, "key_ids": [key.id for key in keys]}),
-                (headers_of(self._tables), {"key_ids": list(self._keys)}),
+                (versions_of(self._tables), {"key_ids": list(self._keys)}),
             ],
         )
         """What the runs that are not in the columns have under all keys: each may be the best."""
-        self._headers = {Place(*row[:2]): _Header(*row[2:]) for row in headers}
+        self._versions: dict[int, dict[int, int]] = {key_id: {} for key_id in self._keys}
+        for key_id, number, version, _, _ in versions:
+            self._versions[key_id][number] = version
+        self._zones = self._best_last((row[1], row[4 if descending else 3]) for row in versions if row[0] == order.id)
 
     def groups(self) -> Iterator[tuple[float, list[int]]]:
         """Yield the ordinals of all others in groups, each with what no number in it or after it is better than.
 
         A run may be in several. A column is read when its best may be the next.
         """
-        sign, zones = -1 if self._descending else 1, self._zones()
+        sign, zones = -1 if self._descending else 1, self._zones.copy()
         open_groups: list[tuple[float, int, list[int], Iterator[tuple[float, list[int]]]]] = []
         # The latest runs are in a few columns, the best in all.
         left, size = MAX_COLUMNS_READ, FIRST_COLUMNS_READ if self._order == STARTED else MAX_COLUMNS_TOGETHER
@@ -94,15 +90,10 @@ class Candidates:
                 yield sign * bound, [number * RUNS_A_COLUMN + place for place in places]
                 go_on(number, groups)
 
-    def _zones(self) -> list[tuple[float, int]]:
-        """Return the numbers of the columns that have what is ordered by, the best last, each with its best."""
-        sign, order_id = -1 if self._descending else 1, self._order.id
-        zones = []
-        for place, header in self._headers.items():
-            if place.key_id == order_id:
-                best = header.largest if self._descending else header.least
-                zones.append((-math.inf if best is None else sign * best, place.number))
-        return sorted(zones, reverse=True)
+    def _best_last(self, bests: Iterable[tuple[int, float | None]]) -> list[tuple[float, int]]:
+        """Return the numbers of the columns, each with its best, the better the less."""
+        sign = -1 if self._descending else 1
+        return sorted(((-math.inf if best is None else sign * best, number) for number, best in bests), reverse=True)
 
     def _groups_of(self, columns: dict[Key, ReadColumn | None]) -> Iterator[tuple[float, list[int]]]:
         order = columns[self._order]
@@ -111,29 +102,32 @@ class Candidates:
 
     def _read(self, numbers: Sequence[int]) -> dict[int, dict[Key, ReadColumn | None]]:
         """Return the columns of these numbers: what is kept and still holds, and the rest as it is read and kept."""
-        places = (Place(key_id, number) for number in numbers for key_id in self._keys)
-        versions = {place: self._headers[place].version for place in places if place in self._headers}
-        there = self._kept.of_versions(versions)
-        if len(there) < len(versions):
-            new = self._fetched([place for place in versions if place not in there])
-            self._kept.keep(new)
-            there |= {place: versioned.column for place, versioned in new.items()}
-        keys = self._keys.items()
-        return {number: {key: there.get(Place(key_id, number)) for key_id, key in keys} for number in numbers}
+        there: dict[int, dict[int, ReadColumn]] = {}
+        missing: dict[int, list[int]] = {}
+        for key_id, versions in self._versions.items():
+            wanted = {number: versions[number] for number in numbers if number in versions}
+            there[key_id] = self._kept.of_versions(key_id, wanted)
+            if len(there[key_id]) < len(wanted):
+                missing[key_id] = list(wanted.keys() - there[key_id].keys())
+        for key_id, new in self._fetched(missing).items():
+            self._kept.keep(key_id, new)
+            there[key_id] |= {number: versioned.column for number, versioned in new.items()}
+        by_key = [(key, there[key_id]) for key_id, key in self._keys.items()]
+        return {number: {key: columns.get(number) for key, columns in by_key} for number in numbers}
 
-    def _fetched(self, places: Iterable[Place]) -> dict[Place, Versioned]:
-        by_key: dict[int, list[int]] = {}
-        for place in places:
-            by_key.setdefault(place.key_id, []).append(place.number)
+    def _fetched(self, missing: Mapping[int, Iterable[int]]) -> dict[int, dict[int, Versioned]]:
+        """Return the columns of these numbers, by the numbers of their keys, and those between."""
         statement = columns_of(self._tables)
         asked = [
             (statement, {"key_id": key_id, "first": first, "last": last})
-            for key_id, numbers in by_key.items()
+            for key_id, numbers in missing.items()
             for first, last in _stretches(numbers)
         ]
-        found: list[Rows] = fetch_together(self._snapshot.connection, asked)
-        packed = {Place(row[0], row[1]): PackedColumn(*row[2:]) for rows in found for row in rows}
-        return {place: Versioned(column.version, read(column)) for place, column in packed.items()}
+        found: dict[int, dict[int, Versioned]] = {}
+        for key_id, number, *packed in chain.from_iterable(fetch_together(self._snapshot.connection, asked)):
+            column = PackedColumn(*packed)
+            found.setdefault(key_id, {})[number] = Versioned(column.version, read(column))
+        return found
 
 
 def _stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -149,10 +143,10 @@ def _stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 @remembered
-def headers_of(tables: SearchTables) -> Select[Any]:
+def versions_of(tables: SearchTables) -> Select[Any]:
     """Select (key_id, number, version, least, largest) of all columns of the keys :key_ids."""
     column = tables.column
-    told = (column.c.key_id, column.c.number, *(column.c[name] for name in _Header._fields))
+    told = (column.c.key_id, column.c.number, column.c.version, column.c.least, column.c.largest)
     return select(*told).where(among(column.c.key_id, "key_ids"))
 
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Integer,
     LargeBinary,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 from sqlalchemy import cast as cast_to
 
@@ -109,6 +111,29 @@ def told_of_ordinals(tables: SearchTables, dialect: str) -> Select[Any]:
     return select(*columns).select_from(joined).where(is_asked).order_by(value.c.place)
 
 
+@remembered
+def runs_numbered(tables: SearchTables) -> Select[Any]:
+    """Select the keys of runs that have a number from :least to :most under the key :key_id, at most :row_limit."""
+    value = tables.value
+    is_between = (value.c.number >= bindparam("least"), value.c.number <= bindparam("most"))
+    return select(value.c.run_key).where(value.c.key_id == bindparam("key_id"), *is_between).limit(row_limit())
+
+
+@remembered
+def runs_written(tables: SearchTables, ranges: int) -> CompoundSelect[Any]:
+    """Select the keys of runs that have a text in one of ``ranges`` ranges under the key :key_id, at most :row_limit.
+
+    Range n is from :least_n to :greatest_n.
+    """
+    value = tables.value
+    written = select(value.c.run_key).where(value.c.key_id == bindparam("key_id"), value.c.number.is_(None))
+    parts = (
+        written.where(value.c.text >= bindparam(f"least_{place}"), value.c.text <= bindparam(f"greatest_{place}"))
+        for place in range(ranges)
+    )
+    return union_all(*parts).limit(row_limit())
+
+
 def range_of(meaning: Meaning) -> Range | None:
     """Return the rows that ``meaning`` means, where an index has them together."""
     if isinstance(meaning, Condition) and any(_is_indexed(meaning.key, test) for test in meaning.tests):
@@ -127,7 +152,7 @@ class Catalogue:
         return select(*(self._counted(rows).scalar_subquery() for rows in ranges))
 
     def _counted(self, rows: Range) -> Select[Any]:
-        value = self._value.alias()
+        value = self._value
         within: Select[Any] = select(literal_column("1")).select_from(value).where(self._within(rows, value))
         return select(func.count()).select_from(within.limit(row_limit()).subquery())
 

@@ -91,6 +91,7 @@ def search_tables_of(generation: int) -> SearchTables:
             Column("edges", LargeBinary, nullable=False),
             Column("texts", LargeBinary, nullable=False),
             Column("text_edges", LargeBinary, nullable=False),
+            Column("ends", LargeBinary, nullable=False),
             Column("planes", Integer, nullable=False),
             Column("codes", LargeBinary, nullable=False),
             Index(f"{prefix}column_by_number", "number", "key_id"),

@@ -258,7 +258,9 @@ def test_every_error_is_told_in_one_form_and_the_interface_describes_itself(url:
 def test_a_port_in_use_is_said_before_anything_runs(config: Config) -> None:
     with listen("127.0.0.1", 0) as taken:
         addresses = Addresses(port=taken.getsockname()[1])
-        with pytest.raises(ConfigurationError, match="nothing can listen"):
+        with pytest.raises(
+            ConfigurationError, match=r"nothing can listen on 127\.0\.0\.1:\d+: Address already in use\n"
+        ):
             serve(config, [Role.API], threading.Event(), addresses)
 
 

@@ -132,6 +132,17 @@ def append(address, number, partition=0):
         log.append([Outgoing(encode(event), partition=partition)], timeout_ms=PATIENCE_S * 1_000)
 
 
+def test_a_topic_to_replay_to_that_is_not_there_is_the_one_to_be_made(services, modeltrail, kafka_bootstrap):
+    (services / "one.jsonl").write_text(line(1))
+    assert modeltrail("events", "import", services / "one.jsonl")[0] == 0
+    other = f"kafka://{kafka_bootstrap}/nobody-made-this"
+    code, _, err = modeltrail("replay", "--to-topic", other)
+
+    assert code == 2
+    assert f"there is no topic at {other}" in err
+    assert f"→ make it: modeltrail --log {other} topic create" in err
+
+
 def test_tail_shows_what_comes_into_a_partition_that_is_added_while_it_runs(
     home, start, kafka_bootstrap, new_topic, tmp_path
 ):

@@ -218,6 +218,15 @@ def test_an_address_that_is_no_log_is_explained(home, modeltrail, address, words
     assert "→ write kafka://HOST:PORT/TOPIC" in err
 
 
+@pytest.mark.parametrize("command", ["runs", "digest", "dead-letters list", "search lr"])
+def test_where_no_projector_ran_it_is_said_that_one_has_to(home, modeltrail, command):
+    code, out, err = modeltrail("--log", "kafka://127.0.0.1:1/x", *command.split())
+
+    assert (code, out) == (1, "")
+    assert "nothing of kafka://127.0.0.1:1/x was projected" in err
+    assert "→ let a projector run: modeltrail serve" in err
+
+
 def test_a_database_that_is_none_is_explained_and_left_alone(told, home, modeltrail):
     (home / "read-model.db").write_text("my shopping list, which is long enough to be no database")
 

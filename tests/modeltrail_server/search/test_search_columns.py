@@ -137,8 +137,7 @@ def test_numbers_spread_over_the_codes_as_they_are_and_what_is_outside_widens_th
     intervals = len(set(plane[:1_000]))
     assert columns.MAX_INTERVALS - 10 < intervals <= columns.MAX_INTERVALS
     sizes = [plane[:1_000].count(code) for code in range(1, intervals + 1)]
-    assert max(sizes) <= 1_000 // 120 + 2
-    assert max(*sizes[: columns.END_INTERVALS - 1], *sizes[1 - columns.END_INTERVALS :]) <= 2
+    assert max(sizes) <= 1_000 // columns.MAX_INTERVALS + 2
     assert (pack(column).least, pack(column).largest) == (-5.0, 5.0)
     assert plane[1_000] == intervals
     assert plane[1_001] == 1
@@ -166,6 +165,31 @@ def test_a_column_that_is_extended_as_it_fills_still_encloses_what_satisfies(bat
     assert len(column.edges) <= 7
     assert places(comparing(condition).mask(stored, possible=False)) <= do
     assert do <= places(comparing(condition).mask(stored))
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 9), st.lists(st.integers(-3, 3).map(float), max_size=3))),
+    descending=st.booleans(),
+)
+def test_the_best_come_one_by_one_with_their_numbers_whatever_changed(steps, descending):
+    column, told = column_for(()), dict[int, list[float]]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "MAX_AN_END", 3)
+        for place, numbers in steps:
+            column.clear(place)
+            column.put(place, [("", number) for number in numbers])
+            told[place] = numbers
+    end = read(pack(column)).largest if descending else read(pack(column)).least
+    listed = sorted(zip(end.numbers, end.places, strict=True), reverse=descending)
+
+    is_beyond = float.__gt__ if descending else float.__lt__
+    beyond = {
+        (number, place) for place, numbers in told.items() for number in numbers if is_beyond(number, end.bound)
+    }
+    assert len(listed) <= 3
+    assert beyond <= set(listed) <= {(number, place) for place, numbers in told.items() for number in numbers}
+    come = list(by_bound(masks.EVERY_RUN, read(pack(column)), descending=descending))
+    assert [bound for bound, _ in come[: len(listed)]] == [number for number, _ in listed]
 
 
 def test_texts_too_many_share_codes_and_a_number_without_edges_is_of_the_code_for_all():

@@ -22,6 +22,7 @@ from modeltrail_server.search import coding, columns, finding, masks, narrowing
 from modeltrail_server.search.finding import Ordering, find, parse_ordering
 from modeltrail_server.search.hints import hints
 from modeltrail_server.search.indexing import catch_up
+from modeltrail_server.search.keeping import KeptColumns
 from modeltrail_server.search.results import Sweep
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.words import find_word
@@ -140,6 +141,15 @@ def small_columns(runs=8, *, waiting=1):
         yield
 
 
+@contextmanager
+def narrowed():
+    """Let searches go by the columns."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, rows in WAYS["narrowed"].items():
+            patch.setattr(finding, name, rows)
+        yield
+
+
 @pytest.fixture(params=["waiting", "in columns"])
 def coded(request):
     """Let all runs wait for their codes, or get them at once, in columns of eight; return which."""
@@ -197,9 +207,7 @@ def swept(request, tmp_path_factory):
     with MemoryLog() as log, ExitStack() as stack:
         if request.param == "by the columns":
             stack.enter_context(small_columns(4))
-            patch = stack.enter_context(pytest.MonkeyPatch.context())
-            for name, rows in WAYS["narrowed"].items():
-                patch.setattr(finding, name, rows)
+            stack.enter_context(narrowed())
         history = tell_sweep(History(log, f"sqlite:///{tmp_path_factory.mktemp('swept') / 'read-model.db'}"))
         with searched(log, history.database) as snapshot:
             yield snapshot
@@ -247,12 +255,13 @@ def test_runs_of_one_parent_are_one_sweep_with_its_best_first(history):
 
 
 def index_rows(log, database):
-    """Return all that the index holds."""
+    """Return all that the index holds, but for where in the log it was told."""
     with searched(log, database) as snapshot:
         index = search_tables_of(snapshot.tables.generation)
+        of_keys = select(index.value).where(index.value.c.key_id.in_(select(index.key.c.key_id)))
         return [
-            sorted(tuple(row) for row in snapshot.connection.execute(select(table)))
-            for table in (index.value, index.key)
+            sorted(tuple(row) for row in snapshot.connection.execute(statement))
+            for statement in (of_keys, select(index.key))
         ]
 
 
@@ -281,31 +290,30 @@ def test_the_index_depends_on_the_set_of_events_and_not_on_their_order_or_batche
 def test_what_changes_after_it_was_coded_is_found_as_it_is(history):
     searches = ("params.lr > 1.5", "not params.lr > 1.5", "metrics.auc > 0.5 and not params.lr = 2", "state = 'FAIL'")
     searches += ("metrics.auc > 0.9", "not tags.team = 'risk'", "params.lr < 1 and params.lr != 0.3")
-    with small_columns(5, waiting=4), pytest.MonkeyPatch.context() as patch:
-        for name, rows in WAYS["narrowed"].items():
-            patch.setattr(finding, name, rows)
+    kept = KeptColumns()
+    with small_columns(5, waiting=4), narrowed():
         tell_sweep(history)
-        waiting = [told_by_index(history, searches)]
+        waiting = [told_by_index(history, searches, kept)]
         wrong = history.run("run-20", "RUNNING", job="", parameters={"lr": "0.01"}, tags={"team": "risk"})
         history.run("run-21", "CORRECTED", job="", parameters={"lr": "5"})
         history.run("run-40", parameters={"lr": '"auto"'}, metrics=(Metric("auc", 5.0, 1, 0),))
-        waiting.append(told_by_index(history, searches))
+        waiting.append(told_by_index(history, searches, kept))
         retraction = Retraction(wrong.event_id, "mistaken")
         history.tell(Kind.RETRACTION, "RETRACTED", run_id="run-20", retraction=retraction)
         history.run("run-05", "RUNNING", job="", metrics=(Metric("auc", 0.99, 1, 0, dataset("tx@v9")),))
-        waiting.append(told_by_index(history, searches))
+        waiting.append(told_by_index(history, searches, kept))
         for number in range(6):
             history.run(f"run-{number:02}", "CORRECTED", job="", tags={"team": "Ads"})
-        waiting.append(told_by_index(history, searches))
+        waiting.append(told_by_index(history, searches, kept))
     assert waiting == [0, 3, 0, 0]
 
 
-def told_by_index(history, searches):
+def told_by_index(history, searches, kept):
     """Assert that the index finds what the events tell; return how many runs wait for their codes."""
     with searched(history.log, history.database) as snapshot:
         for expression in searches:
             now, then = (
-                find(snapshot, expression),
+                find(snapshot, expression, kept=kept),
                 find(replace(snapshot, as_of=AsOf(event_time_ns=2**62)), expression),
             )
             assert [(hit.run.run_id, hit.values) for hit in now.hits] == [
@@ -313,6 +321,46 @@ def told_by_index(history, searches):
             ], expression
         waiting = search_tables_of(snapshot.tables.generation).waiting
         return len(snapshot.connection.execute(select(waiting)).all())
+
+
+def test_a_column_that_was_kept_is_not_read_again_until_it_changed(history, monkeypatch):
+    read, kept = list[object](), KeptColumns()
+    monkeypatch.setattr(narrowing, "read", lambda packed: read.append(packed) or masks.read(packed))
+
+    def reads(expression, wanted):
+        with searched(history.log, history.database) as snapshot:
+            assert numbers(find(snapshot, expression, kept=kept)) == wanted
+        count = len(read)
+        read.clear()
+        return count
+
+    with small_columns(40), narrowed():
+        tell_sweep(history)
+        assert reads("metrics.auc > 0.9 and params.lr > 2.7", [29, 28]) == 2
+        assert reads("metrics.auc > 0.9 and params.lr > 2.8", [29]) == 0
+        history.run("run-28", "CORRECTED", job="", parameters={"lr": "9"})
+        assert reads("metrics.auc > 0.9 and params.lr > 2.8", [29, 28]) == 1
+
+
+def test_what_was_kept_is_no_answer_for_another_snapshot_or_generation(history):
+    kept, other = KeptColumns(), "params.lr > 2.8"
+    with small_columns(), narrowed():
+        tell_sweep(history)
+        with searched(history.log, history.database) as before:
+            assert numbers(find(before, other, kept=kept)) == [29]
+            history.run("run-00", "CORRECTED", job="", parameters={"lr": "9"})
+            with searched(history.log, history.database) as now:
+                assert numbers(find(now, other, kept=kept)) == [29, 0]
+            assert numbers(find(before, other, kept=kept)) == [29]
+            assert numbers(find(before, f"not {other}", kept=kept, limit=2)) == [28, 27]
+
+        history.run("run-01", "CORRECTED", job="", parameters={"lr": "9"})
+        engine = open_engine(history.database)
+        rebuild(history.log, engine)
+        engine.dispose()
+        with searched(history.log, history.database) as snapshot:
+            assert snapshot.tables.generation == 2
+            assert numbers(find(snapshot, other, kept=kept)) == [29, 1, 0]
 
 
 @pytest.mark.parametrize("descending", [True, False])
@@ -452,6 +500,7 @@ def test_an_empty_answer_says_which_keys_are_near_and_which_values_there_are(his
     tell_sweep(history)
     with searched(history.log, history.database) as snapshot:
         assert hints(snapshot, "metrics.acu > 1") == ("no run has metrics.acu; near it: metrics.auc",)
+        assert hints(snapshot, "metrics.zzz > 1") == ("no run has metrics.zzz; runs have metrics.auc, metrics.loss",)
         assert hints(snapshot, "params.auc > 1") == ("no run has params.auc; near it: metrics.auc",)
         assert hints(snapshot, "params.lr > 5") == ("no run has such a params.lr: they are from 0 to 2.9",)
         (told,) = hints(snapshot, "tags.team = 'other'")
