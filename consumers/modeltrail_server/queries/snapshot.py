@@ -150,11 +150,13 @@ class Snapshot(NamedThings):
         statement = upstream.retractions(self.tables, self.as_of)
         return [decode_routing(row[0]) for row in self._fetch(statement, {"row_limit": limit})]
 
-    def upstream(self, entities: Collection[bytes], activities: Collection[bytes], *, limit: int) -> Rows:
+    def upstream(
+        self, entities: Collection[bytes], activities: Collection[bytes], *, limit: int, edges: bool = False
+    ) -> Rows:
         """Return rows of what these came from, themselves included, as the statement ``upstream`` says."""
         begun = [(chunk, [NO_KEY]) for chunk in chunks(entities, MAX_KEYS_PER_STATEMENT)]
         begun += [([NO_KEY], chunk) for chunk in chunks(activities, MAX_KEYS_PER_STATEMENT)]
-        statement = upstream.upstream(self.tables, self.as_of)
+        statement = upstream.upstream(self.tables, self.as_of, edges=edges)
         asked = [{"keys": keys, "activities": acting, "row_limit": limit} for keys, acting in begun]
         return [row for bound in asked for row in self._fetch(statement, bound)]
 
