@@ -149,7 +149,9 @@ def _run_spool(config: Config, parsed: argparse.Namespace, out: Print, err: Prin
                 out(line)
         return EXIT_OK
     with waiting_for_log(err, config.log, timeout_s=parsed.timeout):
-        flushed = flush_spools(config, timeout_ms=parsed.timeout * 1000)
+        flushed = flush_spools(
+            config, timeout_ms=parsed.timeout * 1000, on_fault=lambda fault: err(f"waiting: {fault}")
+        )
     left = [status for status in spool_status(spool_root(config.home)) if not status.is_empty]
     foreign = describe_foreign(left, config.log)
     if parsed.json:

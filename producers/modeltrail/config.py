@@ -17,6 +17,8 @@ _SETTINGS = ("log", "database", "audit", "max_spool_bytes", "sender", "sender_st
 MAX_SPOOL_BYTES = 1024**3
 SENDER_STAY_S = 30
 SENDERS = ("process", "thread")
+ROOT = Path("/")
+"""Where a process is taken to work whose own folder was removed."""
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -78,20 +80,26 @@ def load(environ: Mapping[str, str], cwd: Path, *, options: Mapping[str, str | N
     )
 
 
+def working_folder_if_there() -> Path | None:
+    """Return the working directory, None where somebody removed it."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
 def working_folder(environ: Mapping[str, str]) -> Path:
     """Return the working directory; where somebody removed it, the root, if ``environ`` says where the home is.
 
     Raises ConfigurationError where it does not.
     """
-    try:
-        return Path.cwd()
-    except OSError:
-        if Path(environ.get("MODELTRAIL_HOME", "")).is_absolute():
-            return Path("/")
+    folder = working_folder_if_there()
+    if folder is None and not Path(environ.get("MODELTRAIL_HOME", "")).is_absolute():
         raise ConfigurationError(
             "the working directory was removed",
             remedy="go to one that is there, or say where the home is: MODELTRAIL_HOME",
-        ) from None
+        )
+    return folder or ROOT
 
 
 def hidden(log_options: Mapping[str, str]) -> Mapping[str, str]:

@@ -74,6 +74,11 @@ class Emitter:
         session = self._session
         return session.id if session is not None else ""
 
+    @property
+    def fault(self) -> str:
+        """Return why the log takes nothing now, as its sender tells; empty where nothing is known against it."""
+        return self._launcher.place.state().fault
+
     def emit(self, note: Mapping[str, Any], *, durable: bool = False, rank: int = 0) -> bool:
         """Write one note (see notes.py), stamped with time and emitter; ``rank`` is the process's in its run.
 

@@ -17,7 +17,7 @@ from modeltrail_schemas.event import Environment
 
 from modeltrail.background import Background
 from modeltrail.capture.markers import EnvironmentMarkers
-from modeltrail.config import Config
+from modeltrail.config import ROOT, Config, working_folder_if_there
 from modeltrail.datasets.files import DigestCache
 from modeltrail.launch import Launch, read_launch
 
@@ -64,7 +64,7 @@ class Surroundings:
         return cls(
             environ=environ,
             arguments=tuple(sys.orig_argv if sys.orig_argv else sys.argv),
-            folder=_working_folder(),
+            folder=working_folder_if_there() or ROOT,  # a removed one is no reason to stop training
             script=Path(script).absolute() if script else None,
             launch=read_launch(environ, parent=_parent_process()),
         )
@@ -117,14 +117,6 @@ class Recorder:
 def time_left_s(deadline_s: float) -> float:
     """Return the seconds until ``deadline_s`` of the monotonic clock, none below zero."""
     return max(deadline_s - time.monotonic(), 0.0)
-
-
-def _working_folder() -> Path:
-    """Return the working directory, the root where somebody removed it: no reason to stop training."""
-    try:
-        return Path.cwd()
-    except OSError:
-        return Path("/")
 
 
 def _parent_process() -> str:

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -15,17 +16,14 @@ from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, JobName, pars
 from modeltrail.config import Config, load, working_folder
 from modeltrail.cursors import StoredCursor
 from modeltrail.errors import InvalidEventError, LogUnavailableError
+from modeltrail.log.following import follow
 from modeltrail.log.opening import open_log
-from modeltrail.log.protocol import Log, Position, Reader, Record
+from modeltrail.log.protocol import Log, Position, Record
 from modeltrail.log.reading import read
 
 STORE_INTERVAL_S = 0.2
 """The cursor is stored this often while events come, and before each wait: a crash repeats no more than that."""
 
-POLL_RECORDS = 500
-POLL_WAIT_MS = 500
-PARTITIONS_CHECK_S = 10.0
-MAX_BACKOFF_S = 30.0
 _LOGGER = logging.getLogger("modeltrail")
 
 
@@ -197,35 +195,16 @@ class Subscription:
         self._stored_at = time.monotonic()
 
     def _follow(self) -> Iterator[Record]:
-        """Yield records for ever, of partitions added meanwhile too; wait out a log that does not answer."""
-        reader: Reader | None = None
-        partitions, look_at, failures = 0, 0.0, 0
-        try:
-            while True:
-                try:
-                    if time.monotonic() >= look_at:
-                        before, partitions = partitions, self._log.partitions()
-                        look_at = time.monotonic() + PARTITIONS_CHECK_S
-                        if reader is not None and partitions > before:
-                            reader.close()
-                            reader = None
-                    reader = reader or self._log.reader()
-                    for partition in reader.unpositioned():
-                        reader.seek(partition, self._handled[partition])
-                    polled = reader.poll(max_records=POLL_RECORDS, wait_ms=POLL_WAIT_MS)
-                except LogUnavailableError as error:
-                    if not failures:
-                        _LOGGER.warning("the subscription waits for the log: %s", error)
-                    failures += 1
-                    time.sleep(min(MAX_BACKOFF_S, 0.1 * 2 ** min(failures, 10)))
-                    continue
-                failures = 0
+        """Yield records for ever; what was handled is stored before each wait."""
+        with closing(follow(self._log, self._handled, on_waiting=_warn)) as polls:
+            for polled in polls:
                 for records in polled.values():
                     yield from records
                 self._store()
-        finally:
-            if reader is not None:
-                reader.close()
+
+
+def _warn(error: LogUnavailableError) -> None:
+    _LOGGER.warning("the subscription waits for the log: %s", error)
 
 
 def _names(event: Routing, entity: EntityRef) -> bool:

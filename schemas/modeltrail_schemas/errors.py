@@ -16,6 +16,8 @@ class ModeltrailError(Exception):
     def __init__(self, what: str, *, remedy: str = "") -> None:
         super().__init__(what)
         self.remedy = remedy
+        if remedy:
+            self.add_note(f"→ {remedy}")  # a traceback shows it, where nobody caught the error to say it better
 
 
 class InvalidEventError(ModeltrailError):

@@ -62,9 +62,10 @@ def test_a_flush_that_cannot_send_says_so(config: Config, home: Path, monkeypatc
     blocked.write_text("no log " * 200)
     leave_a_spool(replace(config, log=str(blocked)))
     monkeypatch.setenv("MODELTRAIL_LOG", str(blocked))
-    code, out, _ = call("spool", "flush", "--timeout", "1")
+    code, out, err = call("spool", "flush", "--timeout", "1")
     assert code == 3
     assert "wait" in out
+    assert f"waiting: {blocked} is not a log of modeltrail" in err
 
 
 def test_a_flush_names_what_waits_for_another_log_and_how_to_send_it(config: Config, home: Path) -> None:

@@ -15,6 +15,7 @@ FOLD_TEST = (
 )
 CRASH_TEST = "tests/modeltrail_server/audit/test_audit_crashes.py::test_after_a_crash_at_any_step_the_log_is_whole"
 AUDITOR_TESTS = "tests/modeltrail_server/audit/test_audit_auditor.py"
+VERIFICATION_TESTS = "tests/modeltrail_server/audit/test_audit_verification.py"
 FOLLOWING_TESTS = "tests/modeltrail_server/audit/test_audit_following.py"
 SPOOL_TESTS = "tests/modeltrail/spool"
 POWER_TESTS = "tests/faults/test_power_lost_under_a_spool.py"
@@ -22,10 +23,15 @@ READING = "schemas/modeltrail_schemas/openlineage/reading.py"
 WRITING_TESTS = "tests/schemas/openlineage/test_openlineage_writing.py"
 REFUSAL_TESTS = "tests/faults/test_refused_by_the_database.py"
 REDACTION_TESTS = "tests/modeltrail/test_redaction.py"
+API = "consumers/modeltrail_server/api"
+API_TESTS = "tests/modeltrail_server/api/test_api.py"
+CONNECTION_TESTS = "tests/modeltrail_server/api/test_api_connections.py"
+INDEXING = "consumers/modeltrail_server/search/indexing.py"
+INDEX_TESTS = "tests/modeltrail_server/search/test_search_writers.py"
 
 
 class Guard(NamedTuple):
-    """``promise`` (1 to 4) rests on what ``what`` names: ``line``, found once in ``file``.
+    """``promise`` (1 to 4; 0 for what comes from outside) rests on what ``what`` names: ``line``, once in ``file``.
 
     Replaced by ``without``, at least one of ``tests`` fails. Those of ``services`` need Kafka or PostgreSQL.
     """
@@ -363,6 +369,16 @@ GUARDS = (
         ("tests/faults/test_poison.py::test_texts_that_no_index_takes_are_projected_alike_everywhere[postgresql-name]",),
         True,
     ),
+    Guard(
+        3, "the search index has one writer at a time", INDEXING,
+        "        _wait_for_other_writers(connection)  # else columns are coded by two at once\n", "",
+        (f"{INDEX_TESTS}::test_who_indexes_waits_for_whoever_does_before_it_reads_or_writes_anything",), True,
+    ),
+    Guard(
+        3, "the tables of the search index are made by one", INDEXING,
+        "        _wait_for_other_writers(connection)\n        tables.metadata", "        tables.metadata",
+        (f"{INDEX_TESTS}::test_two_who_find_no_index_make_it_one_after_the_other",), True,
+    ),
     # 4 History can be checked by someone who does not trust us.
     Guard(
         4, "the sync of tiles and bundles", f"{AUDIT}/files.py",
@@ -435,5 +451,41 @@ GUARDS = (
         "        if zlib.crc32(body) != checksum:", "        if False:",
         ("tests/modeltrail_server/audit/test_audit_formats.py::"
          "test_no_bit_of_a_segment_can_be_flipped_unnoticed",),
+    ),
+    # 0 What comes from outside has bounds.
+    Guard(
+        0, "requests under way over HTTP", f"{API}/lineage.py",
+        "        if under_way >= MAX_REQUESTS:", "        if False:",
+        (f"{API_TESTS}::"
+         "test_more_requests_than_the_bound_are_told_to_come_again_and_those_under_way_are_finished",),
+    ),
+    Guard(
+        0, "connections over HTTP", f"{API}/connections.py",
+        "        if len(self.connections) > self.config.bounds.max_connections:", "        if False:",
+        (f"{CONNECTION_TESTS}::"
+         "test_one_connection_more_than_the_bound_is_closed_at_once_and_one_that_ends_makes_place",),
+    ),
+    Guard(
+        0, "the time until a request's headers are here", f"{API}/connections.py",
+        "            self._timer = self.loop.call_later(self.config.bounds.headers_timeout_s, self.transport.close)",
+        "            pass",
+        (f"{CONNECTION_TESTS}::test_a_connection_on_which_no_request_comes_is_closed[silent]",),
+    ),
+    Guard(
+        0, "what a packed request unpacks to", f"{API}/bodies.py",
+        "unpacking.decompress(body, MAX_BODY_BYTES + 1)", "unpacking.decompress(body)[:MAX_BODY_BYTES]",
+        ("tests/modeltrail_server/api/test_api_bodies.py::test_what_unpacks_to_more_than_the_bound_is_refused",),
+    ),
+    Guard(
+        0, "what a frame of an audit segment may claim", f"{AUDIT}/segments.py",
+        "        if length > MAX_BODY_BYTES:", "        if False:",
+        (f"{VERIFICATION_TESTS}::"
+         "test_a_frame_that_claims_more_than_a_record_may_have_is_a_fault_before_any_of_it_is_held",),
+    ),
+    Guard(
+        0, "what is unpacked of a segment beyond its records", f"{AUDIT}/segments.py",
+        "        return len(self._take(READ_BYTES))",
+        "        return sum(map(len, iter(lambda: self._take(READ_BYTES), bytes())))",
+        (f"{VERIFICATION_TESTS}::test_what_follows_the_last_signed_record_is_not_unpacked_to_its_end",),
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -79,11 +80,12 @@ def docker_compose_file(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def docker_compose_command(tmp_path_factory: pytest.TempPathFactory) -> str:
+def docker_compose_command(tmp_path_factory: pytest.TempPathFactory, shared_buffers: str) -> str:
     """Return the command, which publishes the services on ports that are free now."""
     kafka_port, postgres_port = free_ports(2)
     settings = tmp_path_factory.mktemp("compose") / "environment"
-    settings.write_text(f"KAFKA_PORT={kafka_port}\nPOSTGRES_PORT={postgres_port}\n")
+    ports = f"KAFKA_PORT={kafka_port}\nPOSTGRES_PORT={postgres_port}\n"
+    settings.write_text(f"{ports}POSTGRES_SHARED_BUFFERS={shared_buffers}\n")
     return f'docker compose --env-file "{settings}"'
 
 
@@ -133,13 +135,20 @@ def new_topic(kafka_bootstrap: str) -> TopicFactory:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(request: pytest.FixtureRequest, compose: Services | None) -> Iterator[str]:
+def shared_buffers() -> str:
+    """Return how much memory the shared PostgreSQL keeps pages in: what it takes by default."""
+    return "128MB"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request: pytest.FixtureRequest, compose: Services | None, shared_buffers: str) -> Iterator[str]:
     """Return the SQLAlchemy URL of a real server that all tests share; data goes where ``new_database`` says."""
     if compose is not None:
         _record(request, "postgresql", "docker compose")
         yield f"postgresql+psycopg://modeltrail:modeltrail@127.0.0.1:{compose.port_for('postgres', 5432)}/modeltrail"
         return
-    with closing(_local_postgres(request)) as server:
+    make = partial(LocalPostgres, settings={"shared_buffers": shared_buffers})
+    with closing(_local_postgres(request, make)) as server:
         server.start()
         yield server.url
 
@@ -275,9 +284,9 @@ def _local_kafka(request: pytest.FixtureRequest, folder: Path, kind: type[Kafka]
     return broker
 
 
-def _local_postgres(request: pytest.FixtureRequest, kind: type[Postgres] = LocalPostgres) -> Postgres:
+def _local_postgres(request: pytest.FixtureRequest, make: Callable[[], Postgres] = LocalPostgres) -> Postgres:
     try:
-        server = kind()
+        server = make()
     except ServiceUnavailableError as reason:
         _give_up(request, "postgresql", str(reason))
     _record(request, "postgresql", "local process")

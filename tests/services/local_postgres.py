@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ class LocalPostgres(ServerProcess):
     stop_signal = signal.SIGINT  # "fast": clients are sent away, not waited for
     ready_text = "database system is ready to accept connections"
 
-    def __init__(self, binaries: Path | None = None) -> None:
-        """Prepare one run from ``binaries``: the wheel's by default."""
+    def __init__(self, binaries: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
+        """Prepare one run from ``binaries``, the wheel's by default, with ``settings`` beyond the server's own."""
         binaries = binaries or find_binaries()
+        self._settings = [f"{name}={value}" for name, value in (settings or {}).items()]
         super().__init__(Path(tempfile.mkdtemp(prefix="modeltrail-postgres-")))
         self._port = free_ports(1)[0]
         self._binaries = binaries
@@ -58,7 +60,8 @@ class LocalPostgres(ServerProcess):
     def command(self) -> list[str]:
         """Return the command of the server: one address, no socket file, no SSL."""
         where = ["-h", "127.0.0.1", "-p", str(self._port), "-k", ""]
-        return [str(self._binaries / "postgres"), "-D", str(self._data), *where]
+        settings = [option for setting in self._settings for option in ("-c", setting)]
+        return [str(self._binaries / "postgres"), "-D", str(self._data), *where, *settings]
 
     def identity(self) -> dict[str, Any]:
         """Return the arguments that make root's child an unprivileged one."""

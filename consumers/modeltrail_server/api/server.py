@@ -1,5 +1,6 @@
 """The HTTP server: an application on an address, until it is told to stop."""
 
+import os
 import socket
 import threading
 
@@ -7,6 +8,9 @@ import uvicorn
 from fastapi import FastAPI
 from modeltrail.errors import ConfigurationError
 
+from modeltrail_server.api.connections import Bounds, Settings
+
+BOUNDS = Bounds()
 BACKLOG = 128
 KEEP_ALIVE_S = 5
 STOP_TIMEOUT_S = 10
@@ -19,15 +23,18 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"nothing can listen on {host}:{port}: {error.strerror or error}",
+            f"nothing can listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}",
             remedy="choose another with --host and --port",
         ) from error
 
 
-def run_application(application: FastAPI, listener: socket.socket, stop: threading.Event) -> None:
+def run_application(
+    application: FastAPI, listener: socket.socket, stop: threading.Event, *, bounds: Bounds = BOUNDS
+) -> None:
     """Serve until ``stop``; requests under way are finished. Runs in any thread; signals are the caller's."""
-    settings = uvicorn.Config(
+    settings = Settings(
         application,
+        bounds,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -93,7 +93,9 @@ def status(folder: Path, end: Position | None = None) -> Status:
 def prove(folder: Path, *, index: int | None = None, offset: int | None = None, partition: int = 0) -> str:
     """Return the inclusion proof of a record, by tree index or by offset, as text that ``check_proof`` takes."""
     if (index is None) == (offset is None):
-        raise ProofError("a record is named by its index or by its offset, one of the two")
+        raise AuditError(
+            "a record is named by its index or by its offset, one of the two", remedy="give --index or --offset"
+        )
     key, files = read_key_of(folder), LogFiles(folder, partition)
     if index is None:
         assert offset is not None

@@ -1,5 +1,7 @@
 """Pins: a signed head kept outside the folder. Against whoever holds the key, only a pin proves anything."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from modeltrail_server.audit import layout
@@ -13,12 +15,21 @@ from modeltrail_server.audit.tlog import check_consistency, prove_consistency
 def write_pin(files: LogFiles, key: VerifierKey, path: Path) -> Checkpoint:
     """Write the current head, as it is signed, to ``path``; return it. An older pin there must be its past.
 
-    Raises AuditDamagedError when what lies at ``path`` is a pin that the log has departed from: it stays.
+    Raises AuditDamagedError when what lies at ``path`` is a pin that the log has departed from: it stays. So does an
+    older pin where the new one cannot be written (OSError).
     """
     head, note = files.read_note(key)
     if path.exists():
         require_descent(files, head, read_pin(path, key))
-    path.write_bytes(note)
+    target = path.resolve()
+    scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        scratch.write_bytes(note)
+        scratch.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            scratch.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return head
 
 

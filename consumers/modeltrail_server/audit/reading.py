@@ -150,7 +150,7 @@ class _Segments:
                 raise self._files.fault(FaultKind.CHANGED, self.name, str(error)) from error
             if surplus:
                 raise self._files.fault(
-                    FaultKind.ADDED, self.name, f"{surplus} bytes follow the segment's last signed record"
+                    FaultKind.ADDED, self.name, f"at least {surplus:,} bytes follow the segment's last signed record"
                 )
         self.close()
 

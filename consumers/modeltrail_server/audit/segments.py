@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from modeltrail.log import Record
+from modeltrail.log.appending import MAX_RECORD_BYTES
 
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.errors import AuditError
@@ -27,6 +28,8 @@ from modeltrail_server.audit.leaf import decode_headers
 SEGMENT_OFFSETS = 8192
 HEADER_BYTES = 24
 READ_BYTES = 1 << 20
+MAX_BODY_BYTES = 8 * MAX_RECORD_BYTES
+"""The longest body of a frame: more than any log of ours takes, and little enough to be held by whoever verifies."""
 _MAGIC = b"mtseg\x00\x00\x01"
 _HEADER = struct.Struct(">8sQQ")
 _FRAME = struct.Struct(">II")
@@ -65,10 +68,18 @@ def decode_header(data: bytes) -> tuple[int, int]:
 
 
 def encode_frame(record: Record, headers: bytes) -> bytes:
-    """Return a record as a frame; ``headers`` is ``leaf.encode_headers`` of its headers."""
+    """Return a record as a frame; ``headers`` is ``leaf.encode_headers`` of its headers.
+
+    Raises AuditError where its body is longer than MAX_BODY_BYTES.
+    """
     key, value = record.key, record.value
     lengths = (-1 if key is None else len(key), len(value), len(headers))
     body = b"".join((_BODY.pack(record.offset, record.timestamp_ms, *lengths), key or b"", value, headers))
+    if len(body) > MAX_BODY_BYTES:
+        raise AuditError(
+            f"record {record.partition}:{record.offset} has {len(body):,} bytes; a segment takes {MAX_BODY_BYTES:,}",
+            remedy="set the topic's max.message.bytes to less (modeltrail topic check)",
+        )
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 
 
@@ -142,6 +153,8 @@ class SegmentReader:
         if len(start) < _FRAME.size:
             raise FrameCutError(f"the segment ends within a frame at byte {self.position}")
         length, checksum = _FRAME.unpack(start)
+        if length > MAX_BODY_BYTES:
+            raise FrameError(f"the frame at byte {self.position} says that it has {length:,} bytes")
         body = self._take(length)
         if len(body) < length:
             raise FrameCutError(f"the segment ends within a frame at byte {self.position}")
@@ -150,11 +163,8 @@ class SegmentReader:
         return decode_body(body, self.partition)
 
     def surplus_bytes(self) -> int:
-        """Read to the end; return how many bytes were left."""
-        before = self.position
-        while self._take(READ_BYTES):
-            pass
-        return self.position - before
+        """Return how many bytes are left, READ_BYTES at most: what follows may be far more than its file has."""
+        return len(self._take(READ_BYTES))
 
     def close(self) -> None:
         """Free the file. May be called twice."""
@@ -234,7 +244,7 @@ class _Inflating:
         self._checksum, self._length = zlib.crc32(data, self._checksum), self._length + len(data)
         self._buffer += data
         if self._inflate.eof:
-            trailer = self._inflate.unused_data + self._file.read()
+            trailer = self._inflate.unused_data + self._file.read(_GZIP_TRAILER.size + 1)
             if trailer != _GZIP_TRAILER.pack(self._checksum, self._length & 0xFFFFFFFF):
                 raise FrameError("the checksum of the compressed segment is wrong")
             self._ended = True

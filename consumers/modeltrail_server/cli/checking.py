@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
-from modeltrail_server.cli.options import EXIT_NO, AsJson, AsOfTime, AtTime
+from modeltrail_server.cli.options import EXIT_NO, AsJson, AsOfTime, AtTime, PageToken
 from modeltrail_server.cli.printing import quiet_pipe
 from modeltrail_server.cli.rendering.check import render_report
 from modeltrail_server.cli.rendering.inventory import (
@@ -32,7 +32,6 @@ from modeltrail_server.queries.policy import DEFAULT_POLICY, Policy, parse_piece
 app = typer.Typer()
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many models at most.")]
-PageToken = Annotated[str | None, typer.Option(help="Go on where the last page ended.")]
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", metavar="FILE", help="A TOML file: its [check] table decides.")
 ]

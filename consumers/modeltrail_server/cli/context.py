@@ -6,7 +6,7 @@ What only some commands need (SQLAlchemy above all) is imported where it is used
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,15 +35,16 @@ PIPED_WIDTH = 80
 
 @dataclass(frozen=True)
 class CommandContext:
-    """One call of the command line."""
+    """One call of the command line. ``remarks`` are what is to be told beside its answer."""
 
     config: Config
+    remarks: list[str] = field(default_factory=list)
 
     @contextmanager
     def snapshot(self, as_of: "AsOf | None" = None) -> "Iterator[Snapshot]":
         """Give the read model as it is now, or was ``as_of`` then; an embedded log's is caught up with first.
 
-        Where the read model ends before that time, it is said on standard error.
+        Where the read model ends before that time, it is said on standard error; so is what the questions remark.
 
         Raises EmptyDatabaseError where nothing was ever recorded.
         """
@@ -55,13 +56,16 @@ class CommandContext:
             try:
                 connection, tables = stack.enter_context(reading(engine))
             except LookupError:
-                raise EmptyDatabaseError from None
+                raise self.nothing_projected() from None
             if as_of is not None:
                 moment = resolve_as_of(connection, tables, as_of)
                 as_of = moment.as_of
                 if moment.known_until_ms is not None and not self.is_embedded:
                     say(_short_of(moment.known_until_ms))
-            yield Snapshot(connection, tables, as_of)
+            before = len(self.remarks)
+            yield Snapshot(connection, tables, as_of, remarks=self.remarks)
+            for remark in self.remarks[before:]:
+                say(remark)
 
     @contextmanager
     def read_model(self) -> "Iterator[Engine]":
@@ -91,7 +95,7 @@ class CommandContext:
             if as_json:
                 from modeltrail_server.cli.rendering.as_json import to_json
 
-                sys.stdout.write(to_json(value) + "\n")
+                sys.stdout.write(to_json(value, remarks=self.remarks) + "\n")
                 sys.stdout.flush()
             else:
                 print_lines(each for line in lines for each in folded(line, self.width))
@@ -104,9 +108,15 @@ class CommandContext:
 
     def open_log(self, address: str = "", *, create: bool = False) -> Log:
         """Return the open log, or that at ``address``; say so at once where it is waited for. Raises as ``log``."""
-        address = address or self.config.log
-        with waiting_for_log(say, address):
-            return open_log(address, options=self.config.log_options, create=create)
+        asked = address or self.config.log
+        try:
+            with waiting_for_log(say, asked):
+                return open_log(asked, options=self.config.log_options, create=create)
+        except LogNotFoundError as error:
+            if asked == self.config.log:
+                raise
+            remedy = f"make it: modeltrail --log {asked} topic create"  # else that of the configuration is made
+            raise LogNotFoundError(str(error), remedy=remedy) from error
 
     @contextmanager
     def engine(self) -> "Iterator[Engine]":
@@ -128,6 +138,10 @@ class CommandContext:
     def is_embedded(self) -> bool:
         """Return whether the log is a file of this machine."""
         return isinstance(parse_address(self.config.log), Path)
+
+    def nothing_projected(self) -> EmptyDatabaseError:
+        """Return what to raise where the database holds no read model yet: a topic's is a projector's to make."""
+        return EmptyDatabaseError(topic="" if self.is_embedded else self.config.log)
 
     @property
     def anything_there(self) -> bool:

@@ -15,7 +15,6 @@ from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.printing import quiet_pipe
 from modeltrail_server.cli.rendering.replaying import render_dead_letter, render_dead_letters
 from modeltrail_server.projection.dead_letters import list_dead_letters, requeue_dead_letters, show_dead_letter
-from modeltrail_server.queries.errors import EmptyDatabaseError
 
 LETTERS_SHOWN = 50
 
@@ -79,7 +78,7 @@ def _read_model(command: CommandContext) -> Iterator[Engine]:
         try:
             yield engine
         except LookupError:
-            raise EmptyDatabaseError from None
+            raise command.nothing_projected() from None
 
 
 def _place(text: str) -> tuple[int, int]:

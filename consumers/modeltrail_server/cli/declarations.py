@@ -282,10 +282,11 @@ def _emit(command: CommandContext, note: dict[str, object], words: str, *, as_js
             if emitter.dropped_notes:
                 raise SpoolError(f"not {words}: " + "; ".join(heard))
             if not emitter.flush(SILENT_MS):
-                say(f"waiting for the log {command.config.log}")
+                say(f"waiting for the log {command.config.log}{_because(emitter.fault)}")
                 if not emitter.flush(FLUSH_TIMEOUT_MS):
                     raise LogUnavailableError(
-                        f"{words}: kept, but the log {command.config.log} does not have it yet",
+                        f"{words}: kept, but the log {command.config.log} does not have it yet"
+                        + _because(emitter.fault),
                         remedy="it is sent when the log answers: modeltrail spool flush",
                     )
         finally:
@@ -305,6 +306,10 @@ def _warnings() -> Iterator[list[str]]:
         yield heard
     finally:
         logger.removeHandler(handler)
+
+
+def _because(fault: str) -> str:
+    return f": {fault}" if fault else ""
 
 
 def _user() -> str:

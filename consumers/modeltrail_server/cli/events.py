@@ -2,13 +2,16 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
+from modeltrail.errors import LogUnavailableError
+from modeltrail.log import following
 from modeltrail.log.protocol import Log, Record
+from modeltrail.log.reading import read
 from modeltrail_schemas.codec import decode
 from modeltrail_schemas.errors import InvalidEventError
 from modeltrail_schemas.event import LineageEvent
@@ -24,8 +27,6 @@ from modeltrail_server.events.sources import DamagedFileError, files_meant, open
 
 STANDARD_INPUT = Path("-")
 TAIL_EVENTS = 10
-POLL_RECORDS = 1_000
-POLL_WAIT_MS = 200
 
 app = typer.Typer()
 events = typer.Typer(no_args_is_help=True, help="Bring events in, take them out, follow them.")
@@ -130,18 +131,18 @@ def tail(
 
 
 def _records(log: Log, last: int, *, follow: bool) -> Iterator[Record]:
-    start, end = positions_of_last(log, last), log.end()
-    reader = log.reader()
-    try:
-        for partition in reader.unpositioned():
-            reader.seek(partition, start[partition])
-        position = start
-        while follow or not position.covers(end):
-            for partition, records in reader.poll(max_records=POLL_RECORDS, wait_ms=POLL_WAIT_MS).items():
-                yield from (record for record in records if follow or record.offset < end[partition])
-                position = position.with_offset(partition, records[-1].offset + 1)
-    finally:
-        reader.close()
+    start = positions_of_last(log, last)
+    if not follow:
+        yield from read(log, start, log.end())
+        return
+    with closing(following.follow(log, start, on_waiting=_say_waiting)) as polls:
+        for polled in polls:
+            for records in polled.values():
+                yield from records
+
+
+def _say_waiting(error: LogUnavailableError) -> None:
+    say(f"waiting: {error}")
 
 
 def _event_of(record: Record) -> LineageEvent | None:

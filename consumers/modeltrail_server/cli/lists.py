@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from modeltrail_server.cli.context import command_context
-from modeltrail_server.cli.options import AsJson, AsOfTime, AtTime
+from modeltrail_server.cli.options import AsJson, AsOfTime, AtTime, PageToken
 from modeltrail_server.cli.rendering.listing import render_datasets, render_jobs, render_models, render_runs
 from modeltrail_server.cli.times import parse_bounds, parse_time_ns
 from modeltrail_server.queries.as_of import AsOf
@@ -27,7 +27,6 @@ T = TypeVar("T")
 app = typer.Typer()
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
-PageToken = Annotated[str | None, typer.Option(help="Go on where the last page ended.")]
 
 
 @app.command()

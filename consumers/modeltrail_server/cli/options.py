@@ -19,3 +19,4 @@ AsOfTime = Annotated[
     typer.Option("--as-of", help="What was recorded by then: 2026-03-03 (to its end), 3d, or a position: 0:412."),
 ]
 AtTime = Annotated[str | None, typer.Option("--at", help="What had happened by then: 2026-03-03 (to its end), 3d.")]
+PageToken = Annotated[str | None, typer.Option(help="Go on where the last page ended.")]

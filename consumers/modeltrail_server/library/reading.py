@@ -19,6 +19,7 @@ from modeltrail_server.queries.listing import Page
 from modeltrail_server.queries.moments import resolve_as_of
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search import indexing
+from modeltrail_server.search.keeping import KeptColumns
 
 T = TypeVar("T")
 
@@ -26,8 +27,16 @@ T = TypeVar("T")
 class ReadModel:
     """A database and, where it is known, the log it is made from. A context manager; for one thread at a time."""
 
-    def __init__(self, engine: Engine, config: Config | None, bound: AsOf | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        config: Config | None,
+        bound: AsOf | None = None,
+        *,
+        kept: KeptColumns | None = None,
+    ) -> None:
         self._engine, self._config, self._bound = engine, config, bound
+        self._kept = kept or KeptColumns()
 
     def __enter__(self) -> Self:
         """Return itself."""

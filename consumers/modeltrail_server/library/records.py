@@ -100,7 +100,7 @@ class Records(ReadModel):
 
         It shares the database with this one and is closed with it. Raises TimeFormatError.
         """
-        return Records(self._engine, self._config, parse_bounds(as_of, at))
+        return Records(self._engine, self._config, parse_bounds(as_of, at), kept=self._kept)
 
     def show(self, name: str) -> Result[Answer]:
         """Return what is recorded of a model version, run, dataset, job or commit. Raises NotFoundError."""
@@ -108,7 +108,7 @@ class Records(ReadModel):
             subject = latest_version(snapshot, resolve(snapshot, name))
             view = answer(snapshot, subject)
             report = check_subject(snapshot, subject, view=view)
-        return Result(view, render_answer(view, report, width=WIDTH))
+        return Result(view, render_answer(view, report, width=WIDTH), snapshot.remarks)
 
     def check(self, name: str, policy: Policy = DEFAULT_POLICY) -> Result[Report]:
         """Return what is missing or weak in the record of a model version or run."""
@@ -139,21 +139,21 @@ class Records(ReadModel):
         with self._snapshot() as snapshot:
             graph = trace(snapshot, resolve(snapshot, name), Direction(direction), bounds=bounds)
         graph = narrow(graph, View(view), kinds)
-        return Result(graph, render_lineage(graph, width=WIDTH))
+        return Result(graph, render_lineage(graph, width=WIDTH), snapshot.remarks)
 
     def columns(self, name: str, column: str = "", direction: str = "up") -> Result[ColumnLineage]:
         """Return of which columns the columns of a dataset (or the one named) were made, or into which they went."""
         with self._snapshot() as snapshot:
             subject = latest_version(snapshot, resolve(snapshot, name, kinds=("dataset",)))
             traced = trace_columns(snapshot, subject, Direction(direction), column=column, steps=MAX_STEPS)
-        return Result(traced, render_columns(traced, width=WIDTH))
+        return Result(traced, render_columns(traced, width=WIDTH), snapshot.remarks)
 
     def path(self, one: str, other: str) -> Result[Path]:
         """Return how two things are connected."""
         with self._snapshot() as snapshot:
             bounds = Bounds(max_nodes=PATH_NODES)
             found = find_path(snapshot, resolve(snapshot, one), resolve(snapshot, other), bounds=bounds)
-        return Result(found, render_path(found, width=WIDTH))
+        return Result(found, render_path(found, width=WIDTH), snapshot.remarks)
 
     def impact(self, name: str) -> Result[Impact]:
         """Return every model version that stands on something, also on ``package:NAME[@VERSION]``."""
@@ -164,13 +164,13 @@ class Records(ReadModel):
                 found = package_impact(snapshot, package, bounds=bounds)
             else:
                 found = impact_of(snapshot, resolve(snapshot, name), bounds=bounds)
-        return Result(found, render_impact(found, width=WIDTH))
+        return Result(found, render_impact(found, width=WIDTH), snapshot.remarks)
 
     def history(self, name: str, *, limit: int = MAX_VERSIONS) -> Result[NameHistory | RunHistory]:
         """Return how a model or dataset changed over its last versions, or the events of a run."""
         with self._snapshot() as snapshot:
             found = tell(snapshot, resolve(snapshot, name, kinds=("model", "dataset", "run")), max_versions=limit)
-        return Result(found, render_history(found, width=WIDTH))
+        return Result(found, render_history(found, width=WIDTH), snapshot.remarks)
 
     def holdings(self, name: str, on: str, *, alias: str = "", target: str = "") -> Result[Holdings]:
         """Return which versions of a model had its aliases and stages, and were deployed where, on a day."""
@@ -200,7 +200,7 @@ class Records(ReadModel):
         """Return the runs that satisfy an expression. Raises SearchSyntaxError."""
         with self._snapshot(indexed=True) as snapshot:
             ordering = parse_ordering(order_by) if order_by else None
-            found = find(snapshot, expression, ordering=ordering, limit=limit)
+            found = find(snapshot, expression, ordering=ordering, limit=limit, kept=self._kept)
             if not found.hits and snapshot.as_of is None:
                 found = replace(found, hints=hints(snapshot, expression))
         lines = render_found(found, folded=True, width=WIDTH, limit=limit)

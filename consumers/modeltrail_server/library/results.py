@@ -54,14 +54,22 @@ class PandasMissingError(ModeltrailError):
 
 @dataclass(frozen=True)
 class Result(Generic[T]):
-    """One answer. ``value`` is plain and frozen; ``print`` shows what the command line would."""
+    """One answer. ``value`` is plain and frozen; ``print`` shows what the command line would.
+
+    ``remarks`` are what is told beside it: that a dataset was asked for by another name of it.
+    """
 
     value: T
     lines: Sequence[Text]
+    remarks: Sequence[str] = ()
 
     def __str__(self) -> str:
-        """Return what the command line prints."""
-        return "\n".join(each.plain for line in self.lines for each in folded(line, WIDTH))
+        """Return what the command line prints, remarks first."""
+        return "\n".join(each.plain for line in self._all_lines for each in folded(line, WIDTH))
+
+    @property
+    def _all_lines(self) -> list[Text]:
+        return [*map(Text, self.remarks), *self.lines]
 
     def __repr__(self) -> str:
         """Return the text, since that is what somebody at a prompt wants to see."""
@@ -69,14 +77,17 @@ class Result(Generic[T]):
 
     def to_json(self) -> str:
         """Return the value as JSON text."""
-        return to_json(self.value)
+        return to_json(self.value, remarks=self.remarks)
 
     def to_pandas(self) -> Any:
         """Return the value as a DataFrame. Raises PandasMissingError."""
         return frame_of(rows_of(self.value))
 
     def _repr_html_(self) -> str:
-        drawn = draw(self.value) if isinstance(self.value, Graph) else f"<pre>{_escaped(self.lines)}</pre>"
+        if isinstance(self.value, Graph):
+            drawn = "".join(f"<p>{text(remark)}</p>" for remark in self.remarks) + draw(self.value)
+        else:
+            drawn = f"<pre>{_escaped(self._all_lines)}</pre>"
         return f'<div class="modeltrail">{_STYLE}{drawn}</div>'
 
     def _repr_markdown_(self) -> str:

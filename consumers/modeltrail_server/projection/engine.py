@@ -36,6 +36,7 @@ BUSY_TIMEOUT_MS = 30_000
 SQLITE_CACHE_KIB = 32 * 1024
 SQLITE_PAGE_BYTES = 8_192
 SQLITE_CHECKPOINT_PAGES = 16_384
+SQLITE_WAL_BYTES_KEPT = 2 * SQLITE_CHECKPOINT_PAGES * SQLITE_PAGE_BYTES
 # Each text that was asked is planned once for a connection, which remembers so many: every question, at every length.
 STATEMENTS_PREPARED = 256
 POOL_SIZE = 5
@@ -46,6 +47,8 @@ _SQLITE_PRAGMAS = (
     "synchronous = NORMAL",
     f"cache_size = -{SQLITE_CACHE_KIB}",
     f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
+    # It grows while somebody reads for long; without this it would stay as large for ever.
+    f"journal_size_limit = {SQLITE_WAL_BYTES_KEPT}",
     # What would undo a statement lies on the disk: in memory, that of dropping a table is as large as the table.
     "temp_store = FILE",
 )

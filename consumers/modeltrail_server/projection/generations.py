@@ -5,7 +5,7 @@ where the pointer says.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from modeltrail_server.errors import DatabaseUnavailableError, ProjectionVersionError
 from modeltrail_server.projection.engine import explained, is_missing_table, writing
-from modeltrail_server.projection.fetching import end_reading, fetch, fetch_together
+from modeltrail_server.projection.fetching import end_reading, fetch
 from modeltrail_server.projection.tables import PROJECTION_VERSION, Tables, control_tables, tables_of
 
 # Whoever changes which generations there are holds this PostgreSQL advisory lock (the bytes of "modeltrl").
@@ -55,18 +55,18 @@ def current_generation(connection: Connection, *, lock: bool = False) -> Generat
     With ``lock`` it stays the current one until the transaction ends. After None on PostgreSQL the transaction can
     only end.
     """
-    return _find_current(connection, [_pointed_at(lock=lock)])
+    return _find_current(connection, _pointed_at(lock=lock))
 
 
-def _find_current(connection: Connection, statements: Sequence[Select[Any]]) -> Generation | None:
-    """Return what the last of ``statements`` finds, all asked together."""
+def _find_current(connection: Connection, statement: Select[Any]) -> Generation | None:
+    """Return the generation in the first columns of what ``statement`` finds."""
     try:
-        rows = fetch_together(connection, [(statement, {}) for statement in statements])[-1]
+        rows = fetch(connection, statement, {})
     except Exception as error:
         if is_missing_table(error):
             return None
         raise
-    return Generation(*rows[0]) if rows else None
+    return Generation(*rows[0][: len(_generation_columns())]) if rows else None
 
 
 def standing_generation(connection: Connection, number: int) -> Generation | None:
@@ -179,7 +179,7 @@ def _open_snapshot(engine: Engine, stack: ExitStack) -> tuple[Connection, Tables
         connection = stack.enter_context(engine.connect())
         if engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            generation = _find_current(connection, [_seeking(), _pointed_at(lock=False)])
+            generation = _find_current(connection, _pointed_at_seeking())
         else:
             generation = current_generation(connection)
         if generation is None:
@@ -204,12 +204,13 @@ def lock_generations(connection: Connection) -> None:
 
 
 @lru_cache(maxsize=1)
-def _seeking() -> Select[Any]:
-    """Return what sets up a transaction of PostgreSQL that only reads: it goes from row to row by indices.
+def _pointed_at_seeking() -> Select[Any]:
+    """Return the query of ``current_generation``, which sets up a transaction of PostgreSQL that only reads, too.
 
-    Every question does. A few things have very many links, so the planner expects many of each, and would read all.
+    It goes from row to row by indices, as every question does. A few things have very many links, so the planner
+    expects many of each, and would read all.
     """
-    return select(*(func.set_config(name, value, True) for name, value in SEEKING.items()))
+    return _pointed_at(lock=False).add_columns(*(func.set_config(*setting, True) for setting in SEEKING.items()))
 
 
 @lru_cache(maxsize=2)

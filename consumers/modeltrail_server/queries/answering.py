@@ -64,15 +64,21 @@ def view_run(snapshot: Snapshot, subject: Subject) -> RunView:
 
 def view_runs(snapshot: Snapshot, keys: Collection[bytes]) -> list[RunView]:
     """Return these runs, oldest first, with what other events tell of the versions and environments they name."""
+    return with_environments(snapshot, _with_details(snapshot, folded_runs(snapshot, keys)))
+
+
+def folded_runs(snapshot: Snapshot, keys: Collection[bytes]) -> list[RunView]:
+    """Return these runs, oldest first, by their own events alone."""
     by_run: dict[str, list[LineageEvent]] = {}
     for stored in snapshot.events_of_runs(keys):
         by_run.setdefault(canonical_run_id(stored.event.run_id), []).append(stored.event)
     runs = [fold_run(run_id, events) for run_id, events in by_run.items()]
-    return _with_environments(snapshot, _with_details(snapshot, sorted(runs, key=lambda run: run.started_ns)))
+    return sorted(runs, key=lambda run: run.started_ns)
 
 
 def view_model(snapshot: Snapshot, subject: Subject) -> ModelVersionView:
     """Return what made a model version and what became of it; of a model without any version, what is said of it."""
+    snapshot.look_up([subject.ref])
     rows = snapshot.entities([subject.key])
     timeline = timelines_about(snapshot, [subject.ref]).get(subject.ref.unversioned, NOTHING_DECLARED)
     makers = snapshot.links_of_entities([subject.key], ["output"], limit=MAX_MAKERS)
@@ -105,6 +111,7 @@ def origins_of(runs: Sequence[RunView]) -> tuple[list[RunView], list[RunView]]:
 
 def view_dataset(snapshot: Snapshot, subject: Subject) -> DatasetVersionView:
     """Return what is recorded of a dataset version, or of a dataset that has none."""
+    snapshot.look_up([subject.ref])
     rows = snapshot.entities([subject.key])
     timeline = timelines_about(snapshot, [subject.ref]).get(subject.ref.unversioned, NOTHING_DECLARED)
     makers = snapshot.last_activities(subject.key, "output", limit=MAX_MAKERS)
@@ -240,7 +247,7 @@ def _digests(
     return digests
 
 
-def _with_environments(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
+def with_environments(snapshot: Snapshot, runs: Sequence[RunView]) -> list[RunView]:
     """Return ``runs`` with their environments described, wherever the description travelled."""
     described: dict[str, Environment] = {}
     for stored in snapshot.events_naming_first(_bare_environments(runs)):

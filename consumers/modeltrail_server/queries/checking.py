@@ -1,6 +1,6 @@
 """The report on a model version or a run with its whole lineage; and on all models at once, an inventory of them.
 
-Fetches, and judges by completeness.py. Bounded: no lineage is followed past the bounds of lineage.py.
+Fetches, and judges by completeness.py. Bounded: retractions.py says how far up what was retracted is looked for.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from modeltrail_schemas.event import Declaration
-from modeltrail_schemas.identity import ref_key
+from modeltrail_schemas.identity import ref_key, run_key
 from modeltrail_schemas.names import EntityRef
 
 from modeltrail_server.queries.answering import answer, view_runs
@@ -21,15 +21,14 @@ from modeltrail_server.queries.completeness import (
     check_view,
     sort_findings,
 )
-from modeltrail_server.queries.declarations import timelines_about
+from modeltrail_server.queries.declarations import NOTHING_DECLARED, timelines_about
 from modeltrail_server.queries.display import display
-from modeltrail_server.queries.graph import Graph
-from modeltrail_server.queries.lifecycle import Timeline
-from modeltrail_server.queries.lineage import lineage
+from modeltrail_server.queries.inference import used_by_word
 from modeltrail_server.queries.listing import PAGE_ROWS, ModelLine, Page, list_models
-from modeltrail_server.queries.names import VERSIONED_KINDS, Subject
+from modeltrail_server.queries.names import Subject
 from modeltrail_server.queries.policy import DEFAULT_POLICY, Policy
 from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
+from modeltrail_server.queries.retractions import retracted_above
 from modeltrail_server.queries.snapshot import Snapshot
 
 RISK_TAG = "risk"
@@ -104,48 +103,49 @@ def _runs_of(view: Answer) -> tuple[RunView, ...]:
 def _with_evaluations(snapshot: Snapshot, subject: Subject, report: Report) -> Report:
     """Return ``report`` with the metrics of the last run that evaluated a version, where none that made it has any.
 
-    A run that reads a model and makes none evaluates it.
+    A run that reads a model, by its version or by a word that meant it then, and makes none evaluates it.
     """
     missing = [finding for finding in report.findings if (finding.piece, finding.level) == ("metrics", Level.MISSING)]
     if not missing:
         return report
-    users = snapshot.last_activities(subject.key, "input", limit=MAX_EVALUATIONS)
-    keys = {link.link.activity_key for link in users if link.link.activity_key and link.run_id}
+    readers = _readers(snapshot, subject)
     evaluations = [
         run
-        for run in view_runs(snapshot, keys)
+        for run in view_runs(snapshot, readers)
         if run.metrics and not any(use.entity.kind == "model" for use in run.outputs)
     ]
     if not evaluations:
         return report
-    found = check_metrics(evaluations[-1])
-    told = [
-        replace(finding, what=f"{finding.what}, by run {evaluations[-1].run_id}, which read it") for finding in found
-    ]
+    last = evaluations[-1]
+    word = readers[run_key(last.run_id)]
+    by = f"by run {last.run_id}, which read it" + (f" as {word}" if word else "")
+    told = [replace(finding, what=f"{finding.what}, {by}") for finding in check_metrics(last)]
     kept = [finding for finding in report.findings if finding not in missing]
     return replace(report, findings=sort_findings([*kept, *told]))
 
 
+def _readers(snapshot: Snapshot, subject: Subject) -> dict[bytes, str]:
+    """Return the last runs that read a version, each with the alias or stage it was read by, if any."""
+    users = snapshot.last_activities(subject.key, "input", limit=MAX_EVALUATIONS)
+    by_word = used_by_word(snapshot, {subject.key: subject.ref}, limit=MAX_EVALUATIONS)
+    found = [(guess.target.version, link) for guess in by_word for link in guess.links]
+    found += [("", link) for link in users]
+    return {link.link.activity_key: word for word, link in found if link.link.activity_key and link.run_id}
+
+
 def _further_up(snapshot: Snapshot, subject: Subject, direct: set[EntityRef]) -> Iterator[Finding]:
     """Yield what is retracted up the lineage, but for what is ``direct``: that is found already."""
-    if not snapshot.has_retractions():
-        return  # so nothing is up there either, however large it is
-    graph = lineage(snapshot, subject)
-    flagged = [
-        node.ref for node in graph.nodes.values() if "RETRACTED" in node.flags and node.kind in VERSIONED_KINDS
-    ]
-    refs = [ref for ref in flagged if ref not in direct and graph.start != f"{ref.kind}:{display(ref)}"]
+    above = retracted_above(snapshot, subject)
+    refs = [ref for ref in above.refs if ref not in direct]
     timelines = timelines_about(snapshot, refs, only=(Declaration.RETRACTED,)) if refs else {}
     for ref in refs:
-        step = timelines.get(ref.unversioned, Timeline((), ())).retraction_of(ref)
-        by = f" by {step.by}" if step and step.by else ""
+        step = timelines.get(ref.unversioned, NOTHING_DECLARED).retraction_of(ref)
+        if step is None:
+            continue  # that was taken back
+        by = f" by {step.by}" if step.by else ""
         piece = "model" if ref.kind == "model" else "data"
         what = f"{display(ref)}, further up the lineage, was retracted{by}"
-        yield Finding(Level.RETRACTED, piece, what, (step.why if step else "") or "no reason is given")
-    yield from _unseen(graph)
-
-
-def _unseen(graph: Graph) -> Iterator[Finding]:
-    if not graph.complete:
-        what = f"the lineage is larger than the {len(graph.nodes)} things looked at"
+        yield Finding(Level.RETRACTED, piece, what, step.why or "no reason is given")
+    if not above.complete:
+        what = f"the lineage is larger than the {above.seen} things looked at"
         yield Finding(Level.WEAK, "data", what, "a retracted input may lie beyond")

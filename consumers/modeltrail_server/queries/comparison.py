@@ -2,11 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from modeltrail_server.queries.display import display
+from modeltrail_server.queries.display import display, natural_order
 from modeltrail_server.queries.records import MetricCurve, ModelVersionView, RunView, Use
 
 MAX_SUBJECTS = 20
@@ -112,6 +112,19 @@ def compare_recorded(recorded: Sequence[Sequence[Mapping[str, str]]]) -> Iterato
         yield from _rows(section, columns)
 
 
+def differences_from(
+    before: Sequence[Mapping[str, str]], after: Sequence[Mapping[str, str]], *, leaving_out: Collection[str]
+) -> Iterator[Row]:
+    """Yield the rows of ``compare_recorded`` for these two that differ, but for some SECTIONS."""
+    for section, old, new in zip(SECTIONS, before, after, strict=True):
+        if section not in leaving_out and old != new:
+            names = dict.fromkeys([*old, *new])
+            differing = [name for name in names if old.get(name) != new.get(name)]
+            yield from _rows(
+                section, [{name: told[name] for name in differing if name in told} for told in (old, new)]
+            )
+
+
 def _run_of(view: RunView | ModelVersionView) -> RunView:
     if isinstance(view, RunView):
         return view
@@ -120,7 +133,7 @@ def _run_of(view: RunView | ModelVersionView) -> RunView:
 
 def _rows(section: str, columns: Sequence[Mapping[str, str]]) -> Iterator[Row]:
     names = dict.fromkeys(name for column in columns for name in column)
-    for name in sorted(names) if section in ("params", "env", "seeds") else names:
+    for name in sorted(names, key=natural_order) if section in ("params", "env", "seeds") else names:
         values = tuple(column.get(name) for column in columns)
         yield Row(section, name, values, _delta(values))
 

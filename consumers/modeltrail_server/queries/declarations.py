@@ -71,14 +71,15 @@ def timelines_about(
         for link in links
         if link.entity_key in versions and link.role in _OPENING
     }
-    events = _standing_events(snapshot, opened) if opened else []
+    kinds = [kind for role, kind in WORDS.items() if not only or role in only]
+    events = _standing_events(snapshot, opened, kinds) if opened else []
     own = ids - {event.event_id for event in events}
     return by_name([*events, *(stored.event for stored in snapshot.events_by_id(own))] if own else events)
 
 
 def standing(snapshot: Snapshot, models: Collection[EntityRef]) -> dict[EntityRef, Timeline]:
     """Return, of each model, the declarations that decide which version has which alias and is deployed where."""
-    found = by_name(_standing_events(snapshot, models))
+    found = by_name(_standing_events(snapshot, models, WORDS.values()))
     return {model: found[model] for model in models if model in found}
 
 
@@ -204,9 +205,9 @@ def by_name(events: Iterable[LineageEvent]) -> dict[EntityRef, Timeline]:
     return {name: Timeline.of(own) for name, own in about.items()}
 
 
-def _standing_events(snapshot: Snapshot, models: Collection[EntityRef]) -> list[LineageEvent]:
-    """Return the events that gave each word away last, and those that retired what these deployed."""
-    found = snapshot.words([_word_key(kind, model) for model in models for kind in WORDS.values()])
+def _standing_events(snapshot: Snapshot, models: Collection[EntityRef], kinds: Collection[str]) -> list[LineageEvent]:
+    """Return the events that gave each word of ``kinds`` away last, and those that retired what these deployed."""
+    found = snapshot.words([_word_key(kind, model) for model in models for kind in kinds])
     untold = {_model_of(word.ref) for word in found if not word.ref.version and word.event_id}
     giving = {word.event_id for word in found if word.event_id and _model_of(word.ref) not in untold}
     events = [stored.event for stored in snapshot.events_by_id(giving)] if giving else []

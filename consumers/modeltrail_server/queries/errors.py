@@ -20,9 +20,16 @@ class NotFoundError(ModeltrailError):
 
 
 class EmptyDatabaseError(NotFoundError):
-    """Nothing has been recorded yet."""
+    """Nothing has been recorded yet, or nothing was projected yet of what a ``topic`` holds."""
 
-    def __init__(self, where: str = "") -> None:
+    def __init__(self, where: str = "", *, topic: str = "") -> None:
+        if topic:
+            super().__init__(
+                f"nothing of {topic} was projected into this database yet",
+                remedy="let a projector run: modeltrail serve --role projector\n"
+                "what the topic holds: modeltrail status",
+            )
+            return
         super().__init__(
             "nothing has been recorded here yet" + (f" ({where})" if where else ""),
             remedy=(

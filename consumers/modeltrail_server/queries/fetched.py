@@ -32,12 +32,16 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class Fetched:
-    """One state of the read model, and what was fetched of it already."""
+    """One state of the read model, and what was fetched of it already.
+
+    ``remarks`` are what a reader is to be told beside the answer.
+    """
 
     connection: Connection
     tables: Tables
     as_of: AsOf | None = None
     decode_event: Callable[[bytes], LineageEvent] = field(default=decode)
+    remarks: list[str] = field(default_factory=list, compare=False)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
 
     def events_by_id(self, ids: Collection[bytes], *, limit: int = MAX_EVENTS) -> list[Stored]:

@@ -20,7 +20,7 @@ from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from modeltrail_schemas.openlineage.nominal_time import NominalTime, read_nominal_time
 from modeltrail_schemas.order import order_key, state_precedence
 
-from modeltrail_server.queries.display import display
+from modeltrail_server.queries.display import display, natural_order
 from modeltrail_server.queries.lifecycle import steps_of
 from modeltrail_server.queries.mentions import VersionsTold, inputs_told, outputs_told
 from modeltrail_server.queries.records import Claim, Claimed, Code, Lost, MetricCurve, RunView, Step, Trouble, Use
@@ -112,7 +112,8 @@ def fold_metrics(events: Sequence[LineageEvent]) -> tuple[MetricCurve, ...]:
             on = dataset.format()
             datasets[on] = dataset
             points.setdefault((metric.name, on, event.emitter.rank), {})[metric.step] = metric.value
-    return tuple(_curve(name, datasets[on], rank, points[name, on, rank]) for name, on, rank in sorted(points))
+    ordered = sorted(points, key=lambda point: (natural_order(point[0]), *point[1:]))
+    return tuple(_curve(name, datasets[on], rank, points[name, on, rank]) for name, on, rank in ordered)
 
 
 def fold_uses(
@@ -207,7 +208,7 @@ def _claimed(assertions: Iterable[tuple[LineageEvent, Mapping[str, str]]]) -> tu
                 claim.value != value for claim in (Claimed(name, tuple(said)).standing if said else ())
             ):
                 said.append(Claim(value, event.event_id, event.event_time_ns, event.emitter.rank, corrects))
-    return tuple(Claimed(name, tuple(said)) for name, said in sorted(claims.items()))
+    return tuple(Claimed(name, tuple(claims[name])) for name in sorted(claims, key=natural_order))
 
 
 def _curve(name: str, dataset: EntityRef, rank: int, values: Mapping[int, float]) -> MetricCurve:
@@ -279,7 +280,7 @@ def _last_of_each(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
     merged: dict[str, str] = {}
     for mapping in mappings:
         merged.update(mapping)
-    return dict(sorted(merged.items()))
+    return {name: merged[name] for name in sorted(merged, key=natural_order)}
 
 
 def _nominal(event: LineageEvent) -> Iterator[NominalTime]:

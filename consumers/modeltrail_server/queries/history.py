@@ -12,8 +12,8 @@ from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import order_key
 
 from modeltrail_server.projection.facts import EntityRow
-from modeltrail_server.queries.answering import view_runs
-from modeltrail_server.queries.comparison import Row, compare_recorded, recorded_by
+from modeltrail_server.queries.answering import folded_runs, with_environments
+from modeltrail_server.queries.comparison import Row, differences_from, recorded_by
 from modeltrail_server.queries.declarations import timeline_since, words_of
 from modeltrail_server.queries.fold import fold_details
 from modeltrail_server.queries.lifecycle import Timeline, steps_of
@@ -25,6 +25,7 @@ from modeltrail_server.queries.snapshot import Snapshot
 MAX_VERSIONS = 20
 MAX_RUN_EVENTS = 1_000
 MAX_MAKERS = 200
+NOT_TOLD = ("curves", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +98,23 @@ def history(snapshot: Snapshot, subject: Subject, *, max_versions: int = MAX_VER
 
 def _models(snapshot: Snapshot, rows: Sequence[EntityRow], timeline: Timeline) -> list[VersionEntry]:
     makers = _makers(snapshot, rows)
-    runs = {
-        run_key(run.run_id): run for run in view_runs(snapshot, {key for keys in makers.values() for key in keys})
-    }
+    # What other events tell of the versions that a run used is no part of what is compared.
+    made = with_environments(snapshot, folded_runs(snapshot, {key for keys in makers.values() for key in keys}))
+    runs = {run_key(run.run_id): run for run in made}
     entries: list[VersionEntry] = []
     before: Sequence[Mapping[str, str]] = ()
     for row in rows:
         made_by = [runs[key] for key in makers.get(row.entity_key, ()) if key in runs]
         run = made_by[-1] if made_by else None
         recorded = recorded_by(run) if run else ()
-        compared = compare_recorded([before, recorded]) if before and recorded else ()
-        changes = [change for change in compared if change.differs]
+        changes = differences_from(before, recorded, leaving_out=NOT_TOLD) if before and recorded else ()
         entries.append(
             VersionEntry(
                 version=ref_of(row),
                 first_ns=row.first_time_ns,
                 runs=tuple(made.run_id for made in made_by),
                 state=run.state if run else "",
-                changes=tuple(change for change in changes if change.section not in ("curves", "run")),
+                changes=tuple(changes),
                 lifecycle=timeline.lifecycle_of(ref_of(row)),
                 notes=tuple(note for made in made_by for note in (*made.notes, *made.withdrawn)),
             )

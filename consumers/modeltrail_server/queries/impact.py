@@ -3,15 +3,17 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from shlex import quote
+from typing import NamedTuple
 
 from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 
+from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.queries.declarations import NOTHING_DECLARED, standing, timelines_about
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import NotFoundError
-from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, distances, way_to, words_in
+from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, distances, words_in
 from modeltrail_server.queries.lineage import Bounds, lineage
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject
 from modeltrail_server.queries.packages import Environments, Package, find_environments
@@ -77,10 +79,11 @@ class Impact:
 
 def impact(snapshot: Snapshot, subject: Subject, *, bounds: Bounds | None = None) -> Impact:
     """Return what stands on a dataset or model version, run, job or commit. A name means all its versions."""
-    subjects = [subject, *_versions_of(snapshot, subject)]
-    graph = lineage(snapshot, subject, Direction.DOWN, bounds=_wide(bounds), more=subjects[1:])
-    graph = _rooted(graph, subject.text, subjects)
-    return _weigh(snapshot, graph, subject.text, {item.ref for item in subjects})
+    with no_cycle_collection():
+        subjects = [subject, *_versions_of(snapshot, subject)]
+        graph = lineage(snapshot, subject, Direction.DOWN, bounds=_wide(bounds), more=subjects[1:])
+        graph = _rooted(graph, subject.text, subjects)
+        return _weigh(snapshot, graph, subject.text, {item.ref for item in subjects})
 
 
 def package_impact(snapshot: Snapshot, package: Package, *, bounds: Bounds | None = None) -> Impact:
@@ -92,8 +95,9 @@ def package_impact(snapshot: Snapshot, package: Package, *, bounds: Bounds | Non
     if not found.holding:
         raise NotFoundError(_holds_not(package, found), remedy=_remedy(package, found))
     subjects = [Subject("environment", ref_key(ref), ref) for ref in found.holding]
-    graph = lineage(snapshot, subjects[0], Direction.DOWN, bounds=_wide(bounds), more=subjects[1:])
-    weighed = _weigh(snapshot, _rooted(graph, package.text, subjects), package.text, set())
+    with no_cycle_collection():
+        graph = lineage(snapshot, subjects[0], Direction.DOWN, bounds=_wide(bounds), more=subjects[1:])
+        weighed = _weigh(snapshot, _rooted(graph, package.text, subjects), package.text, set())
     return replace(
         weighed,
         environments=len(subjects),
@@ -150,6 +154,7 @@ def _weigh(snapshot: Snapshot, graph: Graph, text: str, own: Collection[EntityRe
     models = [node for identity, node in graph.nodes.items() if node.kind == "model" and identity in near]
     words = words_in(graph)
     reached = [node for node in models if node.ref not in own and node.id not in words]
+    ways = _ways(graph, near)
     stands = standing(snapshot, {node.ref.unversioned for node in models})
     described = timelines_about(snapshot, {node.ref for node in reached}, only=(Declaration.DESCRIBED,))
     affected = []
@@ -158,7 +163,7 @@ def _weigh(snapshot: Snapshot, graph: Graph, text: str, own: Collection[EntityRe
         about = described.get(node.ref.unversioned, NOTHING_DECLARED).words_about(node.ref)
         affected.append(
             replace(
-                _affected(graph, near, node),
+                _affected(graph, ways, node),
                 aliases=tuple(step for step in timeline.aliases.values() if step.subject == node.ref),
                 deployed=tuple(step for step in timeline.deployed.values() if step.subject == node.ref),
                 owners=about.owners,
@@ -177,14 +182,34 @@ def _weigh(snapshot: Snapshot, graph: Graph, text: str, own: Collection[EntityRe
     return replace(found, advice=tuple(_advice(found, own)[:MAX_ADVICE]))
 
 
-def _affected(graph: Graph, near: Mapping[str, tuple[int, Edge | None]], node: Node) -> Affected:
-    edges = way_to(near, Direction.DOWN, node.id)
-    between = [edge.source for edge in reversed(edges)][1:]
-    maker = graph.nodes[edges[0].source]
-    why = "; ".join(dict.fromkeys(edge.inferred for edge in reversed(edges) if edge.inferred))
-    runs_away = sum(graph.nodes[identity].kind in ("run", "job") for identity in between)
+class _Way(NamedTuple):
+    """A shortest way to a node: the ids of the nodes between, how many of them are runs or jobs, what is inferred."""
+
+    between: tuple[str, ...]
+    runs: int
+    inferred: tuple[str, ...]
+
+
+def _ways(graph: Graph, near: Mapping[str, tuple[int, Edge | None]]) -> dict[str, _Way]:
+    """Return a shortest way to each node that ``distances`` reached: that to the one before it, and a step more."""
+    ways: dict[str, _Way] = {}
+    for identity, (distance, edge) in near.items():  # the nearest come first
+        if edge is None:
+            ways[identity] = _Way((), 0, ())
+            continue
+        between, runs, inferred = ways[edge.source]
+        if distance > 1:
+            between, runs = (*between, edge.source), runs + (graph.nodes[edge.source].kind in ("run", "job"))
+        ways[identity] = _Way(between, runs, (*inferred, edge.inferred) if edge.inferred else inferred)
+    return ways
+
+
+def _affected(graph: Graph, ways: Mapping[str, _Way], node: Node) -> Affected:
+    between, runs_away, inferred = ways[node.id]
+    maker = graph.nodes[between[-1] if between else graph.start]
     job = maker.job if maker.kind == "run" else maker.ref if maker.kind == "job" else NO_ENTITY
-    return Affected(node.ref, runs_away, why, made_by=maker.id, job=job, way=tuple(between))
+    why = "; ".join(dict.fromkeys(inferred))
+    return Affected(node.ref, runs_away, why, made_by=maker.id, job=job, way=between)
 
 
 def _urgency(item: Affected) -> tuple[bool, bool, bool, int, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import EntityRef
-from modeltrail_schemas.order import OrderKey
+from modeltrail_schemas.order import OrderKey, order_key
 
 from modeltrail_server.queries.declarations import Tenure, Usage, meanings, tenures_of
 from modeltrail_server.queries.display import display
@@ -40,11 +40,13 @@ def infer_up(
     snapshot: Snapshot,
     nodes: Mapping[bytes, Node],
     read_at: Mapping[bytes, Collection[OrderKey]],
+    *,
+    most: int = MAX_READINGS_OF_ONE,
 ) -> list[Guess]:
-    """Return what these, read at these times, may have come from."""
+    """Return what these, read at these times, may have come from; of each the last ``most`` times count."""
 
     def readings(key: bytes) -> list[OrderKey]:
-        return sorted(read_at.get(key, ()))[-MAX_READINGS_OF_ONE:] or [END_OF_TIME]
+        return sorted(read_at.get(key, ()))[-most:] or [END_OF_TIME]
 
     nameless = [(node.ref, readings(key)) for key, node in nodes.items() if not node.ref.identity and key in read_at]
     models = {key: node.ref for key, node in nodes.items() if node.kind == "model" and node.ref.identity}
@@ -60,15 +62,14 @@ def infer_down(snapshot: Snapshot, nodes: Mapping[bytes, Node], *, limit: int) -
     """Return what may have come of these: what read them by name or alias."""
     versions = {key: node.ref for key, node in nodes.items() if node.ref.identity}
     models = {key: ref for key, ref in versions.items() if ref.kind == "model"}
-    return [*_read_by_name(snapshot, versions), *(_used_by_word(snapshot, models, limit) if models else ())]
+    return [*_read_by_name(snapshot, versions), *(used_by_word(snapshot, models, limit=limit) if models else ())]
 
 
 def is_told_later(snapshot: Snapshot, links: Iterable[ActivityLink | EntityLink]) -> set[tuple[bytes | None, bytes]]:
     """Return (activity, entity) of those links that name no version while the same run tells one of that name too."""
     given = list(links)
     known = [item for item in given if isinstance(item, EntityLink)]
-    nameless = [item for item in known if not item.entity.version and item.entity.kind in VERSIONED_KINDS]
-    if not given or (known and not nameless):
+    if not given or (known and not any(map(_names_no_version, known))):
         return set()
     if not known:
         keys = {item.link.activity_key for item in given} - {None}
@@ -90,6 +91,10 @@ def is_told_later(snapshot: Snapshot, links: Iterable[ActivityLink | EntityLink]
                 if _versions_told(snapshot, versioned, item).meant_by(replace(item.entity, role=item.link.role))
             }
     return told
+
+
+def _names_no_version(item: EntityLink) -> bool:
+    return not item.entity.version and item.entity.kind in VERSIONED_KINDS
 
 
 def _versions_told(snapshot: Snapshot, versioned: list[EntityLink], asked: EntityLink) -> VersionsTold:
@@ -137,11 +142,16 @@ def _bases(snapshot: Snapshot, models: Mapping[bytes, EntityRef]) -> Iterator[Gu
     """Yield the base that a model version was said to have, where no run needs to have read it."""
     if not models:
         return
-    details = fold_details(stored.event for stored in snapshot.events_naming_first(models))
-    for ref in models.values():
-        use = details.get(ref)
-        if use and use.base and use.base.name and use.base.target != ref:
-            yield Guess(use.base.target, ref, "base", f"{display(use.base.target)} is recorded as its base model")
+    events = sorted((stored.event for stored in snapshot.events_naming_first(models)), key=order_key)
+    untold = set(models.values())
+    for event in events:
+        named = dict.fromkeys(ref.target for ref in (*event.inputs, *event.outputs, *event.subjects))
+        details = fold_details([event])
+        for ref in [ref for ref in named if ref in untold and ref in details]:
+            base = details[ref].base
+            if base and base.name and base.target != ref:
+                yield Guess(base.target, ref, "base", f"{display(base.target)} is recorded as its base model")
+        untold -= named.keys()  # what it tells of others, fetched or not, is told by their own first events
 
 
 def _read_by_name(snapshot: Snapshot, versions: Mapping[bytes, EntityRef]) -> Iterator[Guess]:
@@ -157,7 +167,8 @@ def _read_by_name(snapshot: Snapshot, versions: Mapping[bytes, EntityRef]) -> It
             yield Guess(version, name, "name", why, left)
 
 
-def _used_by_word(snapshot: Snapshot, models: Mapping[bytes, EntityRef], limit: int) -> Iterator[Guess]:
+def used_by_word(snapshot: Snapshot, models: Mapping[bytes, EntityRef], *, limit: int) -> Iterator[Guess]:
+    """Yield what used these versions by an alias or a stage while it meant them: of each the last ``limit``."""
     for tenure in tenures_of(snapshot, models):
         if tenure.word != tenure.version:
             key, begin_ns, end_ns = ref_key(tenure.word), tenure.begin[0], tenure.end[0]

@@ -13,11 +13,11 @@ from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey
 
 from modeltrail_server.projection.facts import LinkRow
+from modeltrail_server.projection.tables import MARKS
 from modeltrail_server.queries.declarations import timelines_about
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, entity_node, join, run_node
 from modeltrail_server.queries.inference import BY_NAME, Guess, infer_down, infer_up, is_told_later
 from modeltrail_server.queries.lifecycle import END_OF_TIME, Timeline
-from modeltrail_server.queries.memory import MARKING
 from modeltrail_server.queries.names import VERSIONED_KINDS, Subject, latest_version
 from modeltrail_server.queries.rows import ActivityLink, EntityLink
 from modeltrail_server.queries.snapshot import Snapshot
@@ -145,6 +145,8 @@ class _Search:
         self.read_at: dict[bytes, set[OrderKey]] = {}
         self.made_at: dict[bytes, int] = {}
         self.nameless: set[bytes] = set()
+        self.unasked: dict[bytes, set[OrderKey]] = {}
+        self.again: set[bytes] = set()
         self.ahead = _Ahead(snapshot)
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
@@ -211,7 +213,7 @@ class _Search:
                 been |= to_go
             been |= activities
             reached = self._to_entities(activities, [using, "commit"] if way == Direction.UP else [using], way)
-            entities, activities = reached - been, set()
+            entities, activities = reached - (been - self.again), set()
             been |= entities
             if not entities:
                 return
@@ -224,7 +226,7 @@ class _Search:
     def flag(self) -> None:
         """Mark what is retracted, deployed, not versioned."""
         versions = {key: node.ref for key, node in self.nodes.items() if node.kind in VERSIONED_KINDS}
-        timelines = timelines_about(self.snapshot, versions, only=MARKING) if versions else {}
+        timelines = timelines_about(self.snapshot, versions, only=MARKS) if versions else {}
         for key, ref in versions.items():
             flags = _flags(self.nodes[key], timelines.get(ref.unversioned) if timelines else None)
             if flags:
@@ -262,9 +264,12 @@ class _Search:
             pairs = [(key, relation) for key in entities for relation in relations]
             fetch, of_one = self.snapshot.last_activities, most * LINKS_OF_A_NEIGHBOUR
             links = [link for key, relation in pairs for link in fetch(key, relation, limit=of_one)]
+        links = sorted(links, key=_latest_first) if len(links) > 1 else links
+        if len(links) <= most:
+            return self._in_their_time(links, way)
         kept: dict[bytes, set[bytes | None]] = {}
         chosen: list[ActivityLink] = []
-        for link in sorted(links, key=lambda link: (-link.link.event_time_ns, link.link.event_id)):
+        for link in links:
             activities = kept.setdefault(link.link.entity_key, set())
             if len(activities) < most or link.link.activity_key in activities:
                 activities.add(link.link.activity_key)
@@ -276,7 +281,7 @@ class _Search:
 
     def _in_their_time(self, links: list[ActivityLink], way: Direction) -> list[ActivityLink]:
         """Return ``links`` without those by name that cannot be meant: a version was told, or the time is wrong."""
-        by_name = [link for link in links if link.link.entity_key in self.nameless]
+        by_name = [link for link in links if link.link.entity_key in self.nameless] if self.nameless else []
         if not by_name:
             return links
         told = is_told_later(self.snapshot, by_name)
@@ -294,32 +299,49 @@ class _Search:
         return [link for link in links if possible(link.link)]
 
     def _to_entities(self, activities: Collection[bytes], relations: list[str], way: Direction) -> set[bytes]:
-        """Add what these runs and jobs used (up) or made (down); return the keys of versions, not of commits."""
+        """Add what these runs and jobs used (up) or made (down); return the keys of versions, not of commits.
+
+        ``again`` are then those of which more may come than when they were reached before: a name or an alias that
+        was read (up) at another time, a name that was made (down) earlier.
+        """
         reached: set[bytes] = set()
+        self.again = set()
         links = self.ahead.uses(activities) if way == Direction.UP else None
         if links is None:
             links = self.snapshot.entities_of_activities(activities, relations, limit=MAX_LINKS_PER_STEP)
         self.complete = self.complete and len(links) < MAX_LINKS_PER_STEP
         told = is_told_later(self.snapshot, links)
-        for item in sorted(links, key=_told_first):
-            key, row = item.link.entity_key, item.link
-            if (row.activity_key, key) in told:
+        for row, entity in sorted(links, key=_told_first):
+            key = row.entity_key
+            if told and (row.activity_key, key) in told:
                 continue
-            if key not in self.nodes and not self._add(key, entity_node(item.entity)):
+            if key not in self.nodes and not self._add(key, entity_node(entity)):
                 continue
-            if item.entity.kind in VERSIONED_KINDS:
+            if entity.kind in VERSIONED_KINDS:
                 reached.add(key)
-                self.read_at.setdefault(key, set()).add((row.event_time_ns, row.event_id))
-                self.made_at[key] = min(self.made_at.get(key, row.event_time_ns), row.event_time_ns)
+                self._note_time(row, entity, way)
             assert row.activity_key is not None
             self._connect(row.activity_key, key, way, row)
         return reached
+
+    def _note_time(self, link: LinkRow, ref: EntityRef, way: Direction) -> None:
+        """Note when a version was used or made, and whether something new may come of that."""
+        key, moment = link.entity_key, (link.event_time_ns, link.event_id)
+        read_at, made_ns = self.read_at.setdefault(key, set()), self.made_at.get(key, moment[0])
+        if way == Direction.UP and moment not in read_at:
+            self.unasked.setdefault(key, set()).add(moment)
+            self.again |= {key} if key in self.nameless or ref.kind == "model" else set()
+        elif way == Direction.DOWN and moment[0] < made_ns and key in self.nameless:
+            self.again.add(key)
+        read_at.add(moment)
+        self.made_at[key] = min(made_ns, moment[0])
 
     def _infer(self, entities: set[bytes], way: Direction, been: set[bytes]) -> tuple[set[bytes], set[bytes]]:
         """Add what is inferred of these: return the runs it leads to, and the further entities to go on from."""
         nodes = {key: node for key in entities if (node := self.nodes[key]).kind in VERSIONED_KINDS}
         if way == Direction.UP:
-            guesses = infer_up(self.snapshot, nodes, self.read_at)
+            read_at = {key: self.unasked.pop(key) for key in nodes if key in self.unasked}
+            guesses = infer_up(self.snapshot, nodes, read_at)
         else:
             guesses = infer_down(self.snapshot, nodes, limit=self.bounds.max_neighbours)
         activities: set[bytes] = set()
@@ -357,6 +379,10 @@ class _Search:
         source, target = (far, near) if way == Direction.UP else (near, far)
         told = (link.relation, link.role, link.event_id, inferred)
         self.edges.append(Edge(self.nodes[source].id, self.nodes[target].id, *told))
+
+
+def _latest_first(item: ActivityLink) -> tuple[int, bytes]:
+    return -item.link.event_time_ns, item.link.event_id
 
 
 def _told_first(item: EntityLink) -> tuple[int, int, str]:

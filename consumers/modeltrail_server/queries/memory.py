@@ -12,12 +12,11 @@ from modeltrail_schemas.event import Declaration
 
 from modeltrail_server.projection.facts import ContentRow, EntityRow, LinkRow
 from modeltrail_server.projection.fetching import Rows
+from modeltrail_server.projection.tables import MARKS
 from modeltrail_server.queries.rows import RunBrief
 
 # Who made a version and what was declared about it; who used it may be very many.
 REMEMBERED_RELATIONS = ("output", "subject")
-# Declarations that a lineage marks a version for.
-MARKING = (Declaration.RETRACTED, Declaration.DEPLOYED, Declaration.RETIRED)
 # Declarations that, made about a model or dataset as a whole, are about each of its versions.
 ABOUT_ALL_VERSIONS = (Declaration.RETRACTED, Declaration.DESCRIBED, Declaration.ANNOTATED)
 
@@ -27,7 +26,7 @@ class Memory:
     """What is known, by key; a key that is known has an entry, empty or not.
 
     ``links`` and ``contents`` are of versions, ``declared`` of names and ABOUT_ALL_VERSIONS, ``retracted`` of names
-    and RETRACTED alone, ``marked`` of either and MARKING; ``firsts`` are the first events to name a thing, ``before``
+    and RETRACTED alone, ``marked`` of either and MARKS; ``firsts`` are the first events to name a thing, ``before``
     the versions of a name that had appeared by a time, the last first.
     """
 
@@ -76,7 +75,7 @@ class Memory:
     @cached_property
     def _declarations(self) -> list[tuple[frozenset[str], dict[bytes, list[LinkRow]]]]:
         fields = (
-            (MARKING, self.marked),
+            (MARKS, self.marked),
             (ABOUT_ALL_VERSIONS, self.declared),
             ([Declaration.RETRACTED], self.retracted),
         )

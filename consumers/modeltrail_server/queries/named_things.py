@@ -58,10 +58,10 @@ class NamedThings(Fetched):
             after = {row.kind: key_text(row.namespace) for row in rows}
         return [row for row in found if not row.version]
 
-    def names_between(self, kind: str, low: str, high: str, *, limit: int) -> list[EntityRef]:
-        """Return the names of ``kind`` from ``low`` to ``high``, having read ``limit`` rows."""
+    def names_between(self, kind: str, low: str, high: str, *, limit: int) -> list[EntityRow]:
+        """Return the first names of ``kind`` from ``low`` to ``high``, in order."""
         parameters = {"kind": kind, "low": low, "high": high, "row_limit": limit}
-        return [EntityRef(*row) for row in self._fetch(entities.names_between(self.tables), parameters)]
+        return self._named(self._fetch(entities.names_between(self.tables), parameters))
 
     def versions_between(self, name: EntityRef, low: str, high: str, *, limit: int) -> list[EntityRow]:
         """Return the versions of ``name`` whose text lies from ``low`` to ``high``."""

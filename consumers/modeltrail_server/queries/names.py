@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 
 from modeltrail_schemas.identity import entity_key, ref_key, run_key
 from modeltrail_schemas.names import DEFAULT_NAMESPACE, EntityRef, parse_name
-from modeltrail_schemas.openlineage.symlinks import FACET as SYMLINKS
-from modeltrail_schemas.openlineage.symlinks import read_symlinks
 
 from modeltrail_server.projection.facts import EntityRow, key_text
 from modeltrail_server.queries.declarations import version_called, words_of
 from modeltrail_server.queries.display import display
 from modeltrail_server.queries.errors import AmbiguousNameError, EmptyDatabaseError, NotFoundError
 from modeltrail_server.queries.named_things import LAST_CHARACTER
+from modeltrail_server.queries.other_names import OtherwiseCalled, otherwise_called
 from modeltrail_server.queries.rows import key_of, ref_of
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.queries.wholes import is_cut_short
@@ -29,8 +28,8 @@ MAX_PREFIX_MATCHES = 50
 MAX_SLASHES = 16
 MAX_NEAR_ROWS = 1_000
 MAX_NEAR = 3
-MAX_LINKED_ROWS = 500
 MIN_PREFIX_CHARACTERS = 4
+NO_OTHER = OtherwiseCalled((), all_seen=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,9 @@ class Subject:
 def resolve(snapshot: Snapshot, text: str, *, kinds: Sequence[str] = ALL_KINDS) -> Subject:
     """Return the one thing that ``text`` means among ``kinds``.
 
+    A dataset may be meant by another name that an event told of it, where it is the only one to have that: then the
+    snapshot's remarks say so.
+
     Raises EmptyDatabaseError, NotFoundError (with near names) or AmbiguousNameError (with the candidates).
     """
     prefix, colon, rest = text.partition(":")
@@ -73,7 +75,10 @@ def resolve(snapshot: Snapshot, text: str, *, kinds: Sequence[str] = ALL_KINDS) 
         raise AmbiguousNameError(text, listed, more=len(found) > MAX_CANDIDATES)
     if len(kinds) > 1 and any(_candidates(snapshot, text, [kind for kind in ALL_KINDS if kind not in kinds])):
         raise NotFoundError(f"{text!r} is no {' or '.join(kinds)}", remedy="see what it is: modeltrail show " + text)
-    raise _not_found(snapshot, text, kinds)
+    called = _otherwise_called(snapshot, text) if "dataset" in kinds else NO_OTHER
+    if called.datasets and called.all_seen:
+        return _dataset_called(snapshot, text, called.datasets)
+    raise _not_found(snapshot, text, kinds, [f"dataset:{display(ref)}" for ref in called.datasets])
 
 
 def latest_version(snapshot: Snapshot, subject: Subject) -> Subject:
@@ -100,7 +105,8 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
     """Return what ``text`` names exactly, and what it is the beginning of."""
     exact: list[Subject] = []
     loose: list[Subject] = []
-    snapshot.look_up(_named_by(text, kinds))
+    named = {key_of(each): each for ref in _named_by(text, kinds) for each in (ref, ref.unversioned)}
+    snapshot.remember(entities=named, links=[key for key, ref in named.items() if ref.version])
     for row in _named(snapshot, text, [kind for kind in kinds if kind in NAMED_KINDS]):
         _, at, version = text.partition("@")
         if not at or row.kind == "job":
@@ -117,7 +123,7 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
         loose.extend(_runs_beginning(snapshot, text))
     if "commit" in kinds and _is_hexadecimal(text):
         rows = snapshot.names_between("commit", text.lower(), text.lower() + LAST_CHARACTER, limit=MAX_CANDIDATES + 1)
-        commits = [Subject("commit", entity_key("commit", "", ref.name), ref) for ref in rows]
+        commits = [Subject("commit", row.entity_key, ref_of(row)) for row in rows]
         if snapshot.as_of is not None:
             commits = [item for item in commits if snapshot.links_of_entities([item.key], ["commit"], limit=1)]
         (exact if any(commit.ref.name == text for commit in commits) else loose).extend(commits)
@@ -207,10 +213,11 @@ def _is_hexadecimal(text: str) -> bool:
     return len(text) >= MIN_PREFIX_CHARACTERS and all(character in string.hexdigits for character in text)
 
 
-def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundError:
+def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str], near: Sequence[str]) -> NotFoundError:
+    """Return that ``text`` names nothing, and what may be meant: ``near``, or else names like it."""
     if snapshot.is_empty():
         return EmptyDatabaseError()
-    if snapshot.as_of is not None and any(_candidates(replace(snapshot, as_of=None), text, kinds)):
+    if snapshot.as_of is not None and _is_known_now(replace(snapshot, as_of=None), text, kinds):
         return NotFoundError(f"nothing was known of {text!r} then", remedy="ask as of a later time")
     path, at, version = text.partition("@")
     versioned = [kind for kind in kinds if kind in VERSIONED_KINDS]
@@ -220,26 +227,46 @@ def _not_found(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> NotFoundE
         known = {version.version: f"{display(name)}@{version.version}" for version in rows}
         if name.kind == "model":
             known |= {alias: f"{display(name)}@{alias}" for alias in words_of(snapshot, [name])[name]}
-        near = _close(version, known) or list(known)[:MAX_NEAR]
+        alike = _close(version, known) or list(known)[:MAX_NEAR]
         what = f"{name.kind} {display(name)} has no version" + (" or alias" if name.kind == "model" else "")
-        return NotFoundError(f"{what} {version!r}", near=[known[word] for word in near])
+        return NotFoundError(f"{what} {version!r}", near=[known[word] for word in alike])
     what = "nothing" if len(kinds) > 1 else f"no {kinds[0]}"
-    linked = _also_called(snapshot, text) if "dataset" in kinds else []
-    return NotFoundError(f"{what} is called {text!r}", near=linked or _near_names(snapshot, path, kinds))
+    return NotFoundError(f"{what} is called {text!r}", near=near[:MAX_NEAR] or _near_names(snapshot, path, kinds))
 
 
-def _also_called(snapshot: Snapshot, text: str) -> list[str]:
-    """Return the datasets of which an OpenLineage event tells that they are also called ``text``.
+def _is_known_now(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> bool:
+    """Return whether something is called ``text``."""
+    if any(_candidates(snapshot, text, kinds)):
+        return True
+    return "dataset" in kinds and bool(_otherwise_called(snapshot, text).datasets)
 
-    Nothing is indexed by such names: it looks at the first event of each of 500 datasets at most.
+
+def _otherwise_called(snapshot: Snapshot, text: str) -> OtherwiseCalled:
+    """Return the datasets that have ``text``, without its version, as another name."""
+    path = text.partition("@")[0]
+    if not path:
+        return NO_OTHER
+    bare = parse_name(f"{DEFAULT_NAMESPACE}/{path}", kind="dataset").name
+    return otherwise_called(snapshot, set(_readings(text, "dataset")), bare)
+
+
+def _dataset_called(snapshot: Snapshot, text: str, datasets: Sequence[EntityRef]) -> Subject:
+    """Return the one of ``datasets``, or its version, that has ``text`` as another name; and have that said.
+
+    Raises AmbiguousNameError where several do, NotFoundError where it has no such version.
     """
-    readings = set(_readings(text, "dataset"))
-    bare = parse_name(f"{DEFAULT_NAMESPACE}/{text.partition('@')[0]}", kind="dataset").name
-    names = snapshot.names_between("dataset", "", LAST_CHARACTER, limit=MAX_LINKED_ROWS)
-    telling = snapshot.events_naming_first([ref_key(ref) for ref in names], containing=SYMLINKS.encode())
-    links = (link for stored in telling for link in read_symlinks(stored.event.document or b""))
-    meant = (link.dataset for link in links if link.other in readings or link.other.name == bare)
-    return list(dict.fromkeys(f"dataset:{display(ref)}" for ref in meant))[:MAX_NEAR]
+    path, at, version = text.partition("@")
+    found = [Subject("dataset", ref_key(ref), ref) for ref in datasets]
+    if at:
+        found = [each for ref in datasets for each in _versions(snapshot, ref, version)]
+    if len(found) > 1:
+        listed = [subject.text for subject in found[:MAX_CANDIDATES]]
+        raise AmbiguousNameError(text, listed, more=len(found) > MAX_CANDIDATES)
+    meant = " or ".join(display(ref) for ref in datasets[:MAX_NEAR])
+    if not found:
+        raise NotFoundError(f"{path} is another name of {meant}, which has no version {version!r}")
+    snapshot.remarks.append(f"{path} is another name of {display(found[0].ref.unversioned)}")
+    return found[0]
 
 
 def _near_names(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[str]:
@@ -248,8 +275,8 @@ def _near_names(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> list[str
     names: dict[str, list[str]] = {}
     for kind in (kind for kind in NAMED_KINDS if kind in kinds):
         for low, high in ((wanted[:1], wanted[:1] + LAST_CHARACTER), ("", LAST_CHARACTER)):
-            for ref in snapshot.names_between(kind, low, high, limit=MAX_NEAR_ROWS):
-                names.setdefault(ref.name, []).append(f"{kind}:{display(ref)}")
+            for row in snapshot.names_between(kind, low, high, limit=MAX_NEAR_ROWS):
+                names.setdefault(row.name, []).append(f"{kind}:{display(ref_of(row))}")
     return list(dict.fromkeys(text for name in _close(wanted, names) for text in names[name]))[:MAX_NEAR]
 
 

@@ -1,6 +1,6 @@
 """The rows that questions are answered from, as values; and how they are made of what a statement selects. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modeltrail_schemas.event import LineageEvent
@@ -97,12 +97,21 @@ def brief_of(row: RunRow, jobs: Mapping[bytes, EntityRef]) -> RunBrief:
 def activity_link(row: Sequence[Any]) -> ActivityLink:
     """Return a row of ``statements.links.activities_*`` as a value."""
     run_id, state, first_ns, last_ns, namespace, name = row[6:12]
-    return ActivityLink(LinkRow(*row[:6]), run_id, state or "", first_ns or 0, last_ns or 0, _job(namespace, name))
+    link, job = LinkRow._make(row[:6]), _job(namespace, name)
+    return ActivityLink(link, run_id, state or "", first_ns or 0, last_ns or 0, job)
 
 
-def entity_link(row: Sequence[Any]) -> EntityLink:
-    """Return a row of ``statements.links.entities_of_*`` as a value."""
-    return EntityLink(LinkRow(*row[:6]), EntityRef(*row[6:10]))
+def entity_links(rows: Iterable[Sequence[Any]]) -> list[EntityLink]:
+    """Return rows of ``statements.links.entities_of_*`` as values; links to one entity have it in common."""
+    refs: dict[bytes, EntityRef] = {}
+    links: list[EntityLink] = []
+    for row in rows:
+        link = LinkRow._make(row[:6])
+        ref = refs.get(link.entity_key)
+        if ref is None:
+            ref = refs[link.entity_key] = EntityRef(*row[6:10])
+        links.append(EntityLink(link, ref))
+    return links
 
 
 def _job(namespace: str | None, name: str | None) -> EntityRef:

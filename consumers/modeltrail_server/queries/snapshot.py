@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+from modeltrail_schemas.codec import decode_routing
+from modeltrail_schemas.event import Routing
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey, order_key
 from sqlalchemy.sql.selectable import SelectBase
@@ -29,12 +31,12 @@ from modeltrail_server.queries.rows import (
     RunBrief,
     Stored,
     activity_link,
-    entity_link,
+    entity_links,
     key_of,
     ref_of,
     run_brief,
 )
-from modeltrail_server.queries.statements import entities, events, links, runs
+from modeltrail_server.queries.statements import entities, events, links, runs, upstream
 from modeltrail_server.queries.statements.remembering import to_remember
 from modeltrail_server.queries.wholes import is_cut_short
 
@@ -43,6 +45,7 @@ MAX_LINKS_REMEMBERED = 2_000
 MAX_TELLERS = 1_000
 REMEMBERED = {"row_limit": MAX_LINKS_REMEMBERED}
 MAX_READINGS_TOGETHER = 50
+NO_KEY = bytes(16)
 
 
 class Snapshot(NamedThings):
@@ -55,10 +58,9 @@ class Snapshot(NamedThings):
         ``and_first_of`` the first event to name them.
         """
         wanted = {key_of(each): each for ref in refs for each in (ref, ref.unversioned)}
-        new = self._memory.unknown("entities", wanted)
-        versions = [key for key in new if wanted[key].identity]
-        names = [key for key in new if not wanted[key].identity]
-        self.remember(entities=new, links=versions, contents=versions, declared=names, firsts=and_first_of)
+        versions = [key for key, ref in wanted.items() if ref.identity]
+        names = [key for key, ref in wanted.items() if not ref.identity]
+        self.remember(entities=wanted, links=versions, contents=versions, declared=names, firsts=and_first_of)
 
     def remember(self, *, before: Collection[tuple[bytes, int]] = (), **wanted: Iterable[bytes]) -> None:
         """Fetch together, by what Memory calls it, what is wanted of these keys and not known yet.
@@ -143,9 +145,22 @@ class Snapshot(NamedThings):
         rows = [LinkRow._make(row) for found_rows in fetch_together(self.connection, together) for row in found_rows]
         return latest_first([*rows, *known], limit)
 
-    def has_retractions(self) -> bool:
-        """Return whether anything was ever retracted."""
-        return bool(self._fetch(links.any_retraction(self.tables, self.as_of), {}))
+    def retractions(self, *, limit: int) -> list[Routing]:
+        """Return the events that declare something to be retracted, in no order."""
+        statement = upstream.retractions(self.tables, self.as_of)
+        return [decode_routing(row[0]) for row in self._fetch(statement, {"row_limit": limit})]
+
+    def upstream(self, entities: Collection[bytes], activities: Collection[bytes], *, limit: int) -> Rows:
+        """Return rows of what these came from, themselves included, as the statement ``upstream`` says."""
+        begun = [(chunk, [NO_KEY]) for chunk in chunks(entities, MAX_KEYS_PER_STATEMENT)]
+        begun += [([NO_KEY], chunk) for chunk in chunks(activities, MAX_KEYS_PER_STATEMENT)]
+        statement = upstream.upstream(self.tables, self.as_of)
+        asked = [{"keys": keys, "activities": acting, "row_limit": limit} for keys, acting in begun]
+        return [row for bound in asked for row in self._fetch(statement, bound)]
+
+    def keys_of_names(self, names: Collection[bytes], *, limit: int) -> list[bytes]:
+        """Return the keys of these names and of all their versions."""
+        return [row[0] for row in self._rows(upstream.versions_of_names(self.tables), names, limit)]
 
     def sources_of_entities(self, keys: Collection[bytes], *, limit: int) -> list[bytes]:
         """Return the keys of what these came from, themselves included, nearest first: ``limit`` of them, or more.
@@ -162,7 +177,7 @@ class Snapshot(NamedThings):
         """Return what these runs and jobs stand in these relations to."""
         statement = links.entities_of_activities(self.tables, self.as_of)
         rows = self._rows(statement, keys, limit, relations=list(relations))
-        return self._linked(map(entity_link, rows))
+        return self._linked(entity_links(rows))
 
     def makers_and_uses(self, keys: Collection[bytes], *, limit: int) -> tuple[list[ActivityLink], list[EntityLink]]:
         """Return the runs and jobs that made these entities, and what those read: data, models and commits.
@@ -183,7 +198,7 @@ class Snapshot(NamedThings):
                 ],
             )
             makers += map(activity_link, made)
-            uses += self._linked(map(entity_link, used))
+            uses += self._linked(entity_links(used))
         several = len(keys) > MAX_KEYS_PER_STATEMENT  # then one activity may have been met twice
         return self._links_then(makers), list(dict.fromkeys(uses)) if several else uses
 
@@ -315,14 +330,13 @@ class Snapshot(NamedThings):
         claimed = {claim for stored in others for claim in contents_told(stored.event)}
         return [content for content, then in told.items() if then or (content.digest, content.entity_key) in claimed]
 
-    def _linked(self, links: Iterable[EntityLink]) -> list[EntityLink]:
+    def _linked(self, links: list[EntityLink]) -> list[EntityLink]:
         """Return links to named things, each with its whole name."""
-        found = list(links)
-        cut = {link.link.entity_key for link in found if is_cut_short(link.entity)}
-        wholes = {row.entity_key: ref_of(row) for row in self.entities(cut)} if cut else {}
-        return (
-            [link._replace(entity=wholes.get(link.link.entity_key, link.entity)) for link in found] if cut else found
-        )
+        cut = [key for key, ref in {link.link.entity_key: link.entity for link in links}.items() if is_cut_short(ref)]
+        if not cut:
+            return links
+        wholes = {row.entity_key: ref_of(row) for row in self.entities(cut)}
+        return [link._replace(entity=wholes.get(link.link.entity_key, link.entity)) for link in links]
 
     def _links_then(self, links: Iterable[ActivityLink]) -> list[ActivityLink]:
         """Return ``links`` with their runs as they were within the bound."""

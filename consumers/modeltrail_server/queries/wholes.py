@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from modeltrail_schemas.event import Routing
 from modeltrail_schemas.names import EntityRef
 
-from modeltrail_server.projection.facts import WORDS, EntityRow, commit_ref, environment_ref, is_cut
+from modeltrail_server.projection.facts import CUT_CHARACTERS, WORDS, EntityRow, commit_ref, environment_ref, is_cut
 from modeltrail_server.queries.rows import key_of
 
 
 def is_cut_short(named: EntityRef | EntityRow) -> bool:
     """Return whether namespace, name or version look like the beginning of a longer one."""
-    return is_cut(named.name) or is_cut(named.version) or is_cut(named.namespace)
+    texts = (named.name, named.version, named.namespace)
+    return CUT_CHARACTERS in map(len, texts) and any(map(is_cut, texts))
 
 
 def cut_names(rows: Iterable[EntityRow]) -> dict[bytes, bytes]:

@@ -109,7 +109,9 @@ class _Coding:
         if key_id in RISING:
             return Column()
         told = (values for placed in self.by_number.values() for _, values in placed.get(key_id, ()))
-        return column_for(number for values in told for _, number in values if number is not None)
+        values = [value for own in told for value in own]
+        numbers = (number for _, number in values if number is not None)
+        return column_for(numbers, (text for text, number in values if number is None))
 
     def _ordinals(self) -> dict[bytes, int]:
         """Return the ordinals of those that were coded before."""

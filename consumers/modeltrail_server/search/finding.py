@@ -1,15 +1,17 @@
 """Which runs satisfy an expression now. Cost follows the size of the answer, and is bounded where the answer is rare.
 
-Each comparison is a range of the index. A range of few runs is gathered whole. Else runs are walked for a short while
-in the order asked for, and the other comparisons probed on the way. Where that does not fill the answer, the columns
-tell which runs may satisfy all, the best first, and what these have exactly is looked up until the answer is full.
+Each comparison is a range of the index. A range of few runs is gathered whole; one that is all that is asked, and in
+the order asked for, is read from its beginning. Else the columns tell which runs may satisfy all, the best first, and
+what these have exactly is looked up until the answer is full.
 """
 
+import operator
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select
-
+from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT
@@ -24,6 +26,7 @@ from modeltrail_server.search.expression import (
     parse_key,
     terms_of,
 )
+from modeltrail_server.search.keeping import KeptColumns
 from modeltrail_server.search.meaning import (
     Condition,
     Conjunction,
@@ -41,18 +44,18 @@ from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
 
 FEW_ROWS = 300
-MAX_PROBES = 300
-MAX_WALKED_ROWS = 1_200
 ROWS_A_RUN = 2
 """A run has several rows of a key: what a metric was on several datasets."""
 FEWEST_CANDIDATES = 32
+MAX_WHOLE = 150
+"""Of so many runs all that counts is read at once; of more, first what they are ordered by."""
 MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
 
-_Told = dict[Key, list[tuple[str, float | None]]]
-"""What is told of a run: (text, number), by key."""
+_Values = dict[Key, list[tuple[str, float | None]]]
+"""What a run has, (text, number) under each key."""
 
 
 class _Row(NamedTuple):
@@ -75,19 +78,26 @@ def parse_ordering(text: str) -> Ordering:
 
 
 def find(
-    snapshot: Snapshot, expression: str, *, ordering: Ordering | None = None, limit: int = DEFAULT_LIMIT
+    snapshot: Snapshot,
+    expression: str,
+    *,
+    ordering: Ordering | None = None,
+    limit: int = DEFAULT_LIMIT,
+    kept: KeptColumns | None = None,
 ) -> Found:
     """Return the runs that satisfy ``expression``, or did as of a bounded ``snapshot``. Raises SearchSyntaxError.
 
     Without ``ordering``: by the first metric compared with < or >, the better first; else the last to begin first.
+    Whoever searches several times with one engine gives what is ``kept`` from one search to the next.
     """
     tree = parse_expression(expression)
     ordering, limit = ordering or ordering_of(tree), min(limit, MAX_LIMIT)
 
     def find_now(meaning: Meaning) -> Found:
-        search = _Search(snapshot, meaning, ordering, limit)
-        keys, complete = search.run()
-        return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+        with no_cycle_collection():
+            search = _Search(snapshot, meaning, ordering, limit, kept or KeptColumns())
+            keys, complete = search.run()
+            return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
 
     if snapshot.as_of is not None:
         return find_then(snapshot, tree, ordering, limit, find_now=find_now)
@@ -106,8 +116,10 @@ def ordering_of(tree: Expression) -> Ordering:
 class _Search:
     """One search: its statements and how many runs it has looked at."""
 
-    def __init__(self, snapshot: Snapshot, meaning: Meaning, ordering: Ordering, limit: int) -> None:
-        self.snapshot, self.meaning, self.ordering, self.limit = snapshot, meaning, ordering, limit
+    def __init__(
+        self, snapshot: Snapshot, meaning: Meaning, ordering: Ordering, limit: int, kept: KeptColumns
+    ) -> None:
+        self.snapshot, self.meaning, self.ordering, self.limit, self.kept = snapshot, meaning, ordering, limit, kept
         self.connection, self.tables = snapshot.connection, search_tables_of(snapshot.tables.generation)
         self.catalogue = Catalogue(self.tables, self.connection.dialect.name)
         self.parts = conjuncts_of(meaning)
@@ -115,6 +127,7 @@ class _Search:
         self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
+        self.values: dict[bytes, _Values] = {}  # of runs that satisfy, where they were read: under all keys asked for
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
@@ -153,36 +166,26 @@ class _Search:
         return [row.run_key for row in ordered[: self.limit]], len(ordered) <= self.limit
 
     def _walked(self) -> tuple[list[bytes], bool] | None:
-        """Return the answer from a short walk, or from one that will do by what it finds; None where neither does."""
-        rows, by_number = self._way()
-        rest, descending = self._without(Condition(rows.key, rows.tests)), self.ordering.descending
-        probed = sum(1 for _ in conditions_of(rest))
-        row_limit = ROWS_A_RUN * (self.limit + 1)
-        looked_at = max(MAX_PROBES // max(1, probed), row_limit)
-        statement = self.catalogue.walked(rows, rest, by_number=by_number, descending=descending)
-        found, count = self._walk(statement, looked_at, row_limit)
-        more = 1.3 * (self.limit + 1) / max(1, len(found))
-        if len(found) <= self.limit and count < row_limit and looked_at < looked_at * more <= MAX_WALKED_ROWS:
-            looked_at, row_limit = int(looked_at * more), int(count * more)
-            found, count = self._walk(statement, looked_at, row_limit)
-        is_full = len(found) > self.limit
-        if not is_full and (count == row_limit or self._counts([rows], looked_at + 1)[0] > looked_at):
+        """Return the answer from the beginning of a range, where that is all that is asked for, and in its order."""
+        rows = range_of(self.parts[0]) if len(self.parts) == 1 else None
+        by_number = rows is not None and rows.key == self.order
+        if rows is None or not (by_number or (self.metric is None and rows.one_value)):
             return None
-        keys = list(found)[: self.limit]
-        if by_number and self.metric and not self._is_best(rows):
-            best = {row.run_key: row.number for row in self._satisfying(keys)}
+        row_limit = ROWS_A_RUN * (self.limit + 1)
+        statement = self.catalogue.walked(rows, by_number=by_number, descending=self.ordering.descending)
+        walked = self.connection.execute(statement, {"row_limit": row_limit}).all()
+        found: dict[bytes, float | None] = {}
+        for run_key, number in walked:
+            found.setdefault(bytes(run_key), number)
+        is_full, keys = len(found) > self.limit, list(found)[: self.limit]
+        if not is_full and len(walked) == row_limit:
+            return None
+        if self.metric and not self._is_best(rows):
+            best = {row.run_key: row.number for row in self._satisfying(self._told(self._asked, keys))}
             if any(best[key] != found[key] for key in keys):
                 return None  # another value of a run, beyond this range, is what it is ordered by
-        self.looked_at += looked_at
+        self.looked_at += len(walked)
         return keys, not is_full
-
-    def _walk(self, statement: Select[Any], looked_at: int, row_limit: int) -> tuple[dict[bytes, float | None], int]:
-        """Return the runs found by a walk, each with its first number, and in how many rows."""
-        rows = self.connection.execute(statement, {"looked_at": looked_at, "row_limit": row_limit}).all()
-        found: dict[bytes, float | None] = {}
-        for run_key, number, _ in rows:
-            found.setdefault(bytes(run_key), number)
-        return found, len(rows)
 
     def _is_best(self, rows: Range) -> bool:
         """Return whether the first row of a run within a range is its best of all."""
@@ -191,29 +194,38 @@ class _Search:
 
     def _narrowed(self) -> tuple[list[_Row], bool]:
         """Return the runs found among those that the columns tell of, in order, and whether there may be others."""
-        candidates = Candidates(self.snapshot, self.meaning, self.order, descending=self.ordering.descending)
+        descending = self.ordering.descending
+        candidates = Candidates(self.snapshot, self.meaning, self.order, descending=descending, kept=self.kept)
         found, seen = self._ordered(self._satisfying(candidates.waiting)), dict[int, None]()
-        next_ones, size = list[int](), self._enough(found, len(candidates.waiting))
+        next_ones, size = list[int](), self._enough([], 0)
         is_bounded = False
         for bound, ordinals in candidates.groups():
             is_bounded = len(seen) > MAX_CANDIDATES
-            if is_bounded or self._is_full(found, bound):
+            if is_bounded or len(self._settled(found, bound)) == self.limit:
                 break
             next_ones += ordinals
             if len(next_ones) >= size:
                 found = self._with(found, next_ones, seen)
-                next_ones, size = [], self._enough(found, len(seen) + len(candidates.waiting))
+                next_ones, size = [], self._enough(self._settled(found, bound), len(seen))
         found = self._with(found, next_ones, seen)
-        self.looked_at += len(seen) + len(candidates.waiting)
+        self.looked_at += len(seen) + len({row[0] for row in candidates.waiting})
         return found, is_bounded or not candidates.complete
 
-    def _enough(self, found: Sequence[_Row], seen: int) -> int:
+    def _settled(self, found: Sequence[_Row], bound: float) -> Sequence[_Row]:
+        """Return the beginning of the answer before which no run comes with a number up to ``bound``.
+
+        It is never all of the answer before one more was found: whether there are more is to be told.
+        """
+        numbers = [float(row.number or 0) for row in found[: min(self.limit, len(found) - 1)]]
+        if self.ordering.descending:
+            return found[: bisect_left(numbers, -bound, key=operator.neg)]
+        return found[: bisect_left(numbers, bound)]
+
+    def _enough(self, settled: Sequence[_Row], seen: int) -> int:
         """Return how many more runs to look at next: about as many as will fill the answer."""
-        missing = self.limit + 1 - len(found)
-        if missing <= 0:
-            return MAX_KEYS_PER_STATEMENT  # few will do: those no worse than the last of the answer
-        share = (len(found) + 1) / (seen + 1)
-        return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
+        share = min(1.0, (len(settled) + 1) / (seen + 1))
+        wanted = int((self.limit + 1 - len(settled)) / share * 1.2)
+        return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, wanted))
 
     def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
         """Return ``found`` and those that satisfy of the runs not seen yet, in order: the limit and one more.
@@ -222,15 +234,23 @@ class _Search:
         """
         new = [ordinal for ordinal in dict.fromkeys(ordinals) if ordinal not in seen]
         seen.update(dict.fromkeys(new))
+        if len(new) <= MAX_WHOLE:
+            good = self._satisfying(self._told(self._asked, new))
+            return self._ordered(dict.fromkeys([*found, *good]))
         ordinal_of = self._ranked(new)
         ranked, together = self._ordered(ordinal_of), list(found)
-        for begin in range(0, len(ranked), self.limit + 1):
-            next_best = ranked[begin : begin + self.limit + 1]
-            if len(together) > self.limit and self._ordered([together[self.limit], next_best[0]])[0] != next_best[0]:
-                break
-            good = self._satisfying([ordinal_of[row] for row in next_best])
-            together = self._ordered(dict.fromkeys([*together, *good]))
+        while next_best := self._better(ranked[: self.limit + 1], together):
+            good = self._satisfying(self._told(self._asked, [ordinal_of[row] for row in next_best]))
+            ranked, together = ranked[len(next_best) :], self._ordered(dict.fromkeys([*together, *good]))
         return together
+
+    def _better(self, ranked: Sequence[_Row], found: Sequence[_Row]) -> Sequence[_Row]:
+        """Return those that come before the last of ``found`` that counts; all, where more are wanted."""
+        if len(found) <= self.limit:
+            return ranked
+        last = found[self.limit]
+        ordered = self._ordered([*ranked, last])
+        return ordered[: ordered.index(last)]
 
     def _ranked(self, ordinals: Sequence[int]) -> dict[_Row, int]:
         """Return what these runs are ordered by, with their ordinals; without those that have no such number."""
@@ -241,39 +261,26 @@ class _Search:
                 found[run_key] = (number if before is None else best(number, before[0]), started_ns, ordinal)
         return {_Row(number, begun, run_key): ordinal for run_key, (number, begun, ordinal) in found.items()}
 
-    def _is_full(self, found: Sequence[_Row], bound: float) -> bool:
-        """Return whether no run with a number up to ``bound`` comes before those found."""
-        if len(found) <= self.limit:
-            return False
-        last = float(found[self.limit - 1].number or 0)
-        return last > bound if self.ordering.descending else last < bound
+    @cached_property
+    def _asked(self) -> dict[int, Key]:
+        """Return all keys that count, by their numbers."""
+        asked = dict.fromkeys([self.order, *(condition.key for condition in conditions_of(self.meaning))])
+        return {key.id: key for key in asked}
 
-    def _satisfying(self, runs: Sequence[bytes] | Sequence[int]) -> list[_Row]:
-        """Return those of these runs, by keys or ordinals, that satisfy the expression, by all their values."""
-        order, best = self.order, max if self.ordering.descending else min
-        asked = dict.fromkeys([order, *(condition.key for condition in conditions_of(self.meaning))])
-        found, begun = list[_Row](), dict[bytes, int]()
-        values: dict[bytes, _Told] = {}
-        ids = {key.id: key for key in asked}
-        for run_key, key_id, text, number, started_ns, *_ in self._told(list(ids), runs):
-            values.setdefault(run_key, {}).setdefault(ids[key_id], []).append((text, number))
+    def _satisfying(self, told: Iterable[Sequence[Any]]) -> list[_Row]:
+        """Return the runs that satisfy the expression, by all their values as ``told``."""
+        order, best, found = self.order, max if self.ordering.descending else min, list[_Row]()
+        values: dict[bytes, _Values] = {}
+        begun: dict[bytes, int] = {}
+        for run_key, key_id, text, number, started_ns, *_ in told:
+            values.setdefault(run_key, {}).setdefault(self._asked[key_id], []).append((text, number))
             begun[run_key] = started_ns
         for run_key, own in values.items():
-            if satisfies(self.meaning, own):
-                numbers = [number for _, number in own.get(order, ()) if number is not None]
-                if numbers:
-                    found.append(_Row(best(numbers), begun[run_key], run_key))
+            numbers = [number for _, number in own.get(order, ()) if number is not None]
+            if numbers and satisfies(self.meaning, own):
+                found.append(_Row(best(numbers), begun[run_key], run_key))
+                self.values[run_key] = own
         return found
-
-    def _way(self) -> tuple[Range, bool]:
-        """Return the range that has runs in the order asked for, and whether that is the order of its numbers."""
-        ranges = [rows for part in self.parts if isinstance(part, Condition) and (rows := range_of(part))]
-        own = next((rows for rows in ranges if rows.key == self.order), Range(self.order))
-        if self.metric is None and not own.tests:
-            one_value = next((rows for rows in ranges if rows.one_value), None)
-            if one_value is not None:
-                return one_value, False
-        return own, True
 
     def _counts(self, ranges: Sequence[Range], most: int) -> Sequence[int]:
         if not ranges:
@@ -295,7 +302,7 @@ class _Search:
     def hits_of(self, keys: Sequence[bytes], terms: Sequence[Term]) -> tuple[Hit, ...]:
         """Return the runs with the values that the expression and the ordering name."""
         runs, shown = {run.run_key: run for run in self.snapshot.runs(keys)}, shown_keys(terms, self.ordering)
-        values = self._values_of(keys, [*shown, PARENT])
+        values = self._values_of(keys, shown)
         hits = []
         for key in keys:
             if key in runs:
@@ -303,14 +310,20 @@ class _Search:
                 hits.append(Hit(run_line(runs[key]), shown_values(shown, values[key], self.ordering), parents[0][0]))
         return tuple(hits)
 
-    def _values_of(self, keys: Sequence[bytes], asked: Sequence[Key]) -> dict[bytes, _Told]:
-        ids = {key.id: key for key in asked}
-        of_run: dict[bytes, _Told] = {key: {} for key in keys}
-        for run_key, key_id, text, number, *_ in self._told(list(ids), keys):
+    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, _Values]:
+        """Return what these runs have under the keys ``shown``, and their parents."""
+        ids = {key.id: key for key in (*shown, PARENT)}
+        of_run = {key: dict(self.values.get(key, {})) for key in keys}
+        unknown = [key for key in keys if key not in self.values]
+        others = [key for key in keys if key in self.values and PARENT not in of_run[key]]
+        told = [*self._told(ids, unknown), *self._told([PARENT.id], others)]
+        for run_key, key_id, text, number, *_ in told:
             of_run[run_key].setdefault(ids[key_id], []).append((text, number))
         return of_run
 
-    def _told(self, ids: list[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
+    def _told(self, keys: Iterable[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
+        """Yield what these runs, by keys or ordinals, have under these keys, by numbers."""
+        ids = list(keys)
         for begin in range(0, len(runs) if ids else 0, MAX_KEYS_PER_STATEMENT):
             chunk = list(runs[begin : begin + MAX_KEYS_PER_STATEMENT])
             if isinstance(chunk[0], bytes):

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from sqlalchemy import func, select
 
+from modeltrail_server.queries.display import natural_order
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.expression import Term, parse_expression, terms_of
 from modeltrail_server.search.meaning import Condition, meaning_of
@@ -49,8 +50,9 @@ class _Index:
         key = Key(term.kind, cut_text(term.name))
         written = _written(key)
         if key not in keys and len(keys) < MAX_KEYS_READ:
-            near = ", ".join(_near(key, keys))
-            yield f"no run has {written}" + (f"; near it: {near}" if near else "")
+            near, there = ", ".join(_near(key, keys)), ", ".join(_some(key.kind, keys))
+            others = f"; near it: {near}" if near else f"; runs have {there}" if there else ""
+            yield f"no run has {written}{others}"
             return
         meaning = meaning_of(term)
         rows = range_of(meaning) if isinstance(meaning, Condition) else None
@@ -86,6 +88,13 @@ def _near(key: Key, keys: set[Key]) -> list[str]:
     close = [own[name] for name in get_close_matches(key.name, own, n=MAX_NEAR)]
     close += [others[name] for name in get_close_matches(key.name, others, n=MAX_NEAR)]
     return [_written(each) for each in dict.fromkeys(same + close)][:MAX_NEAR]
+
+
+def _some(kind: str, keys: set[Key]) -> list[str]:
+    """Return the first keys of a kind, and whether there are more, as a person reads it."""
+    there = sorted((key for key in keys if key.kind == kind), key=lambda key: natural_order(key.name))
+    first = [_written(key) for key in there[:MAX_VALUES]]
+    return [*first, "…"] if len(there) > MAX_VALUES else first
 
 
 def _written(key: Key) -> str:

@@ -15,7 +15,6 @@ from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
 from modeltrail_schemas.identity import canonical_run_id
 from sqlalchemy import Connection, Engine, MetaData, Table, delete, inspect, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import DropTable
 
 from modeltrail_server.errors import PositionMovedError
@@ -58,7 +57,7 @@ def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None
                 return done
             check_version(generation)
             return done + _follow(log, engine, generation, stop)
-        except (PositionMovedError, IntegrityError):
+        except PositionMovedError:
             attempts += 1
     return done
 
@@ -117,8 +116,7 @@ def _make_tables(engine: Engine, tables: SearchTables) -> None:
         if inspect(engine).has_table(tables.position.name):
             return
     with no_cycle_collection(), writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({INDEX_LOCK})")
+        _wait_for_other_writers(connection)
         tables.metadata.create_all(connection)
         for name in older_tables(tables, inspect(connection).get_table_names()):
             connection.execute(DropTable(Table(name, MetaData())))
@@ -129,8 +127,7 @@ def _write(engine: Engine, generation: Generation, records: Sequence[Record], ex
     tables, writer = search_tables_of(generation.number), writer_for(engine)
     keys = sorted(set(_runs_told_of(records)))
     with no_cycle_collection(), writing(engine) as connection:
-        if connection.dialect.name == "postgresql":  # else columns are coded by two at once
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({INDEX_LOCK})")
+        _wait_for_other_writers(connection)  # else columns are coded by two at once
         if current_generation(connection, lock=True) != generation:
             raise PositionMovedError
         _move(connection, tables, records[0].partition, expected, records[-1].offset + 1)
@@ -145,6 +142,12 @@ def _write(engine: Engine, generation: Generation, records: Sequence[Record], ex
         told = {key for values in indexed.values() for key in values.by_key if key.kind != SPAN}
         _note_keys(connection, tables, told)
         code_changed(connection, writer, tables, indexed)
+
+
+def _wait_for_other_writers(connection: Connection) -> None:
+    """Return when nobody else writes the index, nor will until this transaction ends (on SQLite: at once)."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({INDEX_LOCK})")
 
 
 def _values(run_id: str, stored: Sequence[Stored]) -> Values:

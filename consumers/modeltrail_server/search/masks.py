@@ -4,36 +4,50 @@ A comparison is a table of 256 bytes, one for each code, looked up for all runs 
 must all hold is one ``&`` of two integers. A *mask* is such an integer: a byte for each run, 255 where the run is in.
 """
 
-import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, or_
-from typing import NamedTuple
+from operator import or_
+from sys import getsizeof
+from typing import NamedTuple, Protocol
 
 from modeltrail_server.search.columns import (
     ANY_VALUE,
     FIRST_SHARED,
+    NO_VALUE,
     RUNS_A_COLUMN,
     SHARED_CODES,
+    End,
     PackedColumn,
-    decoded,
     edges_of,
-    encoded,
-    first_text_code,
+    ends_of,
     interval_of,
     planes_of,
     shared_code,
+    shared_codes,
+    shared_codes_beginning,
+    text_edges_of,
     texts_of,
 )
-from modeltrail_server.search.expression import Value
-from modeltrail_server.search.meaning import Condition, Conjunction, Meaning, Negation, Test, holds
+from modeltrail_server.search.expression import ORDERED, Value
+from modeltrail_server.search.meaning import (
+    Condition,
+    Conjunction,
+    Meaning,
+    Negation,
+    Test,
+    prefix_of,
+    satisfying_texts,
+)
 from modeltrail_server.search.rows import Key, number_of
 
 EVERY_RUN = int.from_bytes(b"\xff" * RUNS_A_COLUMN, "little")
+COLUMN_BYTES, ENTRY_BYTES = 512, 64
+"""About what a column, and the entry of a text in it, take beside what they hold."""
 _CODES = 256
+_NOTHING = bytes([NO_VALUE])
 
 
 class Codes(NamedTuple):
@@ -51,112 +65,177 @@ class ReadColumn:
     """A stored column, as a search reads it."""
 
     edges: "array[float]"
-    texts: Sequence[bytes]
+    texts: Mapping[str, int]
+    text_edges: Sequence[str]
+    least: End
+    largest: End
     planes: Sequence[bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """Return about how much memory it takes."""
+        parts = (self.edges, *self.texts, *self.text_edges, *self.planes)
+        parts += (self.least.numbers, self.least.places, self.largest.numbers, self.largest.places)
+        return COLUMN_BYTES + sum(map(getsizeof, parts)) + ENTRY_BYTES * len(self.texts)
 
 
 def read(packed: PackedColumn) -> ReadColumn:
     """Return what was stored."""
-    return ReadColumn(edges_of(packed), texts_of(packed), planes_of(packed))
+    edges = edges_of(packed)
+    return ReadColumn(edges, texts_of(packed, edges), text_edges_of(packed), *ends_of(packed), planes_of(packed))
 
 
-class Comparing:
-    """Compares columns with the conditions of one search, remembering which texts satisfy which."""
+Columns = Mapping[Key, ReadColumn | None]
+"""Columns of one number: None under a key that no run has; a key that is not in it was not read."""
 
-    def __init__(self) -> None:
-        self._texts: dict[Condition, tuple[set[bytes], set[bytes]]] = {}  # those known, and of these the right ones
-        self._equal: dict[Condition, list[bytes]] = {}
 
-    def mask(self, meaning: Meaning, columns: Mapping[Key, ReadColumn | None], *, possible: bool = True) -> int:
-        """Return the runs that may satisfy ``meaning``, or those that surely do.
+class Comparing(Protocol):
+    """Compares columns with one meaning."""
 
-        ``columns``: None under a key that no run has; a key that is not in it was not read.
-        """
-        if isinstance(meaning, Condition):
-            return self._condition(meaning, columns, possible=possible)
-        if isinstance(meaning, Negation):
-            return EVERY_RUN ^ self.mask(meaning.operand, columns, possible=not possible)
-        masks = (self.mask(operand, columns, possible=possible) for operand in meaning.operands)
-        if not isinstance(meaning, Conjunction):
-            return reduce(or_, masks, 0)
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
+        """Return the runs that may satisfy, or those that surely do."""
+        ...
+
+
+def comparing(meaning: Meaning) -> Comparing:
+    """Return what compares columns with ``meaning``; it remembers what it finds out of texts."""
+    if isinstance(meaning, Condition):
+        return _ComparingOne(meaning)
+    if isinstance(meaning, Negation):
+        return _ComparingOpposite(comparing(meaning.operand))
+    operands = [comparing(operand) for operand in meaning.operands]
+    return _ComparingAll(operands) if isinstance(meaning, Conjunction) else _ComparingAny(operands)
+
+
+class _ComparingAll:
+    def __init__(self, operands: Sequence[Comparing]) -> None:
+        self._operands = operands
+
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
         mask = EVERY_RUN
-        while mask and (operand := next(masks, None)) is not None:
-            mask &= operand
+        for operand in self._operands:
+            mask &= operand.mask(columns, possible=possible)
+            if not mask:
+                break
         return mask
 
-    def _condition(self, condition: Condition, columns: Mapping[Key, ReadColumn | None], *, possible: bool) -> int:
-        if condition.key not in columns:
+
+class _ComparingAny:
+    def __init__(self, operands: Sequence[Comparing]) -> None:
+        self._operands = operands
+
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
+        return reduce(or_, (operand.mask(columns, possible=possible) for operand in self._operands), 0)
+
+
+class _ComparingOpposite:
+    def __init__(self, operand: Comparing) -> None:
+        self._operand = operand
+
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
+        return EVERY_RUN ^ self._operand.mask(columns, possible=not possible)
+
+
+class _ComparingOne:
+    """Compares with one condition. Of thousands of columns the texts are the same: each is tested once."""
+
+    def __init__(self, condition: Condition) -> None:
+        self._key, self._tests = condition.key, condition.tests
+        self._equal: set[str] | None = None
+        if all(test.operator in ("=", "in") for test in self._tests):
+            values = {value for test in self._tests for value in test.values if isinstance(value, str)}
+            self._equal = satisfying_texts(self._tests, values)
+        self._known: dict[str, int] = {}
+        """Which texts satisfy, of those seen: 255, else 0."""
+
+    def mask(self, columns: Columns, *, possible: bool = True) -> int:
+        if self._key not in columns:
             return EVERY_RUN if possible else 0
-        column = columns[condition.key]
+        column = columns[self._key]
         if column is None:
             return 0
-        codes = self.codes(condition, column)
-        table = (codes.possible if possible else codes.sure).to_bytes(_CODES, "little")
-        return reduce(or_, (int.from_bytes(plane.translate(table), "little") for plane in column.planes))
+        table = self._codes(column, possible=possible).to_bytes(_CODES, "little")
+        masks = [int.from_bytes(plane.translate(table), "little") for plane in column.planes]
+        return masks[0] if len(masks) == 1 else reduce(or_, masks)
 
-    def codes(self, condition: Condition, column: ReadColumn) -> Codes:
-        """Return for which codes of a column a condition may hold, and for which it surely does."""
-        found = _all_of([_of_numbers(condition.key, test, column.edges) for test in condition.tests])
-        texts = self._of_texts(condition, column)
-        others = reduce(and_, (_of_unlisted(test) for test in condition.tests))
-        return Codes(found.possible | texts | others | _between(ANY_VALUE, ANY_VALUE), found.sure | texts)
+    def _codes(self, column: ReadColumn, *, possible: bool) -> int:
+        """Return for which codes of a column the condition may hold, or for which it surely does."""
+        codes, others = (_EVERY_CODE, _SHARED) if possible else (_EVERY_CODE, 0)
+        for test in self._tests:
+            found = _of_numbers(self._key, test, column.edges)
+            codes &= found.possible if possible else found.sure
+            if others:
+                others &= _of_unlisted(test, column.text_edges)
+        return codes | others | (_ANY if possible else 0) | (self._of_texts(column.texts) if column.texts else 0)
 
-    def _of_texts(self, condition: Condition, column: ReadColumn) -> int:
-        """Return the codes of the texts that satisfy: of thousands of columns the texts are the same."""
-        if all(test.operator in ("=", "in") for test in condition.tests):
-            return self._of_equal_texts(condition, column)
-        known, right = self._texts.setdefault(condition, (set(), set()))
-        for listed in [listed for listed in column.texts if listed not in known]:
-            text = decoded(listed)
-            known.add(listed)
-            if all(holds(test, text, None) for test in condition.tests):
-                right.add(listed)
-        table = bytearray(_CODES)
-        for code in [code for code, text in enumerate(column.texts, first_text_code(column.edges)) if text in right]:
-            table[code] = ANY_VALUE
-        return int.from_bytes(table, "little")
-
-    def _of_equal_texts(self, condition: Condition, column: ReadColumn) -> int:
-        if condition not in self._equal:
-            values = {value for test in condition.tests for value in test.values if isinstance(value, str)}
-            right = (value for value in values if all(holds(test, value, None) for test in condition.tests))
-            self._equal[condition] = [encoded(value) for value in right]
-        first, texts = first_text_code(column.edges), column.texts
-        codes = (first + texts.index(listed) for listed in self._equal[condition] if listed in texts)
-        return reduce(or_, (_between(code, code) for code in codes), 0)
+    def _of_texts(self, texts: Mapping[str, int]) -> int:
+        """Return the codes of those of ``texts`` that satisfy."""
+        if self._equal is not None:
+            return reduce(or_, (_between(texts[text], texts[text]) for text in self._equal if text in texts), 0)
+        if not texts.keys() <= self._known.keys():
+            new = [text for text in texts if text not in self._known]
+            self._known |= dict.fromkeys(new, 0) | dict.fromkeys(satisfying_texts(self._tests, new), ANY_VALUE)
+        in_order = bytes(map(self._known.__getitem__, texts))
+        return int.from_bytes(in_order, "little") << 8 * next(iter(texts.values()))
 
 
 def by_bound(mask: int, column: ReadColumn, *, descending: bool) -> Iterator[tuple[float, list[int]]]:
     """Yield the runs of ``mask`` that have a number in ``column``, the best first, by places in the column.
 
-    They come in groups, each with what no number in it, or in one that follows, is better than. A run with several
-    numbers may come several times.
+    They come in groups, each with what no number in it, or in one that follows, is better than: first those that are
+    listed, one by one. A run with several numbers may come several times.
     """
-    edges, masked = column.edges, [(mask & int.from_bytes(plane, "little")) for plane in column.planes]
+    edges, end = column.edges, column.largest if descending else column.least
+    left = bytearray(mask.to_bytes(RUNS_A_COLUMN, "little"))
+    come = list(_places_of(ANY_VALUE, bytes(map(left.__getitem__, end.places))))
+    for at in reversed(come) if descending else come:
+        yield end.numbers[at], [end.places[at]]
+        left[end.places[at]] = NO_VALUE
+    mask = int.from_bytes(left, "little") if come else mask
+    masked = [(mask & int.from_bytes(plane, "little")) for plane in column.planes]
     planes = [plane.to_bytes(RUNS_A_COLUMN, "little") for plane in masked if plane]
-    codes = range(1, len(edges))
-    best = float("inf" if descending else "-inf")
-    for code in (ANY_VALUE, *(reversed(codes) if descending else codes)):
-        if not any(code in plane for plane in planes):
-            continue
-        bound = best if code == ANY_VALUE else edges[code if descending else code - 1]
-        written = re.compile(re.escape(bytes([code])))
-        yield bound, [match.start() for plane in planes for match in written.finditer(plane)]
+    there = {code for plane in planes for code in set(plane.translate(None, _NOTHING))}
+    numbers = sorted((code for code in there if code < len(edges)), reverse=descending)
+    worse = min if descending else max
+    for code in (ANY_VALUE, *numbers) if ANY_VALUE in there else numbers:
+        bound = end.bound if code == ANY_VALUE else worse(end.bound, edges[code if descending else code - 1])
+        yield bound, [place for plane in planes for place in _places_of(code, plane)]
 
 
-def _of_unlisted(test: Test) -> int:
+def _places_of(code: int, plane: bytes) -> Iterator[int]:
+    place = plane.find(code)
+    while place >= 0:
+        yield place
+        place = plane.find(code, place + 1)
+
+
+def _of_unlisted(test: Test, text_edges: Sequence[str]) -> int:
     """Return the codes of texts that are not listed for which a test may hold."""
-    if test.operator not in ("=", "in"):
+    texts = [value for value in test.values if isinstance(value, str)]
+    if test.operator in ("=", "in"):
+        codes = (shared_code(text, text_edges) for text in texts)
+        return reduce(or_, (_between(code, code) for code in codes), 0)
+    if not text_edges:
         return _SHARED
-    codes = {shared_code(encoded(value)) for value in test.values if isinstance(value, str)}
-    return reduce(or_, (_between(code, code) for code in codes), 0)
+    if prefix := prefix_of(test):
+        return _of_range(shared_codes_beginning(prefix, text_edges))
+    if test.operator in ORDERED and texts:
+        below = test.operator in ("<", "<=")
+        return _of_range(
+            shared_codes("", texts[0], text_edges) if below else shared_codes(texts[0], None, text_edges)
+        )
+    return _SHARED
+
+
+def _of_range(codes: range) -> int:
+    return _between(codes.start, codes.stop - 1)
 
 
 def _of_numbers(key: Key, test: Test, edges: "array[float]") -> Codes:
     """Return the codes of intervals that have numbers for which a test may hold, or surely holds."""
-    every = _between(1, len(edges) - 1)
-    if not every:
+    if not edges:
         return NO_CODE
+    every = _between(1, len(edges) - 1)
     if test.operator in ("=", "in"):
         parts = [_equal(key, value, edges) for value in test.values]
         return Codes(reduce(or_, (part.possible for part in parts)), reduce(or_, (part.sure for part in parts)))
@@ -201,13 +280,12 @@ def _other(every: int, codes: Codes) -> Codes:
     return Codes(every ^ codes.sure, every ^ codes.possible)
 
 
-def _all_of(each: Sequence[Codes]) -> Codes:
-    return Codes(reduce(and_, (codes.possible for codes in each)), reduce(and_, (codes.sure for codes in each)))
-
-
 def _between(first: int, last: int) -> int:
     """Return the codes from ``first`` to ``last``."""
-    return ((1 << 8 * (last + 1)) - (1 << 8 * first)) if last >= first else 0
+    return _BELOW[last + 1] ^ _BELOW[first] if last >= first else 0
 
 
+_BELOW = [(1 << 8 * code) - 1 for code in range(_CODES + 1)]
+_EVERY_CODE = _BELOW[_CODES]
 _SHARED = _between(FIRST_SHARED, FIRST_SHARED + SHARED_CODES - 1)
+_ANY = _between(ANY_VALUE, ANY_VALUE)

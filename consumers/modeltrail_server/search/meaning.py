@@ -138,6 +138,18 @@ def holds(test: Test, text: str, number: float | None) -> bool:
     return number is not None and _compares(test.operator, number, value)
 
 
+def satisfying_texts(tests: Sequence[Test], texts: Iterable[str]) -> set[str]:
+    """Return those of ``texts``, values that are no numbers, for which all ``tests`` hold."""
+    found = set(texts)
+    for test in tests:
+        if test.operator in ("like", "ilike"):
+            pattern = _pattern(str(test.values[0]), ignoring_case=test.operator == "ilike")
+            found = set(filter(pattern.fullmatch, found))
+        else:
+            found = {text for text in found if holds(test, text, None)}
+    return found
+
+
 def prefix_of(test: Test) -> str:
     """Return what every text begins with that a LIKE lets through; empty for anything else."""
     if test.operator == BEGINS:

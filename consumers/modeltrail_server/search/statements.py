@@ -17,6 +17,7 @@ from sqlalchemy import (
     CompoundSelect,
     FromClause,
     Integer,
+    LargeBinary,
     Select,
     and_,
     any_,
@@ -79,8 +80,24 @@ def told(tables: SearchTables) -> Select[Any]:
 
 
 @remembered
+def told_of_waiting(tables: SearchTables, dialect: str) -> Select[Any]:
+    """Select the same as ``told`` of the runs that wait for their codes, up to :row_limit, under the keys :key_ids.
+
+    For PostgreSQL they are an array: of a list of unknown length it might make a join that reads a key's every row.
+    """
+    value = tables.value
+    columns = (value.c.run_key, value.c.key_id, value.c.text, value.c.number, value.c.started_ns)
+    waiting = select(tables.waiting.c.run_key).limit(row_limit())
+    if dialect == "postgresql":
+        is_waiting = value.c.run_key == any_(func.array(waiting.scalar_subquery(), type_=ARRAY(LargeBinary)))
+    else:
+        is_waiting = value.c.run_key.in_(waiting)
+    return select(*columns).where(is_waiting, among(value.c.key_id, "key_ids")).order_by(value.c.place)
+
+
+@remembered
 def told_of_ordinals(tables: SearchTables, dialect: str) -> Select[Any]:
-    """Select the same as ``told``, and the ordinal, of the runs :ordinals (on PostgreSQL one text), in no order.
+    """Select the same as ``told``, and the ordinal, of the runs :ordinals (on PostgreSQL one text).
 
     The driver of PostgreSQL reads a statement with many parameters anew each time, which takes it a millisecond.
     """
@@ -91,7 +108,7 @@ def told_of_ordinals(tables: SearchTables, dialect: str) -> Select[Any]:
     if dialect == "postgresql":
         is_run = run.c.ordinal == any_(cast_to(func.string_to_array(bindparam("ordinals"), ","), ARRAY(Integer)))
     is_asked = is_run & among(value.c.key_id, "key_ids")
-    return select(*columns).select_from(joined).where(is_asked)
+    return select(*columns).select_from(joined).where(is_asked).order_by(value.c.place)
 
 
 @remembered
@@ -137,21 +154,16 @@ class Catalogue:
         return select(*(self._counted(rows).scalar_subquery() for rows in ranges))
 
     def _counted(self, rows: Range) -> Select[Any]:
-        value = self._value.alias()
+        value = self._value
         within: Select[Any] = select(literal_column("1")).select_from(value).where(self._within(rows, value))
         return select(func.count()).select_from(within.limit(row_limit()).subquery())
 
-    def walked(self, rows: Range, rest: Meaning, *, by_number: bool, descending: bool) -> Select[Any]:
-        """Select (run_key, number, started_ns) of the rows of a range whose runs satisfy ``rest``, in order.
-
-        The order is that of numbers, else of time. Looks at :looked_at rows, returns :row_limit.
-        """
+    def walked(self, rows: Range, *, by_number: bool, descending: bool) -> Select[Any]:
+        """Select (run_key, number) of :row_limit rows of a range, in the order of numbers, else of time."""
         value = self._value
         order = (value.c.number,) * by_number + (value.c.started_ns, value.c.run_key)
-        walk = select(value.c.run_key, value.c.number, value.c.started_ns).where(self._within(rows, value))
-        walk = walk.order_by(*(column.desc() if descending else column for column in order))
-        seen = walk.limit(bindparam("looked_at", type_=None)).subquery("seen")
-        return select(seen).where(self._condition(rest, seen)).limit(row_limit())
+        walk = select(value.c.run_key, value.c.number).where(self._within(rows, value))
+        return walk.order_by(*(column.desc() if descending else column for column in order)).limit(row_limit())
 
     def gathered(self, rows: Range, rest: Meaning, best_of: Key | None, *, descending: bool) -> Select[Any]:
         """Select (run_key, number, started_ns) of all rows of a range whose runs satisfy ``rest``, in no order.

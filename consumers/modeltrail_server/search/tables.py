@@ -85,13 +85,18 @@ def search_tables_of(generation: int) -> SearchTables:
             "column",
             Column("key_id", BigInteger, primary_key=True, autoincrement=False),
             Column("number", Integer, primary_key=True, autoincrement=False),
+            Column("version", BigInteger, nullable=False),
             Column("least", Double, nullable=True),
             Column("largest", Double, nullable=True),
             Column("edges", LargeBinary, nullable=False),
             Column("texts", LargeBinary, nullable=False),
+            Column("text_edges", LargeBinary, nullable=False),
+            Column("ends", LargeBinary, nullable=False),
             Column("planes", Integer, nullable=False),
             Column("codes", LargeBinary, nullable=False),
             Index(f"{prefix}column_by_number", "number", "key_id"),
+            # What is kept of them is compared with these alone, which lie together.
+            Index(f"{prefix}column_versions", "key_id", "number", "version", "least", "largest"),
         ),
         run=table(
             "run",

@@ -3,13 +3,13 @@
 import string
 from dataclasses import dataclass
 
-from modeltrail_schemas.identity import job_key, ref_key
 from modeltrail_schemas.names import EntityRef
 
-from modeltrail_server.projection.facts import EntityRow
+from modeltrail_server.projection.facts import KEPT_CHARACTERS
 from modeltrail_server.queries.listing import list_models
 from modeltrail_server.queries.named_things import LAST_CHARACTER
 from modeltrail_server.queries.names import NAMED_KINDS
+from modeltrail_server.queries.rows import ref_of
 from modeltrail_server.queries.snapshot import Snapshot
 
 MAX_NAMES_READ = 2_000
@@ -28,24 +28,18 @@ class Mentioned:
 
 def find_word(snapshot: Snapshot, word: str) -> tuple[Mentioned, ...]:
     """Return what ``word`` finds, names that begin with it first. Looks at no more than 2,000 names of a kind."""
-    wanted = word.casefold()
+    wanted, beginning = word.casefold(), word[:KEPT_CHARACTERS]  # of a long name no more stands in the index
     found: dict[EntityRef, Mentioned] = {}
-    for low, high in ((word, word + LAST_CHARACTER), ("", LAST_CHARACTER)):
+    for low, high in ((beginning, beginning + LAST_CHARACTER), ("", LAST_CHARACTER)):
         for kind in NAMED_KINDS:
-            for ref in snapshot.names_between(kind, low, high, limit=MAX_NAMES_READ):
-                if wanted in f"{ref.namespace}/{ref.name}".casefold() and _is_known(snapshot, ref):
-                    found.setdefault(ref, Mentioned(ref, "name"))
+            for row in snapshot.names_between(kind, low, high, limit=MAX_NAMES_READ):
+                if wanted in f"{row.namespace}/{row.name}".casefold() and snapshot.is_known(row):
+                    found.setdefault(ref_of(row), Mentioned(ref_of(row), "name"))
     for line in list_models(snapshot, limit=MAX_MODELS_ASKED).items:
         if wanted in (owner.casefold() for owner in line.owners):
             found.setdefault(line.model, Mentioned(line.model, "owner"))
     if len(word) >= MIN_COMMIT_CHARACTERS and set(wanted) <= set(string.hexdigits):
-        for ref in snapshot.names_between("commit", wanted, wanted + LAST_CHARACTER, limit=MAX_FOUND):
-            if _is_known(snapshot, ref):
-                found.setdefault(ref, Mentioned(ref, "commit"))
+        for row in snapshot.names_between("commit", wanted, wanted + LAST_CHARACTER, limit=MAX_FOUND):
+            if snapshot.is_known(row):
+                found.setdefault(ref_of(row), Mentioned(ref_of(row), "commit"))
     return tuple(found.values())[:MAX_FOUND]
-
-
-def _is_known(snapshot: Snapshot, ref: EntityRef) -> bool:
-    """Return whether something within the snapshot's bound tells of a name."""
-    key = job_key(ref.namespace, ref.name) if ref.kind == "job" else ref_key(ref)
-    return snapshot.is_known(EntityRow(key, ref.kind, ref.namespace, ref.name, "", key, 0, b""))

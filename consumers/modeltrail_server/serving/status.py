@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from modeltrail.config import Config
-from modeltrail.errors import LogNotFoundError, LogUnavailableError
+from modeltrail.errors import LogUnavailableError
 from modeltrail.log.opening import KafkaAddress, open_log, parse_address
 from modeltrail.log.protocol import Position
 from modeltrail.spool.layout import spool_root
@@ -73,10 +73,11 @@ class SpoolTotals:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A part that cannot be seen, and why. ``is_down``: it is there, or should be, and cannot be used."""
+    """A part that cannot be seen, why, and what to do. ``is_down``: it is there, or should be, and cannot be used."""
 
     reason: str
     is_down: bool
+    remedy: str = ""
 
 
 NO_READ_MODEL = Unseen("none yet: the first question builds it", is_down=False)
@@ -117,6 +118,8 @@ def _log_status(config: Config) -> LogStatus:
     address = parse_address(config.log)
     if isinstance(address, KafkaAddress):
         _probe(address)
+    elif not address.exists():
+        raise LookupError(f"there is no log at {address} yet: the first event makes it")
     with open_log(config.log, options=config.log_options, create=False) as log:
         return LogStatus(config.log, log.identity.topic_id, log.end())
 
@@ -132,7 +135,10 @@ def _probe(address: KafkaAddress) -> None:
             reasons.append(f"{broker}: {error.strerror or error}")
         else:
             return
-    raise LogUnavailableError(f"no broker of {address.topic} answers ({'; '.join(reasons)})")
+    raise LogUnavailableError(
+        f"no broker of {address.topic} answers ({'; '.join(reasons)})",
+        remedy="start one, or correct MODELTRAIL_LOG (modeltrail doctor)",
+    )
 
 
 def _read_model_status(engine: Engine) -> ReadModelStatus:
@@ -169,6 +175,6 @@ def _tried(look: Callable[[], T]) -> T | Unseen:
     try:
         return look()
     except ModeltrailError as error:
-        return Unseen(str(error), is_down=not isinstance(error, LogNotFoundError))
+        return Unseen(str(error), is_down=True, remedy=error.remedy)
     except (LookupError, OSError) as error:
         return Unseen(str(error), is_down=isinstance(error, OSError))

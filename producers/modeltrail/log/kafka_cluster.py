@@ -1,5 +1,7 @@
 """One topic as its cluster describes it: its id, its partitions, its bounds; and Kafka's errors in our words."""
 
+import errno
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -122,7 +124,7 @@ class Cluster:
 
 def explain(error: Exception, name: str) -> ModeltrailError:
     """Return the error to raise for what kafka-python reported about the topic at the address ``name``."""
-    what = str(error).rpartition("Error: ")[2] or type(error).__name__
+    what = _reason(error)
     if isinstance(error, errors.UnknownTopicOrPartitionError):
         return LogNotFoundError(f"there is no topic at {name}", remedy="make it: modeltrail topic create")
     if (fault := tls_fault(error)) is not None:
@@ -142,6 +144,15 @@ def explain(error: Exception, name: str) -> ModeltrailError:
         f"{name} cannot be reached now: {what}",
         remedy="look whether its brokers are up, reachable from here, and want TLS or a user (modeltrail doctor)",
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return what kafka-python says happened, in words where it says a number or what it was about to do."""
+    if isinstance(error, errors.NodeNotReadyError):
+        return "no broker answers"
+    what = str(error).rpartition("Error: ")[2] or type(error).__name__
+    number, _, name = what.partition(" ")
+    return os.strerror(int(number)) if number.isdecimal() and name in errno.errorcode.values() else what
 
 
 def _another_topic(name: str, happened: str) -> LogIdentityError:

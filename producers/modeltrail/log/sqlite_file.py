@@ -103,7 +103,7 @@ def _explain(error: sqlite3.Error, path: Path) -> ModeltrailError:
             remedy="put a copy of it back, or make it anew from the audit log: modeltrail replay --from audit:DIR",
         )
     return LogUnavailableError(
-        f"the log {path} cannot be used now: {error}", remedy="look after its disk; then retry"
+        f"the log {path} cannot be used now: {error}", remedy="free space on its disk, or mend it; then retry"
     )
 
 

@@ -33,27 +33,42 @@ class Flushed:
     fault: str = ""
 
 
-def flush_spools(config: Config, *, timeout_ms: int, on_progress: Callable[[int], None] | None = None) -> Flushed:
-    """Bring to the log what was written until now; ``on_progress`` hears the number of events sent so far.
+def _ignore(_heard: object) -> None:
+    pass
 
+
+def flush_spools(
+    config: Config,
+    *,
+    timeout_ms: int,
+    on_progress: Callable[[int], None] = _ignore,
+    on_fault: Callable[[str], None] = _ignore,
+) -> Flushed:
+    """Bring to the log what was written until now.
+
+    ``on_progress`` hears the number of events sent so far, ``on_fault`` why the log takes none, when that changes.
     Raises OSError when the home cannot be used.
     """
     deadline = time.monotonic() + timeout_ms / 1000
     if not spool_folders(spool_root(config.home)):
         return Flushed(0, 0, is_complete=True)
     place = SendingPlace.of(config.home, config.log)
-    waiting = _Waiting(config)
+    waiting, told = _Waiting(config), ""
     while True:
         post = place.take(wait_s=max(0.0, min(RING_INTERVAL_S, deadline - time.monotonic())))
         if post is not None:
-            return _send(config, post, deadline, on_progress)
+            return _send(config, post, deadline, on_progress, on_fault)
         place.ring()
         until = min(deadline, time.monotonic() + RING_INTERVAL_S)
         while waiting.left() and time.monotonic() < until:
             time.sleep(WAIT_INTERVAL_S)
+        fault = place.state().fault
         if not waiting.left() or time.monotonic() >= deadline:
             is_complete = not waiting.left(at_last=True)
-            return Flushed(waiting.gone, 0, is_complete=is_complete, fault="" if is_complete else place.state().fault)
+            return Flushed(waiting.gone, 0, is_complete=is_complete, fault="" if is_complete else fault)
+        if fault and fault != told:
+            on_fault(fault)
+        told = fault
 
 
 class _Waiting:
@@ -87,14 +102,25 @@ class _Waiting:
         return bool(self._places)
 
 
-def _send(config: Config, post: Post, deadline: float, on_progress: Callable[[int], None] | None) -> Flushed:
+def _send(
+    config: Config,
+    post: Post,
+    deadline: float,
+    on_progress: Callable[[int], None],
+    on_fault: Callable[[str], None],
+) -> Flushed:
     faults: list[str] = []
-    sender = Sender(config, post, on_fault=faults.append)
+
+    def hear(fault: str) -> None:
+        faults.append(fault)
+        if fault:
+            on_fault(fault)
+
+    sender = Sender(config, post, on_fault=hear)
     try:
         while True:
             sender.round(at_once=True)
-            if on_progress is not None:
-                on_progress(sender.events)
+            on_progress(sender.events)
             is_complete = sender.has_all
             if is_complete or time.monotonic() + sender.retry_in_s >= deadline:
                 fault = "" if is_complete else sender.trouble or (faults[-1] if faults else "")

@@ -13,7 +13,10 @@ from modeltrail.spool.ownership import Owner, is_alive, read_owner
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """One spool: whose it is, and what of it the log does not have."""
+    """One spool: whose it is, and what of it the log does not have.
+
+    ``is_alive``: its process may live; one that ended is known to have, though its sender holds its lock meanwhile.
+    """
 
     emitter_id: str
     owner: Owner
@@ -44,7 +47,8 @@ def damaged_files(root: Path) -> list[Path]:
 
 def _status(folder: Path) -> SpoolStatus | None:
     """Return the state of a spool; None when it was sent and removed meanwhile."""
-    owner, alive = read_owner(folder), is_alive(folder)
+    owner = read_owner(folder)
+    alive = is_alive(folder) and not owner.has_ended()
     notes = events = size_bytes = 0
     for segment in segments(folder):
         with suppress(FileNotFoundError):

@@ -154,7 +154,7 @@ def test_a_topic_that_was_deleted_is_noticed(kafka_place):
 def test_brokers_that_cannot_be_reached_leave_nothing_behind(monkeypatch):
     monkeypatch.setattr("modeltrail.log.kafka_cluster.CONNECT_TIMEOUT_MS", 300)
     before = threads()
-    with pytest.raises(LogUnavailableError, match=r"127\.0\.0\.1:1/t"):
+    with pytest.raises(LogUnavailableError, match=r"127\.0\.0\.1:1/t cannot be reached now: Connection refused\n"):
         open_log("kafka://127.0.0.1:1/t")
     assert threads() <= before
 

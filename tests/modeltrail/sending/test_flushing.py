@@ -3,6 +3,8 @@
 import socket
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from modeltrail.config import Config
@@ -11,6 +13,7 @@ from modeltrail.spool.acknowledgement import write_acknowledged
 from modeltrail.spool.draining import SpoolDrain
 from modeltrail.spool.layout import events_file, spool_root
 from modeltrail.spool.ownership import adopt, discard
+from modeltrail.spool.writing import SpoolWriter
 
 DEAD = """
 import sys
@@ -49,6 +52,18 @@ def test_at_last_the_word_of_the_log_is_enough(config: Config) -> None:
     assert waiting.left()
     assert not waiting.left(at_last=True)
     held.release()
+
+
+def test_why_the_log_takes_nothing_is_told_while_it_is_waited_for(config: Config) -> None:
+    with closing(SpoolWriter.create(spool_root(config.home), "e1", host="h", log=config.log)) as writer:
+        writer.append(b'{"kind":"run","type":"START","run_id":"r","event_time_ns":1000,"emitter":{"id":"e1"}}')
+    Path(config.log).write_bytes(b"a shopping list, which is long enough to be no database of anybody's")
+    heard: list[str] = []
+    flushed = flush_spools(config, timeout_ms=500, on_fault=heard.append)
+    assert not flushed.is_complete
+    assert len(heard) == 1
+    assert "is not a log of modeltrail" in heard[0]
+    assert heard[0] == flushed.fault
 
 
 def test_a_spool_that_cannot_be_written_is_why_a_flush_was_not_complete(config: Config) -> None:

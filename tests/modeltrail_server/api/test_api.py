@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.openlineage.documents import canonical_form, parse
 from modeltrail_schemas.openlineage.writing import write
 from modeltrail_server.api.bodies import MAX_BODY_BYTES
+from modeltrail_server.api.lineage import MAX_REQUESTS
 from modeltrail_server.api.server import listen
 from modeltrail_server.api.tokens import read_tokens, require_for
 from modeltrail_server.projection.engine import open_engine
@@ -183,6 +184,55 @@ def test_health_is_told_while_more_senders_than_there_are_threads_wait_for_the_l
         assert [answer.result().status for answer in answers] == [201] * SENDERS
 
 
+class SlowSender:
+    """A sender whose request the server has begun with, and whose body comes with ``send``."""
+
+    def __init__(self, url: str, body: bytes) -> None:
+        self._body = body
+        self._socket = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), WAIT_S)
+        head = f"POST /api/v1/lineage HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+        self._socket.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert self.status() == 100  # it is said when the body is asked for
+
+    def send(self) -> None:
+        self._socket.sendall(self._body)
+
+    def status(self) -> int:
+        """Return the status of the next answer."""
+        head = b""
+        while b"\r\n\r\n" not in head:
+            received = self._socket.recv(1)
+            assert received, head
+            head += received
+        return int(head.split()[1])
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_more_requests_than_the_bound_are_told_to_come_again_and_those_under_way_are_finished(
+    url: str, config: Config
+) -> None:
+    wait_until(lambda: get(f"{url}/health/live").status == 200)
+    with ExitStack() as opened:
+        senders = [
+            opened.enter_context(closing(SlowSender(url, json.dumps(event(number)).encode())))
+            for number in range(MAX_REQUESTS)
+        ]
+        one_more = json.dumps(event(MAX_REQUESTS)).encode()
+        refused = post(f"{url}/api/v1/lineage", one_more)
+        assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+        assert str(MAX_REQUESTS) in refused.json["message"]
+        assert get(f"{url}/health/live").status == 200
+        senders[0].send()
+        assert senders[0].status() == 201
+        assert post(f"{url}/api/v1/lineage", one_more).status == 201
+        for sender in senders[1:]:
+            sender.send()
+        assert [sender.status() for sender in senders[1:]] == [201] * (MAX_REQUESTS - 1)
+    assert records(config) == MAX_REQUESTS + 1
+
+
 def test_a_sender_that_goes_away_within_its_request_leaves_no_traceback(
     url: str, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -208,7 +258,9 @@ def test_every_error_is_told_in_one_form_and_the_interface_describes_itself(url:
 def test_a_port_in_use_is_said_before_anything_runs(config: Config) -> None:
     with listen("127.0.0.1", 0) as taken:
         addresses = Addresses(port=taken.getsockname()[1])
-        with pytest.raises(ConfigurationError, match="nothing can listen"):
+        with pytest.raises(
+            ConfigurationError, match=r"nothing can listen on 127\.0\.0\.1:\d+: Address already in use\n"
+        ):
             serve(config, [Role.API], threading.Event(), addresses)
 
 

@@ -249,7 +249,7 @@ def content_of_plain(plain: bytes) -> tuple[tuple[int, int], list[Record]]:
 
 def test_a_damaged_length_makes_no_buffer_of_its_size(tmp_path: Path) -> None:
     path = tmp_path / "000"
-    path.write_bytes(segments.encode_header(0, 0) + b"\xff\xff\xff\xff" + bytes(40))
+    path.write_bytes(segments.encode_header(0, 0) + segments.MAX_BODY_BYTES.to_bytes(4) + bytes(40))
     with segments.SegmentReader.open_file(path, 0) as reader:
         reader.header()
         tracemalloc.start()

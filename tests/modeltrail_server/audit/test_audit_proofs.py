@@ -1,6 +1,7 @@
 """Proofs, pins and exports: what is handed to somebody who has nothing else."""
 
 import base64
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,24 @@ def test_a_pin_moves_forward_only(tmp_path: Path) -> None:
     with pytest.raises(audit.AuditDamagedError, match="had 400 records when it was pinned, and has 300 now"):
         audit.pin(other, tmp_path / "pin")
     assert (tmp_path / "pin").read_bytes() == kept
+
+
+def test_a_pin_that_cannot_be_written_leaves_the_older_one_and_is_named(tmp_path: Path) -> None:
+    log, pin = start(tmp_path / "audit", RECORDS[:300]), tmp_path / "pins" / "pin"
+    pin.parent.mkdir()
+    audit.pin(log, pin)
+    kept = pin.read_bytes()
+    go_on(log, RECORDS[300:400])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as a full disk: no file takes a byte
+    try:
+        with pytest.raises(OSError, match="File too large") as error:
+            audit.pin(log, pin)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.filename == str(pin)
+    assert {path: path.read_bytes() for path in pin.parent.iterdir()} == {pin: kept}
+    assert audit.pin(log, pin).size == 400
 
 
 def test_an_export_is_complete_without_the_key_and_without_what_is_not_signed(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -362,6 +363,81 @@ def test_a_flipped_bit_anywhere_is_found_or_said_to_be_uncovered(everything: Pat
     finally:
         path.write_bytes(kept)
     assert {"0/segments/000.gz", "0/tile/0/002.p/148", "0/tile/0/002.p/238"} <= set(files)
+
+
+class Bomb:
+    """Zeros as a stream: so many bytes before, then so many zeros."""
+
+    def __init__(self, before: bytes, zeros: int) -> None:
+        self._before, self._zeros = before, zeros
+
+    def read(self, size: int) -> bytes:
+        taken, self._before = self._before[:size], self._before[size:]
+        zeros = min(size - len(taken), self._zeros)
+        self._zeros -= zeros
+        return taken + bytes(zeros)
+
+    def close(self) -> None:
+        pass
+
+
+def packed(damaged: Damaged, *, frames: int, then: bytes = b"", zeros: int = 0) -> Path:
+    """Put the compressed form in place of segment 0: its first ``frames``, then other bytes, then zeros."""
+    plain = damaged.path(layout.segment_path(0))
+    with segments.SegmentReader.open(damaged.path(""), 0, 0) as reader:
+        reader.header()
+        for _ in range(frames):
+            reader.record()
+        kept = plain.read_bytes()[: reader.position]
+    plain.unlink()
+    path = plain.with_name(plain.name + layout.COMPRESSED)
+    path.write_bytes(b"".join(segments.compress(Bomb(kept + then, zeros))))
+    return path
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """Return how many bytes were held at once while ``work`` ran."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_frame_that_claims_more_than_a_record_may_have_is_a_fault_before_any_of_it_is_held(
+    damaged: Damaged,
+) -> None:
+    claimed = (segments.MAX_BODY_BYTES + 1).to_bytes(4) + bytes(4)
+    path = packed(damaged, frames=3, then=claimed, zeros=segments.MAX_BODY_BYTES + 1)
+    assert path.stat().st_size < segments.MAX_BODY_BYTES / 100
+    held = peak_bytes(lambda: audit.verify(damaged.folder))
+    assert damaged.fault() == ("changed", "segments/000.gz", 3, RECORDS[3].offset)
+    assert "says that it has 67,108,865 bytes" in audit.verify(damaged.folder).faults[0].describe()
+    assert held < segments.MAX_BODY_BYTES / 4
+
+
+def test_what_follows_the_last_signed_record_is_not_unpacked_to_its_end(damaged: Damaged) -> None:
+    packed(damaged, frames=SEGMENT_AT, zeros=4 * segments.READ_BYTES)
+    assert damaged.fault()[:2] == ("added", "segments/000.gz")
+    assert f"at least {segments.READ_BYTES:,} bytes" in audit.verify(damaged.folder).faults[0].describe()
+
+
+def test_what_follows_a_compressed_segment_is_not_read_to_its_end(damaged: Damaged) -> None:
+    path = packed(damaged, frames=SEGMENT_AT)
+    assert audit.verify(damaged.folder).ok
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + segments.MAX_BODY_BYTES)  # zeros that take no place on the disk
+    held = peak_bytes(lambda: audit.verify(damaged.folder))
+    assert damaged.fault()[:2] == ("changed", "segments/000.gz")
+    assert held < segments.MAX_BODY_BYTES / 4
+
+
+def test_a_record_that_no_segment_takes_is_refused_before_it_is_written() -> None:
+    largest = replace(RECORDS[0], key=None, headers=(), value=bytes(segments.MAX_BODY_BYTES))
+    with pytest.raises(audit.AuditError, match="a segment takes 67,108,864") as refused:
+        segments.encode_frame(largest, b"")
+    assert "max.message.bytes" in refused.value.remedy
 
 
 def _decompresses_to_the_same(kept: bytes, path: Path) -> bool:

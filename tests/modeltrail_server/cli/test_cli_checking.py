@@ -186,3 +186,23 @@ def test_metrics_of_a_run_that_evaluated_the_version_count(told, modeltrail):
     found = json.loads(modeltrail("check", "plain", "--json")[1])["findings"]
     (metrics,) = (finding for finding in found if finding["piece"] == "metrics")
     assert (metrics["level"], metrics["what"]) == ("OK", "1, by run run-judge, which read it")
+
+
+def test_metrics_of_a_run_that_evaluated_by_an_alias_count_for_the_version_it_then_meant(told, modeltrail):
+    def metrics_of(version):
+        found = json.loads(modeltrail("check", f"plain@{version}", "--json")[1])["findings"]
+        return [finding["what"] for finding in found if finding["piece"] == "metrics"]
+
+    test = dataset("risk/test@1", digest="sha256:7e57")
+    for version in ("1", "2"):
+        told.run(f"run-plain-{version}", "COMPLETE", outputs=(model(f"risk/plain@{version}"),))
+        told.declare("ALIASED", model(f"risk/plain@{version}"), alias="champion")
+        if version == "1":
+            read = (model("risk/plain@champion"), test)
+            told.run("run-judge", "COMPLETE", inputs=read, metrics=(Metric("f1", 0.8, dataset=test),))
+
+    assert metrics_of("1") == ["1, by run run-judge, which read it as champion"]
+    assert metrics_of("2") == ["no metrics are recorded"]
+    told.run("run-again", "COMPLETE", inputs=read, metrics=(Metric("f1", 0.7), Metric("auc", 0.7)))
+    assert metrics_of("2") == ["auc, f1: evaluation data not recorded, by run run-again, which read it as champion"]
+    assert metrics_of("1") == ["1, by run run-judge, which read it as champion"]

@@ -1,10 +1,13 @@
 """Declarations: an event each, in the log when the command returns, and only about what is recorded."""
 
 import json
+import time
 
 import pytest
 from modeltrail.spool.layout import spool_root
 from modeltrail.spool.status import spool_status
+
+PATIENCE_S = 120
 
 
 def shown(modeltrail, name="fraud"):
@@ -150,3 +153,16 @@ def test_what_cannot_even_be_kept_is_not_said_to_be(home, modeltrail):
     assert "not registered model:team/new@1" in err
     assert str(home) in err
     assert "kept, but" not in err
+
+
+def test_why_a_log_does_not_take_a_declaration_is_said_once_it_is_known(home, modeltrail, monkeypatch):
+    monkeypatch.setattr("modeltrail_server.cli.declarations.SILENT_MS", 100)
+    monkeypatch.setattr("modeltrail_server.cli.declarations.FLUSH_TIMEOUT_MS", 100)
+    (home / "text").write_text("no log " * 200)
+    deadline = time.monotonic() + PATIENCE_S
+    while True:  # the sender, a process that has to start first, finds out
+        code, _, err = modeltrail("--log", home / "text", "model", "register", "team/new@1", "--unseen")
+        assert code == 3
+        if f"does not have it yet: {home / 'text'} is not a log of modeltrail" in " ".join(err.split()):
+            break
+        assert time.monotonic() < deadline, err

@@ -215,6 +215,3 @@ def test_nominal_time_and_other_names_of_imported_events_are_shown(home, modeltr
     modeltrail("show", "run-1", "--html", tmp_path / "run.html")
     assert "for 2026-03-02 00:00Z to 2026-03-03 00:00Z" in (tmp_path / "run.html").read_text()
     assert "also    glue/db.tx" in modeltrail("show", "s3://lake/warehouse/tx")[1]
-    for called in ("db.tx", "glue/db.tx", "dataset:glue/db.tx"):
-        code, _, err = modeltrail("show", called)
-        assert (code, "did you mean dataset:s3://lake/warehouse/tx?" in err) == (1, True)

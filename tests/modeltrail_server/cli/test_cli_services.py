@@ -7,6 +7,13 @@ import sys
 import time
 
 import pytest
+from kafka import KafkaAdminClient
+from modeltrail.log.opening import open_log
+from modeltrail.log.protocol import Outgoing
+from modeltrail_schemas.codec import encode
+from modeltrail_schemas.event import LineageEvent
+from modeltrail_schemas.identity import new_event_id
+from modeltrail_schemas.names import JobName
 from ol_documents import line
 from services.fixtures import make_topic
 
@@ -117,13 +124,75 @@ def test_a_broker_that_goes_and_comes_back_is_waited_for(
     assert "Traceback" not in err
 
 
-def test_a_topic_is_made_and_checked(home, modeltrail, kafka_bootstrap, monkeypatch):
+def append(address, number, partition=0):
+    """Append an event of a run of its own to a partition of a topic."""
+    event_id = new_event_id(10**18, number.to_bytes(8))
+    event = LineageEvent(event_id, "run", "START", 10**18, run_id=f"run-{number}", job=JobName("team", "train"))
+    with open_log(address) as log:
+        log.append([Outgoing(encode(event), partition=partition)], timeout_ms=PATIENCE_S * 1_000)
+
+
+def test_a_topic_to_replay_to_that_is_not_there_is_the_one_to_be_made(services, modeltrail, kafka_bootstrap):
+    (services / "one.jsonl").write_text(line(1))
+    assert modeltrail("events", "import", services / "one.jsonl")[0] == 0
+    other = f"kafka://{kafka_bootstrap}/nobody-made-this"
+    code, _, err = modeltrail("replay", "--to-topic", other)
+
+    assert code == 2
+    assert f"there is no topic at {other}" in err
+    assert f"→ make it: modeltrail --log {other} topic create" in err
+
+
+def test_tail_shows_what_comes_into_a_partition_that_is_added_while_it_runs(
+    home, start, kafka_bootstrap, new_topic, tmp_path
+):
+    topic, shown = new_topic(), tmp_path / "shown"
+    address = f"kafka://{kafka_bootstrap}/{topic}"
+    append(address, 1)
+    with shown.open("w") as output:
+        tail = start("--log", address, "events", "tail", stdout=output)
+    wait_until(lambda: "run-1" in shown.read_text(), tail)
+    with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
+        admin.create_partitions({topic: 2})
+    with open_log(address) as log:
+        wait_until(lambda: log.partitions() == 2, tail)
+    append(address, 2, partition=1)
+    append(address, 3)
+    wait_until(lambda: {"run-2", "run-3"} <= set(shown.read_text().split()), tail)
+    assert len(shown.read_text().splitlines()) == 3
+
+
+@pytest.mark.fault
+def test_tail_waits_for_a_broker_that_goes_and_comes_back(home, start, breakable_kafka, tmp_path):
+    address = f"kafka://{breakable_kafka.bootstrap}/{make_topic(breakable_kafka.bootstrap)}"
+    append(address, 1)
+    shown, said = tmp_path / "shown", tmp_path / "said"
+    with shown.open("w") as output, said.open("w") as errors:
+        tail = start("--log", address, "events", "tail", stdout=output, stderr=errors)
+    wait_until(lambda: "run-1" in shown.read_text(), tail)
+    breakable_kafka.kill()
+    wait_until(lambda: "waiting: kafka://" in said.read_text(), tail)
+    breakable_kafka.start()
+    append(address, 2)
+    wait_until(lambda: "run-2" in shown.read_text(), tail)
+    assert len(shown.read_text().splitlines()) == 2
+
+
+def test_a_topic_that_is_not_there_is_down_until_it_is_made_and_checked(
+    home, modeltrail, kafka_bootstrap, monkeypatch
+):
     monkeypatch.setenv("MODELTRAIL_LOG", f"kafka://{kafka_bootstrap}/made-by-the-command-line-{time.time_ns()}")
 
+    code, out, _ = modeltrail("status")
+    assert code == 3
+    assert "there is no topic at kafka://" in " ".join(out.split())
+    assert "→ make it: modeltrail topic create" in " ".join(out.split())
+    assert json.loads(modeltrail("status", "--json")[1])["log"]["is_down"]
     assert modeltrail("topic", "check")[0] != 0
     assert modeltrail("topic", "create", "--replication", 1)[0] == 0
     assert modeltrail("topic", "create", "--replication", 1)[0] == 2
     assert modeltrail("topic", "create", "--replication", 1, "--if-missing")[0] == 0
     code, out, _ = modeltrail("topic", "check")
     assert code == 0, out
+    assert modeltrail("status")[0] == 0
     assert json.loads(modeltrail("topic", "check", "--json")[1]) is not None

@@ -142,8 +142,8 @@ def test_status_tells_how_far_the_search_index_is(told, modeltrail):
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--log", "kafka://127.0.0.1:1/x", "no broker of x answers"),
-        ("--database", "postgresql://nobody@127.0.0.1:1/none", "does not answer"),
+        ("--log", "kafka://127.0.0.1:1/x", ("no broker of x answers", "→ start one")),
+        ("--database", "postgresql://nobody@127.0.0.1:1/none", ("does not answer", "→ start it")),
     ],
 )
 def test_status_with_a_part_down_shows_the_rest_and_ends_with_3(told, modeltrail, option, value, words):
@@ -151,7 +151,7 @@ def test_status_with_a_part_down_shows_the_rest_and_ends_with_3(told, modeltrail
     code, out, err = modeltrail(option, value, "status")
 
     assert (code, err) == (3, "")
-    assert words in " ".join(out.split())
+    assert all(each in " ".join(out.split()) for each in words)
     assert "nothing waits" in out
     code, out, _ = modeltrail(option, value, "status", "--json")
     assert code == 3
@@ -216,6 +216,15 @@ def test_an_address_that_is_no_log_is_explained(home, modeltrail, address, words
     assert (code, out) == (2, "")
     assert words in err
     assert "→ write kafka://HOST:PORT/TOPIC" in err
+
+
+@pytest.mark.parametrize("command", ["runs", "digest", "dead-letters list", "search lr"])
+def test_where_no_projector_ran_it_is_said_that_one_has_to(home, modeltrail, command):
+    code, out, err = modeltrail("--log", "kafka://127.0.0.1:1/x", *command.split())
+
+    assert (code, out) == (1, "")
+    assert "nothing of kafka://127.0.0.1:1/x was projected" in err
+    assert "→ let a projector run: modeltrail serve" in err
 
 
 def test_a_database_that_is_none_is_explained_and_left_alone(told, home, modeltrail):

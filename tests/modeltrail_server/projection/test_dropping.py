@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from modeltrail_server.projection.engine import open_engine
+
 ROWS, ROW_BYTES = 12_000, 8_000
 TABLE_KIB = ROWS * ROW_BYTES // 1024
 PROGRAM = """
@@ -27,3 +29,14 @@ def test_dropping_a_table_of_sqlite_takes_less_memory_than_the_table_has(tmp_pat
     done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True)
 
     assert int(done.stdout) < TABLE_KIB // 2
+
+
+def test_a_write_ahead_log_that_grew_while_somebody_read_is_cut_when_it_begins_anew(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path / 'model.db'}")
+    with engine.connect() as connection:
+        limit = connection.exec_driver_sql("PRAGMA journal_size_limit").scalar()
+        pages = connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar()
+        page_bytes = connection.exec_driver_sql("PRAGMA page_size").scalar()
+    engine.dispose()
+
+    assert pages * page_bytes < limit <= 2**28

@@ -3,9 +3,7 @@
 from modeltrail.log.protocol import Position
 from modeltrail_schemas.event import Description, Environment
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.checking import check_subject
 from modeltrail_server.queries.completeness import Level, check_view
-from modeltrail_server.queries.names import resolve
 from modeltrail_server.queries.records import ModelVersionView
 from told_history import PYTHON_ENVIRONMENT, ask, dataset, detail, model
 
@@ -54,18 +52,6 @@ def test_an_input_that_was_retracted_later_fails_the_check_with_the_reason(fraud
     assert [(f.level, f.why) for f in report.findings if f.level == Level.RETRACTED] == [
         ("RETRACTED", "wrong labels")
     ]
-
-
-def test_only_where_something_was_ever_retracted_is_a_lineage_searched_for_it(fraud, monkeypatch):
-    def checked():
-        with fraud.asked() as snapshot:
-            return check_subject(snapshot, resolve(snapshot, "model:risk/fraud@1.2"))
-
-    with monkeypatch.context() as patch:
-        patch.setattr("modeltrail_server.queries.checking.lineage", None)
-        assert Level.RETRACTED not in {finding.level for finding in checked().findings}
-    fraud.declare("RETRACTED", dataset("risk/raw@9f1"), why="wrong labels")
-    assert [finding.why for finding in checked().findings if finding.level == Level.RETRACTED] == ["wrong labels"]
 
 
 def test_the_lifecycle_of_a_version_tells_who_when_why_and_how_sure(fraud):

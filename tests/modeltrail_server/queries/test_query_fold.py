@@ -99,6 +99,12 @@ def test_one_value_told_twice_is_no_contradiction():
     assert len(run.parameters[0].claims) == 1
 
 
+def test_parameters_that_end_in_numbers_are_told_in_the_order_of_these():
+    run = fold_run("run-1", [event(1, parameters={f"layer_{number}": "1" for number in (10, 9, 2)})])
+
+    assert [parameter.name for parameter in run.parameters] == ["layer_2", "layer_9", "layer_10"]
+
+
 def test_a_correction_stands_and_what_it_corrects_is_kept():
     told = [event(1, parameters={"lr": "0.1"}), event(2, parameters={"lr": "0.2"})]
     run = fold_run("run-1", [*told, event(3, "CORRECTED", parameters={"lr": "0.1"})])

@@ -7,9 +7,9 @@ from modeltrail.log.protocol import Position
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.fetching import bound, fetch, text_of
 from modeltrail_server.projection.generations import SEEKING
-from modeltrail_server.projection.tables import tables_of
+from modeltrail_server.projection.tables import MARKS, tables_of
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.statements import entities, events, links, runs
+from modeltrail_server.queries.statements import entities, events, links, runs, upstream
 from psycopg import RawCursor
 
 TABLES = tables_of(1)
@@ -19,6 +19,7 @@ BIG = {table.name for table in TABLES.metadata.tables.values()}
 KEY = b"1" * 16
 BOUND = {
     "keys": [KEY, b"2" * 16],
+    "activities": [KEY],
     "relations": ["input", "output"],
     "relation": "input",
     "digest": "sha256:0",
@@ -43,7 +44,7 @@ BOUND = {
 }
 ROLES = ("ALIASED", "STAGED")
 READ_UP_TO_A_LIMIT = {"any_event", "count_runs", "runs_page"}
-SMALL = {"positions", "any_retraction"}
+SMALL = {"positions", "retractions"}
 LAST = "last_time_ns, last_event_id"
 
 
@@ -51,7 +52,7 @@ def all_statements():
     """Yield every statement there is with every combination of its flags."""
     made = (
         member
-        for module in (entities, events, links, runs)
+        for module in (entities, events, links, runs, upstream)
         for member in inspect.getmembers(module, lambda member: type(member).__name__ == "_lru_cache_wrapper")
     )
     for name, make in made:
@@ -93,6 +94,13 @@ def test_declarations_are_found_by_their_type_among_very_many(connection, keys):
     assert [step for step in plan if "USING COVERING INDEX g1_link_by_role (entity_key=? AND role=?)" in step], plan
 
 
+@pytest.mark.parametrize("keys", [[KEY], [KEY, b"2" * 16]])
+def test_what_a_lineage_marks_is_found_in_an_index_of_these_declarations_alone(connection, keys):
+    plan = plan_of(connection, links.declarations(TABLES, None, MARKS), keys=keys)
+
+    assert [step for step in plan if "USING COVERING INDEX g1_link_marks (entity_key=?)" in step], plan
+
+
 @pytest.mark.parametrize(("name", "statement"), list(all_statements()))
 def test_every_statement_seeks_an_index(connection, name, statement):
     plan = plan_of(connection, statement)
@@ -125,7 +133,7 @@ def test_every_statement_seeks_an_index_on_postgresql(new_database):
         for keys in ([KEY], [KEY, b"2" * 16]):
             declared = plan_of(connection, links.declarations(TABLES, None, ROLES), keys=keys)
             assert "g1_link_by_role" in "".join(declared), declared
-        assert "g1_link_retracted" in "".join(plan_of(connection, links.any_retraction(TABLES, None)))
+        assert "g1_link_retracted" in "".join(plan_of(connection, upstream.retractions(TABLES, None)))
         readers = plan_of(connection, links.readers_by_name(TABLES, None))
         assert [step for step in readers if "Index Cond" in step and "event_time_ns < COALESCE(" in step], readers
         for name, statement in all_statements():
@@ -147,10 +155,10 @@ def test_the_latest_users_of_one_dataset_are_read_in_order_and_not_sorted(connec
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 
-def test_whether_anything_was_retracted_is_told_by_an_index_of_retractions_alone(connection):
-    plan = plan_of(connection, links.any_retraction(TABLES, None))
+def test_what_was_retracted_is_told_by_an_index_of_retractions_alone(connection):
+    plan = plan_of(connection, upstream.retractions(TABLES, None))
 
-    assert [step for step in plan if "USING INDEX g1_link_retracted" in step], plan
+    assert [step for step in plan if "INDEX g1_link_retracted" in step], plan
 
 
 def test_who_read_a_name_is_sought_from_one_version_to_the_next(connection):
@@ -158,6 +166,11 @@ def test_who_read_a_name_is_sought_from_one_version_to_the_next(connection):
 
     between = "(entity_key=? AND relation=? AND event_time_ns>? AND event_time_ns<?)"
     assert [step for step in plan if step.startswith("SEARCH g1_link") and between in step], plan
+    ever = [index for index, step in enumerate(plan) if step.startswith("SEARCH reading")]
+    others = [index for index, step in enumerate(plan) if step.startswith("SEARCH following")]
+    assert ever, plan
+    assert others, plan
+    assert ever[0] < others[0], plan  # whether anybody read it at all comes first
 
 
 @pytest.mark.service
@@ -178,6 +191,8 @@ def test_declarations_of_some_types_are_not_sought_among_those_of_all_types(new_
         for roles in (ROLES[:1], ROLES, ("RETRACTED", "DESCRIBED", "ANNOTATED", "DEPLOYED")):
             steps = "\n".join(plan_of(connection, links.declarations(TABLES, None, roles), keys=keys))
             assert steps.count("g1_link_by_role") == len(roles), steps
+        steps = "\n".join(plan_of(connection, links.declarations(TABLES, None, MARKS), keys=keys))
+        assert steps.count("g1_link_marks") == 1, steps
     engine.dispose()
 
 

@@ -1,6 +1,7 @@
 """Comparison, history, completeness and lists."""
 
 from modeltrail_schemas.event import DatasetDetail, Metric
+from modeltrail_server.projection import fetching
 from modeltrail_server.queries.comparison import compare
 from modeltrail_server.queries.completeness import Level, check_run, check_view
 from modeltrail_server.queries.history import history as tell
@@ -50,6 +51,23 @@ def test_two_versions_side_by_side_show_what_differs_with_numeric_deltas(fraud):
     assert differing["package numpy"][0] == ("2.1.0", None)
     assert "depth" not in differing
     assert "depth" in {row.name for row in comparison.rows}
+
+
+def test_a_history_reads_nothing_of_what_others_tell_of_the_versions_that_were_used(fraud, monkeypatch):
+    second_version(fraud)
+    with fraud.asked() as snapshot:
+        subject, asked = resolve(snapshot, "model:risk/fraud"), []
+        fetch_sqlite = fetching._fetch_sqlite
+        monkeypatch.setattr(fetching, "_fetch_sqlite", lambda *about: asked.extend(about[1]) or fetch_sqlite(*about))
+        found = tell(snapshot, subject)
+
+    assert [entry.version.version for entry in found.versions] == ["1.2", "1.3"]
+    changed = {row.name: row.values for row in found.versions[1].changes}
+    assert changed["lr"] == ("0.1", "0.05")
+    assert "depth" not in changed
+    assert {"job", "state", "seconds"}.isdisjoint(changed)
+    assert asked
+    assert not [text for text in asked if "g1_content" in text]
 
 
 def test_a_run_compared_with_itself_differs_in_nothing(fraud):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from modeltrail_server.search import columns, masks
 from modeltrail_server.search import meaning as meanings
 from modeltrail_server.search.columns import RUNS_A_COLUMN, Column, column_for, pack, unpack
-from modeltrail_server.search.masks import Comparing, by_bound, read
+from modeltrail_server.search.masks import by_bound, comparing, read
 from modeltrail_server.search.meaning import Condition, Conjunction, Disjunction, Negation, satisfies
 from modeltrail_server.search.rows import Key, number_of
 
@@ -27,8 +27,9 @@ TESTS = st.one_of(
     st.builds(
         a_test,
         st.sampled_from(("like", "ilike")),
-        st.sampled_from(("a%", "S_d%", "%", "0.5", "0%")).map(lambda x: (x,)),
+        st.sampled_from(("a%", "S_d%", "%", "0.5", "0%", "sgd%", "sgd 50_")).map(lambda x: (x,)),
     ),
+    st.builds(a_test, st.just(meanings.BEGINS), TEXTS.map(lambda text: (text[:2],))),
 )
 CONDITIONS = st.builds(Condition, st.sampled_from((KEY, OTHER)), st.lists(TESTS, min_size=1, max_size=2).map(tuple))
 MEANINGS = st.recursive(
@@ -42,9 +43,9 @@ MEANINGS = st.recursive(
 )
 
 
-def column_of(runs, sample, *, full=False):
+def column_of(runs, sample, texts=(), *, full=False):
     """Return the column of these runs' values, as stored; ``full``: it lists no more texts."""
-    column = column_for(sample)
+    column = column_for(sample, texts)
     for number in range(200 if full else 0):
         column.put(0, [(f"text {number}", None)])
     column.clear(0)
@@ -59,12 +60,22 @@ def places(mask):
     return {place for place, byte in enumerate(mask.to_bytes(RUNS_A_COLUMN, "little")) if byte}
 
 
-@given(runs=RUNS, others=RUNS, sample=st.lists(NUMBERS, max_size=30), meaning=MEANINGS, listed=st.booleans())
-def test_what_may_and_what_surely_satisfies_enclose_what_does(runs, others, sample, meaning, listed):
-    read_columns = {
-        KEY: read(column_of(runs, sample, full=not listed)),
-        OTHER: read(column_of(others, sample, full=not listed)),
-    }
+@given(
+    runs=RUNS,
+    others=RUNS,
+    sample=st.lists(NUMBERS, max_size=30),
+    texts=st.lists(TEXTS),
+    meaning=MEANINGS,
+    listed=st.booleans(),
+)
+def test_what_may_and_what_surely_satisfies_enclose_what_does(runs, others, sample, texts, meaning, listed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "MIN_TEXTS_AN_EDGE", 1)
+        patch.setattr(columns, "MAX_TEXT_EDGES", 3)
+        read_columns = {
+            KEY: read(column_of(runs, sample, texts, full=not listed)),
+            OTHER: read(column_of(others, sample, full=not listed)),
+        }
     count = max(len(runs), len(others))
     told = [
         {
@@ -75,17 +86,17 @@ def test_what_may_and_what_surely_satisfies_enclose_what_does(runs, others, samp
     ]
     do = {place for place in range(count) if satisfies(meaning, told[place])}
 
-    may = places(Comparing().mask(meaning, read_columns))
-    surely = places(Comparing().mask(meaning, read_columns, possible=False)) & set(range(count))
+    may = places(comparing(meaning).mask(read_columns))
+    surely = places(comparing(meaning).mask(read_columns, possible=False)) & set(range(count))
 
     assert surely <= do <= may
 
 
 @given(condition=CONDITIONS)
 def test_a_column_that_was_not_read_leaves_all_open_and_one_that_is_not_there_nothing(condition):
-    assert places(Comparing().mask(condition, {})) == set(range(RUNS_A_COLUMN))
-    assert places(Comparing().mask(condition, {}, possible=False)) == set()
-    assert places(Comparing().mask(condition, {condition.key: None})) == set()
+    assert places(comparing(condition).mask({})) == set(range(RUNS_A_COLUMN))
+    assert places(comparing(condition).mask({}, possible=False)) == set()
+    assert places(comparing(condition).mask({condition.key: None})) == set()
 
 
 @given(runs=RUNS, sample=st.lists(NUMBERS, max_size=30), descending=st.booleans())
@@ -126,8 +137,7 @@ def test_numbers_spread_over_the_codes_as_they_are_and_what_is_outside_widens_th
     intervals = len(set(plane[:1_000]))
     assert columns.MAX_INTERVALS - 10 < intervals <= columns.MAX_INTERVALS
     sizes = [plane[:1_000].count(code) for code in range(1, intervals + 1)]
-    assert max(sizes) <= 1_000 // 120 + 2
-    assert max(*sizes[: columns.END_INTERVALS - 1], *sizes[1 - columns.END_INTERVALS :]) <= 2
+    assert max(sizes) <= 1_000 // columns.MAX_INTERVALS + 2
     assert (pack(column).least, pack(column).largest) == (-5.0, 5.0)
     assert plane[1_000] == intervals
     assert plane[1_001] == 1
@@ -153,8 +163,33 @@ def test_a_column_that_is_extended_as_it_fills_still_encloses_what_satisfies(bat
     stored = {KEY: read(pack(column))}
 
     assert len(column.edges) <= 7
-    assert places(Comparing().mask(condition, stored, possible=False)) <= do
-    assert do <= places(Comparing().mask(condition, stored))
+    assert places(comparing(condition).mask(stored, possible=False)) <= do
+    assert do <= places(comparing(condition).mask(stored))
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 9), st.lists(st.integers(-3, 3).map(float), max_size=3))),
+    descending=st.booleans(),
+)
+def test_the_best_come_one_by_one_with_their_numbers_whatever_changed(steps, descending):
+    column, told = column_for(()), dict[int, list[float]]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "MAX_AN_END", 3)
+        for place, numbers in steps:
+            column.clear(place)
+            column.put(place, [("", number) for number in numbers])
+            told[place] = numbers
+    end = read(pack(column)).largest if descending else read(pack(column)).least
+    listed = sorted(zip(end.numbers, end.places, strict=True), reverse=descending)
+
+    is_beyond = float.__gt__ if descending else float.__lt__
+    beyond = {
+        (number, place) for place, numbers in told.items() for number in numbers if is_beyond(number, end.bound)
+    }
+    assert len(listed) <= 3
+    assert beyond <= set(listed) <= {(number, place) for place, numbers in told.items() for number in numbers}
+    come = list(by_bound(masks.EVERY_RUN, read(pack(column)), descending=descending))
+    assert [bound for bound, _ in come[: len(listed)]] == [number for number, _ in listed]
 
 
 def test_texts_too_many_share_codes_and_a_number_without_edges_is_of_the_code_for_all():
@@ -169,6 +204,23 @@ def test_texts_too_many_share_codes_and_a_number_without_edges_is_of_the_code_fo
     assert (plane[199], plane[300], plane[301]) == (200, columns.ANY_VALUE, columns.ANY_VALUE)
     assert 201 <= min(plane[200:300]) < max(plane[200:300]) <= 254
     assert sorted(plane[302] for plane in column.planes) == [8, 255]
+
+
+def test_a_text_that_is_not_listed_shares_its_code_with_few_and_with_those_beside_it():
+    texts = [f"team{number % 12}/train-{number}" for number in range(4_000)]
+    column = column_for((), texts[:400])
+    for place, text in enumerate(texts):
+        column.put(place, [(text, None)])
+    stored = {KEY: read(pack(column))}
+    unlisted = set(range(columns.FIRST_SHARED - 1, len(texts)))
+
+    equal = places(comparing(Condition(KEY, (a_test("=", (texts[3_000],)),))).mask(stored))
+    begins = places(comparing(Condition(KEY, (a_test("like", ("team3/%",)),))).mask(stored))
+
+    assert 3_000 in equal
+    assert len(equal) < 2 * len(texts) // columns.SHARED_CODES
+    assert {place for place, text in enumerate(texts) if text.startswith("team3/")} <= begins
+    assert len(begins & unlisted) < len(unlisted) // 4
 
 
 @pytest.mark.parametrize("runs", [1, 50, RUNS_A_COLUMN])

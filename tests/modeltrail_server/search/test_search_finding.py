@@ -11,6 +11,7 @@ from modeltrail.log.memory import MemoryLog
 from modeltrail.log.protocol import Outgoing, Position
 from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import Description, Kind, Metric, Retraction
+from modeltrail_schemas.names import EntityRef
 from modeltrail_server.projection import projector
 from modeltrail_server.projection.engine import open_engine
 from modeltrail_server.projection.generations import reading
@@ -21,6 +22,7 @@ from modeltrail_server.search import coding, columns, finding, masks, narrowing
 from modeltrail_server.search.finding import Ordering, find, parse_ordering
 from modeltrail_server.search.hints import hints
 from modeltrail_server.search.indexing import catch_up
+from modeltrail_server.search.keeping import KeptColumns
 from modeltrail_server.search.results import Sweep
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.words import find_word
@@ -117,13 +119,14 @@ CASES = [
 ]
 
 
-# As ways go: the smallest range gathered; a walk, others probed; what may satisfy all, as the columns tell; and the
-# smallest range after all.
+# As ways go: the smallest range gathered, or one read from its beginning where that is all; what may satisfy all, as
+# the columns tell, all read at once or first what it is ordered by; and the smallest range after all.
 WAYS = {
     "gathered": {},
-    "walked": {"FEW_ROWS": -1},
-    "narrowed": {"FEW_ROWS": -1, "MAX_PROBES": 0, "ROWS_A_RUN": 0, "FEWEST_CANDIDATES": 1},
-    "gathered after a bound": {"FEW_ROWS": -1, "MAX_PROBES": 0, "ROWS_A_RUN": 0, "MAX_CANDIDATES": -1},
+    "read on": {"FEW_ROWS": -1},
+    "narrowed": {"FEW_ROWS": -1, "ROWS_A_RUN": 0, "FEWEST_CANDIDATES": 1},
+    "narrowed, by the order first": {"FEW_ROWS": -1, "ROWS_A_RUN": 0, "FEWEST_CANDIDATES": 1, "MAX_WHOLE": 0},
+    "gathered after a bound": {"FEW_ROWS": -1, "ROWS_A_RUN": 0, "MAX_CANDIDATES": -1},
 }
 
 
@@ -135,6 +138,15 @@ def small_columns(runs=8, *, waiting=1):
             patch.setattr(module, "RUNS_A_COLUMN", runs)
         patch.setattr(masks, "EVERY_RUN", int.from_bytes(b"\xff" * runs, "little"))
         patch.setattr(coding, "MIN_RUNS_CODED", waiting)
+        yield
+
+
+@contextmanager
+def narrowed():
+    """Let searches go by the columns."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, rows in WAYS["narrowed"].items():
+            patch.setattr(finding, name, rows)
         yield
 
 
@@ -195,9 +207,7 @@ def swept(request, tmp_path_factory):
     with MemoryLog() as log, ExitStack() as stack:
         if request.param == "by the columns":
             stack.enter_context(small_columns(4))
-            patch = stack.enter_context(pytest.MonkeyPatch.context())
-            for name, rows in WAYS["narrowed"].items():
-                patch.setattr(finding, name, rows)
+            stack.enter_context(narrowed())
         history = tell_sweep(History(log, f"sqlite:///{tmp_path_factory.mktemp('swept') / 'read-model.db'}"))
         with searched(log, history.database) as snapshot:
             yield snapshot
@@ -212,7 +222,7 @@ def test_both_databases_find_the_same_in_the_same_order(history, new_database):
             assert find(one, expression) == find(other, expression), expression
 
 
-@pytest.mark.parametrize("way", ["gathered", "walked", "narrowed"], indirect=True)
+@pytest.mark.parametrize("way", ["gathered", "read on", "narrowed", "narrowed, by the order first"], indirect=True)
 def test_the_best_comes_first_and_a_limit_leaves_the_rest(history, way, coded):
     assert way in WAYS
     assert coded
@@ -280,31 +290,30 @@ def test_the_index_depends_on_the_set_of_events_and_not_on_their_order_or_batche
 def test_what_changes_after_it_was_coded_is_found_as_it_is(history):
     searches = ("params.lr > 1.5", "not params.lr > 1.5", "metrics.auc > 0.5 and not params.lr = 2", "state = 'FAIL'")
     searches += ("metrics.auc > 0.9", "not tags.team = 'risk'", "params.lr < 1 and params.lr != 0.3")
-    with small_columns(5, waiting=4), pytest.MonkeyPatch.context() as patch:
-        for name, rows in WAYS["narrowed"].items():
-            patch.setattr(finding, name, rows)
+    kept = KeptColumns()
+    with small_columns(5, waiting=4), narrowed():
         tell_sweep(history)
-        waiting = [told_by_index(history, searches)]
+        waiting = [told_by_index(history, searches, kept)]
         wrong = history.run("run-20", "RUNNING", job="", parameters={"lr": "0.01"}, tags={"team": "risk"})
         history.run("run-21", "CORRECTED", job="", parameters={"lr": "5"})
         history.run("run-40", parameters={"lr": '"auto"'}, metrics=(Metric("auc", 5.0, 1, 0),))
-        waiting.append(told_by_index(history, searches))
+        waiting.append(told_by_index(history, searches, kept))
         retraction = Retraction(wrong.event_id, "mistaken")
         history.tell(Kind.RETRACTION, "RETRACTED", run_id="run-20", retraction=retraction)
         history.run("run-05", "RUNNING", job="", metrics=(Metric("auc", 0.99, 1, 0, dataset("tx@v9")),))
-        waiting.append(told_by_index(history, searches))
+        waiting.append(told_by_index(history, searches, kept))
         for number in range(6):
             history.run(f"run-{number:02}", "CORRECTED", job="", tags={"team": "Ads"})
-        waiting.append(told_by_index(history, searches))
+        waiting.append(told_by_index(history, searches, kept))
     assert waiting == [0, 3, 0, 0]
 
 
-def told_by_index(history, searches):
+def told_by_index(history, searches, kept):
     """Assert that the index finds what the events tell; return how many runs wait for their codes."""
     with searched(history.log, history.database) as snapshot:
         for expression in searches:
             now, then = (
-                find(snapshot, expression),
+                find(snapshot, expression, kept=kept),
                 find(replace(snapshot, as_of=AsOf(event_time_ns=2**62)), expression),
             )
             assert [(hit.run.run_id, hit.values) for hit in now.hits] == [
@@ -312,6 +321,46 @@ def told_by_index(history, searches):
             ], expression
         waiting = search_tables_of(snapshot.tables.generation).waiting
         return len(snapshot.connection.execute(select(waiting)).all())
+
+
+def test_a_column_that_was_kept_is_not_read_again_until_it_changed(history, monkeypatch):
+    read, kept = list[object](), KeptColumns()
+    monkeypatch.setattr(narrowing, "read", lambda packed: read.append(packed) or masks.read(packed))
+
+    def reads(expression, wanted):
+        with searched(history.log, history.database) as snapshot:
+            assert numbers(find(snapshot, expression, kept=kept)) == wanted
+        count = len(read)
+        read.clear()
+        return count
+
+    with small_columns(40), narrowed():
+        tell_sweep(history)
+        assert reads("metrics.auc > 0.9 and params.lr > 2.7", [29, 28]) == 2
+        assert reads("metrics.auc > 0.9 and params.lr > 2.8", [29]) == 0
+        history.run("run-28", "CORRECTED", job="", parameters={"lr": "9"})
+        assert reads("metrics.auc > 0.9 and params.lr > 2.8", [29, 28]) == 1
+
+
+def test_what_was_kept_is_no_answer_for_another_snapshot_or_generation(history):
+    kept, other = KeptColumns(), "params.lr > 2.8"
+    with small_columns(), narrowed():
+        tell_sweep(history)
+        with searched(history.log, history.database) as before:
+            assert numbers(find(before, other, kept=kept)) == [29]
+            history.run("run-00", "CORRECTED", job="", parameters={"lr": "9"})
+            with searched(history.log, history.database) as now:
+                assert numbers(find(now, other, kept=kept)) == [29, 0]
+            assert numbers(find(before, other, kept=kept)) == [29]
+            assert numbers(find(before, f"not {other}", kept=kept, limit=2)) == [28, 27]
+
+        history.run("run-01", "CORRECTED", job="", parameters={"lr": "9"})
+        engine = open_engine(history.database)
+        rebuild(history.log, engine)
+        engine.dispose()
+        with searched(history.log, history.database) as snapshot:
+            assert snapshot.tables.generation == 2
+            assert numbers(find(snapshot, other, kept=kept)) == [29, 1, 0]
 
 
 @pytest.mark.parametrize("descending", [True, False])
@@ -392,6 +441,36 @@ def test_a_word_finds_names_owners_and_commits(fraud):
         assert find_word(snapshot, "nobody") == ()
 
 
+@pytest.mark.parametrize("long", ["x" * 1_000 + "Middle" + "y" * 1_000, "prefix" + "é" * 700])
+def test_a_word_finds_a_name_longer_than_an_index_takes_whole_or_by_any_part_of_it(history, long):
+    history.run("run-1", "COMPLETE", job=f"team/{long}", outputs=(dataset(f"{long}/table@1"), model(f"{long}@1")))
+    with history.asked() as snapshot:
+        for word in (long, long[:200], long[600:700], long[-80:]):
+            found = {item.entity for item in find_word(snapshot, word)}
+            assert found == {EntityRef("job", "team", long), dataset(f"{long}/table"), model(long)}, word
+        assert find_word(snapshot, long + "z") == ()
+    with history.asked(AsOf(event_time_ns=1)) as snapshot:
+        assert find_word(snapshot, long) == ()
+
+
+def test_a_word_finds_a_long_name_among_very_many_that_stand_before_it(history, monkeypatch):
+    monkeypatch.setattr("modeltrail_server.search.words.MAX_NAMES_READ", 3)
+    long = "z" * 1_000
+    before = (dataset(f"a{number}@1") for number in range(5))
+    history.run("run-1", "COMPLETE", outputs=(*before, dataset(f"{long}@1")))
+    with history.asked() as snapshot:
+        assert [item.entity for item in find_word(snapshot, long)] == [dataset(long)]
+        assert [item.entity for item in find_word(snapshot, long[:300])] == [dataset(long)]
+
+
+def test_a_word_finds_names_behind_one_of_very_many_versions(history, monkeypatch):
+    monkeypatch.setattr("modeltrail_server.search.words.MAX_NAMES_READ", 3)
+    history.run("run-1", "COMPLETE", outputs=tuple(dataset(f"a@{number}") for number in range(9)))
+    history.run("run-2", "COMPLETE", outputs=(dataset("other/a@1"), dataset("the-one@1")))
+    with history.asked() as snapshot:
+        assert [item.entity for item in find_word(snapshot, "one")] == [dataset("the-one")]
+
+
 def test_search_as_of_a_time_rests_on_what_was_known_then(history):
     history.run("run-01", parameters={"lr": "0.1"}, tags={"team": "risk"})
     history.run("run-02", parameters={"lr": "0.2"})
@@ -421,6 +500,7 @@ def test_an_empty_answer_says_which_keys_are_near_and_which_values_there_are(his
     tell_sweep(history)
     with searched(history.log, history.database) as snapshot:
         assert hints(snapshot, "metrics.acu > 1") == ("no run has metrics.acu; near it: metrics.auc",)
+        assert hints(snapshot, "metrics.zzz > 1") == ("no run has metrics.zzz; runs have metrics.auc, metrics.loss",)
         assert hints(snapshot, "params.auc > 1") == ("no run has params.auc; near it: metrics.auc",)
         assert hints(snapshot, "params.lr > 5") == ("no run has such a params.lr: they are from 0 to 2.9",)
         (told,) = hints(snapshot, "tags.team = 'other'")

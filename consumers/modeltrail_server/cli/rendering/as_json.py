@@ -8,7 +8,7 @@ parameter) is that JSON. Properties named in ``DERIVED`` stand beside the fields
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,9 +31,12 @@ DERIVED: Mapping[type, tuple[str, ...]] = {
 }
 
 
-def to_json(value: object) -> str:
-    """Return ``value`` as JSON text of two spaces' indent."""
-    return json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+def to_json(value: object, *, remarks: Sequence[str] = ()) -> str:
+    """Return ``value`` as JSON text of two spaces' indent; an object has ``remarks``, if any, as one more key."""
+    plain = to_plain(value)
+    if remarks and isinstance(plain, dict):
+        plain |= {"remarks": list(remarks)}
+    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def to_plain(value: object) -> Any:

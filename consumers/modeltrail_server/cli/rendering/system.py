@@ -38,13 +38,13 @@ def render_status(status: Status, *, width: int) -> list[Text]:
 
 
 def _log_parts(log: LogStatus | Unseen) -> list[str | tuple[str, str]]:
-    return [_unseen(log)] if isinstance(log, Unseen) else [log.address, f"ends at {log.end.format()}"]
+    return _unseen(log) if isinstance(log, Unseen) else [log.address, f"ends at {log.end.format()}"]
 
 
 def _read_model_parts(status: Status, end_known: bool) -> list[str | tuple[str, str]]:
     model = status.read_model
     if isinstance(model, Unseen):
-        return [_unseen(model)]
+        return _unseen(model)
     parts: list[str | tuple[str, str]] = [f"at {model.position.format()}", f"generation {model.generation}"]
     if end_known and isinstance(status.log, LogStatus):
         behind = model.records_behind(status.log.end)
@@ -84,7 +84,7 @@ def _audit_parts(status: Status) -> list[str | tuple[str, str]]:
     if status.audit is None:
         return [("not kept here: modeltrail audit init", "dim")]
     if isinstance(status.audit, Unseen):
-        return [_unseen(status.audit)]
+        return _unseen(status.audit)
     parts: list[str | tuple[str, str]] = []
     for one in status.audit.partitions:
         behind = f", {one.behind:,} behind" if one.behind else ""
@@ -94,7 +94,7 @@ def _audit_parts(status: Status) -> list[str | tuple[str, str]]:
 
 def _spool_parts(spool: SpoolTotals | Unseen) -> list[str | tuple[str, str]]:
     if isinstance(spool, Unseen):
-        return [_unseen(spool)]
+        return _unseen(spool)
     if not spool.waiting_notes and not spool.waiting_events:
         return ["nothing waits"]
     return [
@@ -105,5 +105,6 @@ def _spool_parts(spool: SpoolTotals | Unseen) -> list[str | tuple[str, str]]:
     ]
 
 
-def _unseen(part: Unseen) -> tuple[str, str]:
-    return part.reason, "bold red" if part.is_down else "yellow"
+def _unseen(part: Unseen) -> list[str | tuple[str, str]]:
+    remedy = f"→ {' '.join(part.remedy.split())}" if part.remedy else ""
+    return [(part.reason, "bold red" if part.is_down else "yellow"), remedy]

@@ -12,7 +12,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    tuple_,
     union_all,
 )
 
@@ -40,21 +39,39 @@ def entities_between(tables: Tables) -> Select[Any]:
 
 @remembered
 def names_between(tables: Tables) -> Select[Any]:
-    """Select the distinct names of :kind from :low to :high, reading at most :row_limit rows."""
-    entity = tables.entity
-    statement = select(entity.c.kind, entity.c.namespace, entity.c.name).where(entity.c.kind == bindparam("kind"))
-    statement = statement.where(entity.c.name >= bindparam("low"), entity.c.name <= bindparam("high"))
-    read = statement.order_by(entity.c.name, entity.c.namespace).limit(row_limit()).subquery()
-    return select(read).distinct()
+    """Select the first :row_limit names of :kind from :low to :high, in order: a seek each, however many versions."""
+    entity, following = tables.entity, tables.entity.alias("following")
+    first = select(entity.c.entity_key, entity.c.name, entity.c.namespace).where(entity.c.kind == bindparam("kind"))
+    first = first.where(entity.c.name >= bindparam("low"), entity.c.name <= bindparam("high"))
+    first = first.order_by(entity.c.name, entity.c.namespace, entity.c.version).limit(1)
+    names = select(first.subquery("first")).cte("names", recursive=True)
+    key = _key_after(tables, names.c.name, names.c.namespace, entity.c.name <= bindparam("high"))
+    onward = select(following.c.entity_key, following.c.name, following.c.namespace)
+    every = names.union_all(onward.select_from(names.join(following, following.c.entity_key == key)))
+    keys = select(every.c.entity_key).limit(row_limit()).subquery("keys")
+    found = select(*entity.c).join(keys, keys.c.entity_key == entity.c.entity_key)
+    return found.order_by(entity.c.name, entity.c.namespace)
 
 
 @remembered
 def next_name(tables: Tables) -> Select[Any]:
     """Select the first entity of :kind after (:name, :namespace): a name, since its row has no version."""
     entity = tables.entity
-    after = tuple_(entity.c.name, entity.c.namespace) > tuple_(bindparam("name"), bindparam("namespace"))
-    statement = select(*entity.c).where(entity.c.kind == bindparam("kind"), after)
-    return statement.order_by(entity.c.name, entity.c.namespace, entity.c.version).limit(1)
+    key = _key_after(tables, bindparam("name"), bindparam("namespace"))
+    return select(*entity.c).where(entity.c.entity_key == key)
+
+
+def _key_after(
+    tables: Tables, name: ColumnElement[str], namespace: ColumnElement[str], *more: ColumnElement[bool]
+) -> ColumnElement[Any]:
+    """Return the key of the name of :kind that follows on this one. Two seeks: SQLite seeks by no pair of columns."""
+    entity = tables.entity
+    key = select(entity.c.entity_key).where(entity.c.kind == bindparam("kind"))
+    namesake = key.where(entity.c.name == name, entity.c.namespace > namespace)
+    namesake = namesake.order_by(entity.c.namespace, entity.c.version).limit(1)
+    other = key.where(entity.c.name > name, *more)
+    other = other.order_by(entity.c.name, entity.c.namespace, entity.c.version).limit(1)
+    return func.coalesce(namesake.scalar_subquery(), other.scalar_subquery())
 
 
 @remembered

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import FromClause
 
-from modeltrail_server.projection.tables import IS_RETRACTION, AnyText, Tables
+from modeltrail_server.projection.tables import IS_MARK, MARKS, AnyText, Tables
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.lifecycle import END_OF_TIME
 from modeltrail_server.queries.statements.parts import among, remembered, row_limit
@@ -37,10 +37,15 @@ def declarations(tables: Tables, as_of: AsOf | None, roles: tuple[str, ...]) -> 
     """Select the links of entities :keys to declarations about them, of types ``roles``, of each the latest first.
 
     The relation stands in the text, not bound: only so an index of declarations alone serves it. Each type is asked
-    for by itself: for several, PostgreSQL would rather read the declarations of all types.
+    for by itself: for several, PostgreSQL would rather read the declarations of all types. MARKS have an index of
+    their own, and are asked for together.
     """
     link = tables.link
     relation = literal_column("'subject'", AnyText)
+    if set(roles) == set(MARKS):
+        statement = _links(tables, as_of, link, relation=relation.label("relation"))
+        statement = statement.where(among(link.c.entity_key, "keys"), text(IS_MARK))
+        return statement.order_by(link.c.event_time_ns.desc(), link.c.event_id.desc()).limit(row_limit())
     found = []
     for role in roles:
         statement = _links(tables, as_of, link, relation=relation.label("relation")).where(
@@ -50,12 +55,6 @@ def declarations(tables: Tables, as_of: AsOf | None, roles: tuple[str, ...]) -> 
         order = (link.c.event_time_ns.desc(), link.c.event_id.desc())
         found.append(select(statement.order_by(*order).limit(row_limit()).subquery()))
     return union_all(*found) if len(found) > 1 else found[0]
-
-
-@remembered
-def any_retraction(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select a row if anything was ever declared to be retracted."""
-    return _links(tables, as_of, tables.link).where(text(IS_RETRACTION)).limit(1)
 
 
 @remembered
@@ -144,8 +143,14 @@ def readers_by_name(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     later = later.where(following.c.first_time_ns > version.c.first_time_ns, following.c.version != "")
     # One bound, not two tests: so an index of links is read from one version to the next, and not to the end.
     until = func.coalesce(later.correlate(version).scalar_subquery(), END_OF_TIME[0])
+    # Most names are never read without a version: that is told by one seek, before any other version is looked for.
+    reading = tables.link.alias("reading")
+    ever: Select[Any] = select(literal_column("1")).where(reading.c.entity_key == version.c.name_key)
+    ever = ever.where(reading.c.relation == "input", reading.c.event_time_ns >= version.c.first_time_ns)
+    ever = ever.correlate(version).limit(1)
     statement = _with_activities(tables, as_of, version.c.entity_key)
     statement = statement.where(link.c.activity_key.is_not(None), among(version.c.entity_key, "keys"))
+    statement = statement.where(ever.scalar_subquery().is_not(None))
     statement = statement.where(version.c.version != "", link.c.entity_key == version.c.name_key)
     statement = statement.where(link.c.relation == "input", link.c.event_time_ns >= version.c.first_time_ns)
     return statement.where(link.c.event_time_ns < until).limit(row_limit())

@@ -3,12 +3,12 @@
 from modeltrail_schemas.event import Declaration
 from sqlalchemy.sql.selectable import SelectBase
 
-from modeltrail_server.projection.tables import Tables
+from modeltrail_server.projection.tables import MARKS, Tables
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, MARKING, REMEMBERED_RELATIONS
+from modeltrail_server.queries.memory import ABOUT_ALL_VERSIONS, REMEMBERED_RELATIONS
 from modeltrail_server.queries.statements import entities, events, links
 
-_ROLES = {"declared": ABOUT_ALL_VERSIONS, "marked": MARKING, "retracted": (Declaration.RETRACTED,)}
+_ROLES = {"declared": ABOUT_ALL_VERSIONS, "marked": MARKS, "retracted": (Declaration.RETRACTED,)}
 _OTHERS = {
     "entities": entities.entities_by_key,
     "contents": entities.contents_of_entities,
