@@ -204,9 +204,7 @@ class _Then:
         after = None if bound is None else (bound + 1, LAST_KEY)  # what began later had not
         while runs := self.snapshot.runs_page(job_key=key, since_ns=since_ns, after=after, limit=RUNS_A_FETCH):
             yield [run.run_key for run in runs]
-            # Where the next page begins goes by what is so now: then, a run may have begun later.
-            (last,) = replace(self.snapshot, as_of=None).runs([runs[-1].run_key])
-            after = (last.first_time_ns, last.run_key)
+            after = self.snapshot.place_in_pages(runs[-1])
 
 
 def _texts(parts: Sequence[Meaning], key: Key) -> list[str]:

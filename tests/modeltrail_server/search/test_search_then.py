@@ -214,6 +214,14 @@ def test_what_is_read_to_see_who_straddles_a_time_is_bounded(history, monkeypatc
         assert then_numbers(snapshot, 30, "state = 'RUNNING'") == ([16, 15, 14, 13], True)
 
 
+def test_runs_that_began_earlier_by_what_was_told_since_are_folded_once_where_nothing_is_indexed(history):
+    for number in range(3):
+        history.run(f"run-{number:02}", parameters={"lr": "1"})
+    history.run("run-00", "RUNNING", event_time_ns=MARCH_2026_NS - SECOND_NS)
+    with history.asked() as snapshot:
+        assert then_numbers(snapshot, 3, "params.lr = 1", ordering=Ordering(descending=False)) == ([0, 1, 2], True)
+
+
 def test_an_answer_that_lacks_what_counts_and_is_not_indexed_says_so(history):
     tell_overlapping(history)
     with searched(history.log, history.database):
