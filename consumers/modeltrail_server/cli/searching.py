@@ -54,8 +54,7 @@ def search(
         return
     parse_expression(expression)
     ordering = parse_ordering(order_by) if order_by else None
-    if bounds is None:
-        _bring_up_to_date(command)
+    _bring_up_to_date(command)
     with command.snapshot(bounds) as snapshot:
         # A line may be a sweep of many runs.
         most = limit if everything or as_json else MAX_LIMIT

@@ -201,9 +201,10 @@ class Records(ReadModel):
         with self._snapshot(indexed=True) as snapshot:
             ordering = parse_ordering(order_by) if order_by else None
             found = find(snapshot, expression, ordering=ordering, limit=limit, kept=self._kept)
-            found = found if found.hits else replace(found, hints=hints(snapshot, expression))
+            if not found.hits and snapshot.as_of is None:
+                found = replace(found, hints=hints(snapshot, expression))
         lines = render_found(found, folded=True, width=WIDTH, limit=limit)
-        return Result(found, lines or render_nothing(found, expression, width=WIDTH, then=False))
+        return Result(found, lines or render_nothing(found, expression, width=WIDTH, then=snapshot.as_of is not None))
 
     def find(self, word: str) -> Result[tuple[Mentioned, ...]]:
         """Return the models, datasets, jobs and commits that a word finds: in a name, or as an owner."""

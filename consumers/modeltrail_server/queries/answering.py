@@ -78,6 +78,7 @@ def folded_runs(snapshot: Snapshot, keys: Collection[bytes]) -> list[RunView]:
 
 def view_model(snapshot: Snapshot, subject: Subject) -> ModelVersionView:
     """Return what made a model version and what became of it; of a model without any version, what is said of it."""
+    snapshot.look_up([subject.ref])
     rows = snapshot.entities([subject.key])
     timeline = timelines_about(snapshot, [subject.ref]).get(subject.ref.unversioned, NOTHING_DECLARED)
     makers = snapshot.links_of_entities([subject.key], ["output"], limit=MAX_MAKERS)
@@ -110,6 +111,7 @@ def origins_of(runs: Sequence[RunView]) -> tuple[list[RunView], list[RunView]]:
 
 def view_dataset(snapshot: Snapshot, subject: Subject) -> DatasetVersionView:
     """Return what is recorded of a dataset version, or of a dataset that has none."""
+    snapshot.look_up([subject.ref])
     rows = snapshot.entities([subject.key])
     timeline = timelines_about(snapshot, [subject.ref]).get(subject.ref.unversioned, NOTHING_DECLARED)
     makers = snapshot.last_activities(subject.key, "output", limit=MAX_MAKERS)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from modeltrail.log.protocol import Position
-from sqlalchemy import ColumnElement, Table, and_, false, or_
+from sqlalchemy import ColumnElement, Table, and_, false, literal_column, or_
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,9 @@ class AsOf:
         if self.recorded_ms is not None:
             bounds.append(event.c.recorded_ms <= self.recorded_ms)
         if self.position is not None:
-            offsets = enumerate(self.position.offsets)
-            before = [and_(event.c.partition == partition, event.c.offset < offset) for partition, offset in offsets]
+            # A sum, which no index has: SQLite would read all of a partition rather than the events asked about.
+            partition_of, offsets = event.c.partition + literal_column("0"), enumerate(self.position.offsets)
+            before = [and_(partition_of == partition, event.c.offset < offset) for partition, offset in offsets]
             bounds.append(or_(*before) if before else false())
         if self.event_time_ns is not None:
             bounds.append(event.c.event_time_ns <= self.event_time_ns)

@@ -105,7 +105,8 @@ def _candidates(snapshot: Snapshot, text: str, kinds: Sequence[str]) -> tuple[li
     """Return what ``text`` names exactly, and what it is the beginning of."""
     exact: list[Subject] = []
     loose: list[Subject] = []
-    snapshot.look_up(_named_by(text, kinds))
+    named = {key_of(each): each for ref in _named_by(text, kinds) for each in (ref, ref.unversioned)}
+    snapshot.remember(entities=named, links=[key for key, ref in named.items() if ref.version])
     for row in _named(snapshot, text, [kind for kind in kinds if kind in NAMED_KINDS]):
         _, at, version = text.partition("@")
         if not at or row.kind == "job":

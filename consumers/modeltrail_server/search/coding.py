@@ -12,11 +12,13 @@ from sqlalchemy import Connection, delete, func, insert, select
 from modeltrail_server.projection.writing import Writer
 from modeltrail_server.search.columns import RUNS_A_COLUMN, Column, PackedColumn, column_for, pack, unpack
 from modeltrail_server.search.rows import ENDED, STARTED, Values
+from modeltrail_server.search.spans import NOT_COMPARED
+from modeltrail_server.search.spans import RISING as SPANS_RISING
 from modeltrail_server.search.tables import SearchTables
 
 MIN_RUNS_CODED = 256
 KEYS_A_STATEMENT = 500
-RISING = frozenset({STARTED.id, ENDED.id})
+RISING = frozenset({STARTED.id, ENDED.id}) | SPANS_RISING
 """Keys whose numbers rise from run to run."""
 T = TypeVar("T")
 _Values = list[tuple[str, float | None]]
@@ -63,7 +65,8 @@ class _Coding:
         for run_key, ordinal in (self.coded_before | self._new_ordinals()).items():
             placed = self.by_number.setdefault(ordinal // RUNS_A_COLUMN, {})
             for key_id, values in told[run_key].items():
-                placed.setdefault(key_id, []).append((ordinal % RUNS_A_COLUMN, values))
+                if key_id not in NOT_COMPARED:
+                    placed.setdefault(key_id, []).append((ordinal % RUNS_A_COLUMN, values))
 
     def run(self) -> None:
         """Write the codes."""

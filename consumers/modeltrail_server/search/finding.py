@@ -5,6 +5,8 @@ the order asked for, is read from its beginning. Else the columns tell which run
 what these have exactly is looked up until the answer is full.
 """
 
+import operator
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,7 +15,6 @@ from modeltrail_server.projection.cycles import no_cycle_collection
 from modeltrail_server.projection.fetching import fetch
 from modeltrail_server.queries.answering import run_line
 from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT
-from modeltrail_server.queries.rows import RunBrief
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.covering import Cover, smallest_cover
 from modeltrail_server.search.expression import (
@@ -33,11 +34,11 @@ from modeltrail_server.search.meaning import (
     conditions_of,
     conjuncts_of,
     meaning_of,
-    satisfies,
+    satisfying,
 )
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
-from modeltrail_server.search.rows import METRIC, STARTED, Key
+from modeltrail_server.search.rows import METRIC, PARENT, STARTED, Key
 from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
@@ -52,7 +53,6 @@ MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
-
 
 _Values = dict[Key, list[tuple[str, float | None]]]
 """What a run has, (text, number) under each key."""
@@ -92,12 +92,16 @@ def find(
     """
     tree = parse_expression(expression)
     ordering, limit = ordering or ordering_of(tree), min(limit, MAX_LIMIT)
+
+    def find_now(meaning: Meaning) -> Found:
+        with no_cycle_collection():
+            search = _Search(snapshot, meaning, ordering, limit, kept or KeptColumns())
+            keys, complete = search.run()
+            return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+
     if snapshot.as_of is not None:
-        return find_then(snapshot, tree, ordering, limit)
-    with no_cycle_collection():
-        search = _Search(snapshot, meaning_of(tree), ordering, limit, kept or KeptColumns())
-        keys, complete = search.run()
-        return Found(ordering, search.hits_of(keys, list(terms_of(tree))), complete, search.looked_at)
+        return find_then(snapshot, tree, ordering, limit, find_now=find_now)
+    return find_now(meaning_of(tree))
 
 
 def ordering_of(tree: Expression) -> Ordering:
@@ -123,7 +127,7 @@ class _Search:
         self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
-        self.values: dict[bytes, _Values] = {}  # of runs that satisfy, where they were read: under all keys asked for
+        self.values: dict[bytes, _Values] = {}  # of runs that satisfy: under all keys asked for, where that was read
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
@@ -193,27 +197,35 @@ class _Search:
         descending = self.ordering.descending
         candidates = Candidates(self.snapshot, self.meaning, self.order, descending=descending, kept=self.kept)
         found, seen = self._ordered(self._satisfying(candidates.waiting)), dict[int, None]()
-        next_ones, size = list[int](), self._enough(found, 0)
+        next_ones, size = list[int](), self._enough([], 0)
         is_bounded = False
         for bound, ordinals in candidates.groups():
             is_bounded = len(seen) > MAX_CANDIDATES
-            if is_bounded or self._is_full(found, bound):
+            if is_bounded or len(self._settled(found, bound)) == self.limit:
                 break
             next_ones += ordinals
             if len(next_ones) >= size:
                 found = self._with(found, next_ones, seen)
-                next_ones, size = [], self._enough(found, len(seen))
+                next_ones, size = [], self._enough(self._settled(found, bound), len(seen))
         found = self._with(found, next_ones, seen)
         self.looked_at += len(seen) + len({row[0] for row in candidates.waiting})
         return found, is_bounded or not candidates.complete
 
-    def _enough(self, found: Sequence[_Row], seen: int) -> int:
+    def _settled(self, found: Sequence[_Row], bound: float) -> Sequence[_Row]:
+        """Return the beginning of the answer before which no run comes with a number up to ``bound``.
+
+        It is never all of the answer before one more was found: whether there are more is to be told.
+        """
+        numbers = [float(row.number or 0) for row in found[: min(self.limit, len(found) - 1)]]
+        if self.ordering.descending:
+            return found[: bisect_left(numbers, -bound, key=operator.neg)]
+        return found[: bisect_left(numbers, bound)]
+
+    def _enough(self, settled: Sequence[_Row], seen: int) -> int:
         """Return how many more runs to look at next: about as many as will fill the answer."""
-        missing = self.limit + 1 - len(found)
-        if missing <= 0:
-            return MAX_KEYS_PER_STATEMENT  # few will do: those no worse than the last of the answer
-        share = min(1.0, (len(found) + 1) / (seen + 1))
-        return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, int(missing / share * 1.2)))
+        share = min(1.0, (len(settled) + 1) / (seen + 1))
+        wanted = int((self.limit + 1 - len(settled)) / share * 1.2)
+        return max(FEWEST_CANDIDATES, min(MAX_KEYS_PER_STATEMENT, wanted))
 
     def _with(self, found: Sequence[_Row], ordinals: Sequence[int], seen: dict[int, None]) -> list[_Row]:
         """Return ``found`` and those that satisfy of the runs not seen yet, in order: the limit and one more.
@@ -222,7 +234,7 @@ class _Search:
         """
         new = [ordinal for ordinal in dict.fromkeys(ordinals) if ordinal not in seen]
         seen.update(dict.fromkeys(new))
-        if len(new) <= MAX_WHOLE and len(found) <= self.limit:
+        if len(new) <= MAX_WHOLE:
             good = self._satisfying(self._told(self._asked, new))
             return self._ordered(dict.fromkeys([*found, *good]))
         ordinal_of = self._ranked(new)
@@ -249,13 +261,6 @@ class _Search:
                 found[run_key] = (number if before is None else best(number, before[0]), started_ns, ordinal)
         return {_Row(number, begun, run_key): ordinal for run_key, (number, begun, ordinal) in found.items()}
 
-    def _is_full(self, found: Sequence[_Row], bound: float) -> bool:
-        """Return whether no run with a number up to ``bound`` comes before those found."""
-        if len(found) <= self.limit:
-            return False
-        last = float(found[self.limit - 1].number or 0)
-        return last > bound if self.ordering.descending else last < bound
-
     @cached_property
     def _asked(self) -> dict[int, Key]:
         """Return all keys that count, by their numbers."""
@@ -264,6 +269,7 @@ class _Search:
 
     def _satisfying(self, told: Iterable[Sequence[Any]]) -> list[_Row]:
         """Return the runs that satisfy the expression, by all their values as ``told``."""
+        is_asked_for = satisfying(self.meaning)
         order, best, found = self.order, max if self.ordering.descending else min, list[_Row]()
         values: dict[bytes, _Values] = {}
         begun: dict[bytes, int] = {}
@@ -272,7 +278,7 @@ class _Search:
             begun[run_key] = started_ns
         for run_key, own in values.items():
             numbers = [number for _, number in own.get(order, ()) if number is not None]
-            if numbers and satisfies(self.meaning, own):
+            if numbers and is_asked_for(own):
                 found.append(_Row(best(numbers), begun[run_key], run_key))
                 self.values[run_key] = own
         return found
@@ -296,21 +302,25 @@ class _Search:
 
     def hits_of(self, keys: Sequence[bytes], terms: Sequence[Term]) -> tuple[Hit, ...]:
         """Return the runs with the values that the expression and the ordering name."""
-        runs = {run.run_key: run for run in self.snapshot.runs(keys)}
-        parents = {run.run_key: run.run_id for run in self.snapshot.runs(_parents(runs.values()))}
-        values = self._values_of(keys, shown_keys(terms, self.ordering))
-        return tuple(
-            Hit(run_line(runs[key]), values[key], parents.get(runs[key].parent_key or b"", ""))
-            for key in keys
-            if key in runs
-        )
+        runs, shown = {run.run_key: run for run in self.snapshot.runs(keys)}, shown_keys(terms, self.ordering)
+        values = self._values_of(keys, shown)
+        hits = []
+        for key in keys:
+            if key in runs:
+                parents = values[key].get(PARENT, [("", None)])
+                hits.append(Hit(run_line(runs[key]), shown_values(shown, values[key], self.ordering), parents[0][0]))
+        return tuple(hits)
 
-    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, dict[str, str | float]]:
-        ids = {key.id: key for key in shown}
-        of_run = {key: self.values.get(key, {}) for key in keys}
-        for run_key, key_id, text, number, *_ in self._told(ids, [key for key in keys if key not in self.values]):
+    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, _Values]:
+        """Return what these runs have under the keys ``shown``, and their parents."""
+        ids = {key.id: key for key in (*shown, PARENT)}
+        of_run = {key: dict(self.values.get(key, {})) for key in keys}
+        unknown = [key for key in keys if key not in self.values]
+        others = [key for key in keys if key in self.values and PARENT not in of_run[key]]
+        told = [*self._told(ids, unknown), *self._told([PARENT.id], others)]
+        for run_key, key_id, text, number, *_ in told:
             of_run[run_key].setdefault(ids[key_id], []).append((text, number))
-        return {key: shown_values(shown, values, self.ordering) for key, values in of_run.items()}
+        return of_run
 
     def _told(self, keys: Iterable[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
         """Yield what these runs, by keys or ordinals, have under these keys, by numbers."""
@@ -328,7 +338,3 @@ class _Search:
 
 def _range(condition: Condition) -> Range:
     return Range(condition.key, condition.tests)
-
-
-def _parents(runs: Iterable[RunBrief]) -> list[bytes]:
-    return list({run.parent_key for run in runs if run.parent_key})

@@ -1,7 +1,8 @@
 """The search index follows the read model: which runs the log tells of since, folded anew from their events.
 
-A run's rows are a function of the set of its events, so order, batches and repetitions make no difference. The index
-has its own position, moved by a compare-and-set in the transaction that writes: whoever loses begins again.
+A run's rows are a function of the set of its events, so order, batches and repetitions make no difference; only its
+span (see spans.py) is of where in the log they came first. The index has its own position, moved by a compare-and-set
+in the transaction that writes: whoever loses begins again.
 """
 
 import threading
@@ -12,7 +13,6 @@ from typing import TypeVar
 from modeltrail.log.protocol import Record
 from modeltrail_schemas.codec import decode_routing
 from modeltrail_schemas.errors import InvalidEventError, UnknownSchemaError
-from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.identity import canonical_run_id
 from sqlalchemy import Connection, Engine, MetaData, Table, delete, inspect, select, update
 from sqlalchemy.schema import DropTable
@@ -26,9 +26,11 @@ from modeltrail_server.projection.projector import Source
 from modeltrail_server.projection.upserts import insert_unless_there
 from modeltrail_server.projection.writing import writer_for
 from modeltrail_server.queries.fetched import MAX_EVENTS
+from modeltrail_server.queries.rows import Stored
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.coding import code_changed
-from modeltrail_server.search.rows import Key, KeyRow, Values, cut_text, rows_of, values_of
+from modeltrail_server.search.rows import SPAN, Key, KeyRow, Values, cut_text, rows_of, values_of
+from modeltrail_server.search.spans import span_of
 from modeltrail_server.search.tables import SearchTables, older_tables, search_tables_of
 
 MAX_BATCH_RECORDS = 2_000
@@ -60,18 +62,18 @@ def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None
     return done
 
 
-def events_of_runs(snapshot: Snapshot, keys: Sequence[bytes]) -> Iterator[tuple[bytes, str, list[LineageEvent]]]:
+def events_of_runs(snapshot: Snapshot, keys: Sequence[bytes]) -> Iterator[tuple[bytes, str, list[Stored]]]:
     """Yield key, id and events of each of these runs; of one with very many, the first 10,000."""
     stored = snapshot.events_of_runs(keys)
     if len(stored) >= MAX_EVENTS and len(keys) > 1:
         for key in keys:
             yield from events_of_runs(snapshot, [key])
         return
-    by_run: dict[str, list[LineageEvent]] = {}
+    by_run: dict[str, list[Stored]] = {}
     for item in stored:
-        by_run.setdefault(canonical_run_id(item.event.run_id), []).append(item.event)
-    for run_id, events in by_run.items():
-        yield run_identity(run_id)[0], run_id, events
+        by_run.setdefault(canonical_run_id(item.event.run_id), []).append(item)
+    for run_id, told in by_run.items():
+        yield run_identity(run_id)[0], run_id, told
 
 
 def _follow(log: Source, engine: Engine, generation: Generation, stop: threading.Event | None) -> int:
@@ -133,11 +135,12 @@ def _write(engine: Engine, generation: Generation, records: Sequence[Record], ex
         for chunk in _chunks(keys, RUNS_A_FETCH):
             # First what was, then what is: whoever indexed one of these meanwhile, knowing more, is not overwritten.
             connection.execute(delete(tables.value).where(tables.value.c.run_key.in_(chunk)))
-            found = {key: values_of(run_id, events) for key, run_id, events in events_of_runs(snapshot, chunk)}
+            found = {key: _values(run_id, stored) for key, run_id, stored in events_of_runs(snapshot, chunk)}
             rows = [row for key, values in found.items() for row in rows_of(key, values)]
             writer.insert_rows(connection, tables.value, rows)
             indexed |= found
-        _note_keys(connection, tables, {key for values in indexed.values() for key in values.by_key})
+        told = {key for values in indexed.values() for key in values.by_key if key.kind != SPAN}
+        _note_keys(connection, tables, told)
         code_changed(connection, writer, tables, indexed)
 
 
@@ -145,6 +148,12 @@ def _wait_for_other_writers(connection: Connection) -> None:
     """Return when nobody else writes the index, nor will until this transaction ends (on SQLite: at once)."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({INDEX_LOCK})")
+
+
+def _values(run_id: str, stored: Sequence[Stored]) -> Values:
+    """Return all that the index holds of a run."""
+    values = values_of(run_id, [each.event for each in stored])
+    return values._replace(by_key=values.by_key | span_of(stored, values.by_key))
 
 
 def _note_keys(connection: Connection, tables: SearchTables, told: Iterable[Key]) -> None:

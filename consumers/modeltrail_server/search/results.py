@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from modeltrail_schemas.identity import run_key
+
 from modeltrail_server.queries.records import RunLine
 from modeltrail_server.search.expression import Term
 from modeltrail_server.search.rows import ATTRIBUTE, METRIC, Key
@@ -65,6 +67,12 @@ class Found:
             elif siblings[0] is hit:
                 shown.append(Sweep(hit.parent_run_id, tuple(siblings)))
         return tuple(shown)
+
+
+def place_of(hit: Hit, ordering: Ordering) -> tuple[float, int, bytes]:
+    """Return what a hit of an answer in this order is ordered by."""
+    number = hit.values[_PREFIXES[METRIC] + ordering.metric] if ordering.metric else 0
+    return float(number), hit.run.started_ns, run_key(hit.run.run_id)
 
 
 def shown_keys(terms: Iterable[Term], ordering: Ordering) -> list[Key]:

@@ -26,6 +26,8 @@ MAX_INDEXED_CHARACTERS = 300
 MAX_NUMBER = 1e300
 KEYS_REMEMBERED = 8_192
 METRIC, PARAM, TAG, ATTRIBUTE = "metric", "param", "tag", "attribute"
+SPAN = "span"
+"""What no expression names: where and when a run was told of (see spans.py)."""
 RUNNING = "RUNNING"
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _NAME_TAGS, _USER_TAGS = ("mlflow.runName", "name"), ("mlflow.user", "user")
@@ -43,7 +45,7 @@ class Key(NamedTuple):
         return key_id(self.kind, self.name)
 
 
-STARTED, ENDED = Key(ATTRIBUTE, "started"), Key(ATTRIBUTE, "ended")
+STARTED, ENDED, PARENT = Key(ATTRIBUTE, "started"), Key(ATTRIBUTE, "ended"), Key(ATTRIBUTE, "parent")
 
 
 class ValueRow(NamedTuple):

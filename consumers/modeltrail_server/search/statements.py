@@ -14,6 +14,7 @@ from typing import Any, cast
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Integer,
     LargeBinary,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 from sqlalchemy import cast as cast_to
 
@@ -107,6 +109,31 @@ def told_of_ordinals(tables: SearchTables, dialect: str) -> Select[Any]:
         is_run = run.c.ordinal == any_(cast_to(func.string_to_array(bindparam("ordinals"), ","), ARRAY(Integer)))
     is_asked = is_run & among(value.c.key_id, "key_ids")
     return select(*columns).select_from(joined).where(is_asked).order_by(value.c.place)
+
+
+@remembered
+def runs_numbered(tables: SearchTables) -> Select[Any]:
+    """Select (run_key, started_ns) of runs with a number from :least to :most under the key :key_id: :row_limit."""
+    value = tables.value
+    is_between = (value.c.number >= bindparam("least"), value.c.number <= bindparam("most"))
+    numbered = select(value.c.run_key, value.c.started_ns).where(value.c.key_id == bindparam("key_id"), *is_between)
+    return numbered.limit(row_limit())
+
+
+@remembered
+def runs_written(tables: SearchTables, ranges: int) -> CompoundSelect[Any]:
+    """Select (run_key, started_ns) of runs with a text in one of the ``ranges`` under the key :key_id: :row_limit.
+
+    Range n is from :least_n to :greatest_n.
+    """
+    value = tables.value
+    written = select(value.c.run_key, value.c.started_ns)
+    written = written.where(value.c.key_id == bindparam("key_id"), value.c.number.is_(None))
+    parts = (
+        written.where(value.c.text >= bindparam(f"least_{place}"), value.c.text <= bindparam(f"greatest_{place}"))
+        for place in range(ranges)
+    )
+    return union_all(*parts).limit(row_limit())
 
 
 def range_of(meaning: Meaning) -> Range | None:

@@ -13,7 +13,7 @@ from modeltrail_server.queries.statements import entities, events, links, runs, 
 from psycopg import RawCursor
 
 TABLES = tables_of(1)
-AS_OFS = (None, AsOf(recorded_ms=1), AsOf(position=Position((5, 3))))
+AS_OFS = (None, AsOf(recorded_ms=1), AsOf(position=Position((5, 3))), AsOf(position=Position((5,))))
 BIG = {table.name for table in TABLES.metadata.tables.values()}
 # These read a table in the order of an index, and end at their limit.
 KEY = b"1" * 16
@@ -112,6 +112,14 @@ def test_every_statement_seeks_an_index(connection, name, statement):
     assert plan
 
 
+@pytest.mark.parametrize(("name", "statement"), list(all_statements()))
+def test_a_bound_is_no_reason_to_read_a_whole_partition(connection, name, statement):
+    plan = plan_of(connection, statement, keys=[bytes([number]) * 16 for number in range(64)])
+
+    assert name
+    assert not [step for step in plan if "g1_event_by_record (partition=?)" in step], plan
+
+
 @pytest.mark.service
 def test_every_statement_seeks_an_index_on_postgresql(new_database):
     engine = open_engine(new_database())
@@ -158,6 +166,11 @@ def test_who_read_a_name_is_sought_from_one_version_to_the_next(connection):
 
     between = "(entity_key=? AND relation=? AND event_time_ns>? AND event_time_ns<?)"
     assert [step for step in plan if step.startswith("SEARCH g1_link") and between in step], plan
+    ever = [index for index, step in enumerate(plan) if step.startswith("SEARCH reading")]
+    others = [index for index, step in enumerate(plan) if step.startswith("SEARCH following")]
+    assert ever, plan
+    assert others, plan
+    assert ever[0] < others[0], plan  # whether anybody read it at all comes first
 
 
 @pytest.mark.service

@@ -255,12 +255,13 @@ def test_runs_of_one_parent_are_one_sweep_with_its_best_first(history):
 
 
 def index_rows(log, database):
-    """Return all that the index holds."""
+    """Return all that the index holds, but for where in the log it was told."""
     with searched(log, database) as snapshot:
         index = search_tables_of(snapshot.tables.generation)
+        of_keys = select(index.value).where(index.value.c.key_id.in_(select(index.key.c.key_id)))
         return [
-            sorted(tuple(row) for row in snapshot.connection.execute(select(table)))
-            for table in (index.value, index.key)
+            sorted(tuple(row) for row in snapshot.connection.execute(statement))
+            for statement in (of_keys, select(index.key))
         ]
 
 

@@ -9,7 +9,15 @@ from modeltrail_server.search.expression import parse_expression
 from modeltrail_server.search.meaning import Condition, Conjunction, conditions_of, conjuncts_of, meaning_of
 from modeltrail_server.search.narrowing import columns_of, versions_of
 from modeltrail_server.search.rows import ATTRIBUTE, METRIC, STARTED, Key
-from modeltrail_server.search.statements import Catalogue, range_of, told, told_of_ordinals, told_of_waiting
+from modeltrail_server.search.statements import (
+    Catalogue,
+    range_of,
+    runs_numbered,
+    runs_written,
+    told,
+    told_of_ordinals,
+    told_of_waiting,
+)
 from modeltrail_server.search.tables import search_tables_of
 from sqlalchemy import event
 
@@ -71,6 +79,11 @@ FIXED = {
     "values": (told, {"keys": [b"1" * 16, b"2" * 16], "key_ids": [1, 2]}),
     "columns": (columns_of, {"key_id": 1, "first": 0, "last": 9}),
     "versions of columns": (versions_of, {"key_ids": [1, 2]}),
+    "numbered": (runs_numbered, {"key_id": 1, "least": 0.0, "most": 9.0, "row_limit": 10}),
+    "written": (
+        lambda tables: runs_written(tables, 2),
+        {"key_id": 1, "row_limit": 10} | {f"{end}_{place}": "a" for end in ("least", "greatest") for place in (0, 1)},
+    ),
 }
 """Statements that are always the same, and what they bind."""
 
@@ -129,6 +142,8 @@ def test_every_statement_seeks_an_index(tmp_path):
             scanned = [step for step in plan if step.startswith("SCAN g1_")]
             assert all(step.split()[1] in whole for step in scanned), (name, plan)
             assert any(step.startswith("SEARCH g1_search4_") for step in plan), (name, plan)
+            if name in ("numbered", "written"):
+                assert all("COVERING INDEX" in step for step in plan if step.startswith("SEARCH")), (name, plan)
 
 
 @pytest.mark.service

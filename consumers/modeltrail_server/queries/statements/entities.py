@@ -157,7 +157,8 @@ def _contents(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     statement = select(*content.c)
     if as_of:
         told_then = and_(event.c.event_id == content.c.first_event_id, as_of.condition(event))
-        statement = statement.add_columns(event.c.event_id.is_not(None)).outerjoin(event, told_then)
+        statement = statement.add_columns(event.c.event_id.is_not(None))
+        statement = statement.select_from(content.outerjoin(event, told_then))
     return statement.order_by(content.c.first_time_ns, content.c.first_event_id).limit(row_limit())
 
 

@@ -143,8 +143,14 @@ def readers_by_name(tables: Tables, as_of: AsOf | None) -> Select[Any]:
     later = later.where(following.c.first_time_ns > version.c.first_time_ns, following.c.version != "")
     # One bound, not two tests: so an index of links is read from one version to the next, and not to the end.
     until = func.coalesce(later.correlate(version).scalar_subquery(), END_OF_TIME[0])
+    # Most names are never read without a version: that is told by one seek, before any other version is looked for.
+    reading = tables.link.alias("reading")
+    ever: Select[Any] = select(literal_column("1")).where(reading.c.entity_key == version.c.name_key)
+    ever = ever.where(reading.c.relation == "input", reading.c.event_time_ns >= version.c.first_time_ns)
+    ever = ever.correlate(version).limit(1)
     statement = _with_activities(tables, as_of, version.c.entity_key)
     statement = statement.where(link.c.activity_key.is_not(None), among(version.c.entity_key, "keys"))
+    statement = statement.where(ever.scalar_subquery().is_not(None))
     statement = statement.where(version.c.version != "", link.c.entity_key == version.c.name_key)
     statement = statement.where(link.c.relation == "input", link.c.event_time_ns >= version.c.first_time_ns)
     return statement.where(link.c.event_time_ns < until).limit(row_limit())
