@@ -249,6 +249,16 @@ class Snapshot(NamedThings):
         statement = runs.runs_page(self.tables, self.as_of, **narrowed)
         return self._then(run_brief(row) for row in self._fetch(statement, bound))
 
+    def place_in_pages(self, run: RunBrief) -> tuple[int, bytes]:
+        """Return after what the page goes on that ends with ``run``.
+
+        Pages are in the order of what is told now: as of a time, a run may have begun later.
+        """
+        if self.as_of is None:
+            return run.first_time_ns, run.run_key
+        rows = self._rows(runs.runs_by_key(self.tables), [run.run_key], None)
+        return next(run_brief(row).first_time_ns for row in rows), run.run_key
+
     def count_runs(self, limit: int) -> int:
         """Return the number of runs, at most ``limit``."""
         return int(self._fetch(runs.count_runs(self.tables), {"row_limit": limit})[0][0])

@@ -34,7 +34,7 @@ from modeltrail_server.search.meaning import (
     conditions_of,
     conjuncts_of,
     meaning_of,
-    satisfies,
+    satisfying,
 )
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
@@ -127,7 +127,7 @@ class _Search:
         self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
-        self.values: dict[bytes, _Values] = {}  # of runs that satisfy, where they were read: under all keys asked for
+        self.values: dict[bytes, _Values] = {}  # of runs that satisfy: under all keys asked for, where that was read
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
@@ -269,6 +269,7 @@ class _Search:
 
     def _satisfying(self, told: Iterable[Sequence[Any]]) -> list[_Row]:
         """Return the runs that satisfy the expression, by all their values as ``told``."""
+        is_asked_for = satisfying(self.meaning)
         order, best, found = self.order, max if self.ordering.descending else min, list[_Row]()
         values: dict[bytes, _Values] = {}
         begun: dict[bytes, int] = {}
@@ -277,7 +278,7 @@ class _Search:
             begun[run_key] = started_ns
         for run_key, own in values.items():
             numbers = [number for _, number in own.get(order, ()) if number is not None]
-            if numbers and satisfies(self.meaning, own):
+            if numbers and is_asked_for(own):
                 found.append(_Row(best(numbers), begun[run_key], run_key))
                 self.values[run_key] = own
         return found

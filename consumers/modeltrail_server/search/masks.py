@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from sys import getsizeof
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from modeltrail_server.search.columns import (
     ANY_VALUE,
@@ -48,16 +48,6 @@ COLUMN_BYTES, ENTRY_BYTES = 512, 64
 """About what a column, and the entry of a text in it, take beside what they hold."""
 _CODES = 256
 _NOTHING = bytes([NO_VALUE])
-
-
-class Codes(NamedTuple):
-    """Sets of codes, 255 in the byte of each: those a comparison may hold for, and those it surely holds for."""
-
-    possible: int
-    sure: int
-
-
-NO_CODE = Codes(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +150,14 @@ class _ComparingOne:
 
     def _codes(self, column: ReadColumn, *, possible: bool) -> int:
         """Return for which codes of a column the condition may hold, or for which it surely does."""
-        codes, others = (_EVERY_CODE, _SHARED) if possible else (_EVERY_CODE, 0)
+        codes, others = _EVERY_CODE, _SHARED
         for test in self._tests:
-            found = _of_numbers(self._key, test, column.edges)
-            codes &= found.possible if possible else found.sure
-            if others:
+            codes &= _of_numbers(self._key, test, column.edges, possible=possible)
+            if possible and others:
                 others &= _of_unlisted(test, column.text_edges)
-        return codes | others | (_ANY if possible else 0) | (self._of_texts(column.texts) if column.texts else 0)
+        if column.texts:
+            codes |= self._of_texts(column.texts)
+        return codes | others | _ANY if possible else codes
 
     def _of_texts(self, texts: Mapping[str, int]) -> int:
         """Return the codes of those of ``texts`` that satisfy."""
@@ -212,6 +203,8 @@ def _places_of(code: int, plane: bytes) -> Iterator[int]:
 def _of_unlisted(test: Test, text_edges: Sequence[str]) -> int:
     """Return the codes of texts that are not listed for which a test may hold."""
     texts = [value for value in test.values if isinstance(value, str)]
+    if not texts:
+        return 0
     if test.operator in ("=", "in"):
         codes = (shared_code(text, text_edges) for text in texts)
         return reduce(or_, (_between(code, code) for code in codes), 0)
@@ -219,7 +212,7 @@ def _of_unlisted(test: Test, text_edges: Sequence[str]) -> int:
         return _SHARED
     if prefix := prefix_of(test):
         return _of_range(shared_codes_beginning(prefix, text_edges))
-    if test.operator in ORDERED and texts:
+    if test.operator in ORDERED:
         below = test.operator in ("<", "<=")
         return _of_range(
             shared_codes("", texts[0], text_edges) if below else shared_codes(texts[0], None, text_edges)
@@ -231,53 +224,40 @@ def _of_range(codes: range) -> int:
     return _between(codes.start, codes.stop - 1)
 
 
-def _of_numbers(key: Key, test: Test, edges: "array[float]") -> Codes:
+def _of_numbers(key: Key, test: Test, edges: "array[float]", *, possible: bool) -> int:
     """Return the codes of intervals that have numbers for which a test may hold, or surely holds."""
     if not edges:
-        return NO_CODE
-    every = _between(1, len(edges) - 1)
+        return 0
+    every, value = _between(1, len(edges) - 1), test.values[0]
     if test.operator in ("=", "in"):
-        parts = [_equal(key, value, edges) for value in test.values]
-        return Codes(reduce(or_, (part.possible for part in parts)), reduce(or_, (part.sure for part in parts)))
-    value = test.values[0]
+        return reduce(or_, (_equal(key, each, edges, possible=possible) for each in test.values))
     if isinstance(value, str):
-        return Codes(every, 0)
+        return every if possible else 0
     if test.operator == "!=":
-        return _other(every, _equal(key, value, edges))
-    if test.operator == "<":
-        return _below(edges, value)
-    if test.operator == "<=":
-        return _up_to(edges, value)
-    return _other(every, _up_to(edges, value) if test.operator == ">" else _below(edges, value))
+        return every ^ _equal(key, value, edges, possible=not possible)
+    if test.operator in ("<", "<="):
+        return _below(edges, value, or_same=test.operator == "<=", possible=possible)
+    return every ^ _below(edges, value, or_same=test.operator == ">", possible=not possible)
 
 
-def _below(edges: "array[float]", number: float) -> Codes:
+def _below(edges: "array[float]", number: float, *, or_same: bool, possible: bool) -> int:
+    """Return the codes of intervals with numbers below this one, or the same: with some, or with no others."""
     last = len(edges) - 1
+    if possible:
+        return _between(1, (bisect_right if or_same else bisect_left)(edges, number, 0, last))
     whole = bisect_right(edges, number, 1, last) - 1
-    whole += whole == last - 1 and edges[last] < number
-    return Codes(_between(1, bisect_left(edges, number, 0, last)), _between(1, whole))
+    whole += whole == last - 1 and (edges[last] < number or (or_same and edges[last] == number))
+    return _between(1, whole)
 
 
-def _up_to(edges: "array[float]", number: float) -> Codes:
-    last = len(edges) - 1
-    whole = bisect_right(edges, number, 1, last) - 1
-    whole += whole == last - 1 and edges[last] <= number
-    return Codes(_between(1, bisect_right(edges, number, 0, last)), _between(1, whole))
-
-
-def _equal(key: Key, value: Value, edges: "array[float]") -> Codes:
+def _equal(key: Key, value: Value, edges: "array[float]", *, possible: bool) -> int:
     """Return the interval of a number, or of the number that a text writes: another text may write it, too."""
     number = number_of(key, value) if isinstance(value, str) else value
     if number is None or not edges[0] <= number <= edges[-1]:
-        return NO_CODE
+        return 0
     code = interval_of(edges, number)
     is_sure = edges[code - 1] == edges[code] and not isinstance(value, str)
-    return Codes(_between(code, code), _between(code, code) if is_sure else 0)
-
-
-def _other(every: int, codes: Codes) -> Codes:
-    """Return where the opposite may hold, or surely holds."""
-    return Codes(every ^ codes.sure, every ^ codes.possible)
+    return _between(code, code) if possible or is_sure else 0
 
 
 def _between(first: int, last: int) -> int:

@@ -4,11 +4,13 @@ Both ways to answer, the index now and the events as of a time, go by this. A co
 a value under its key for which all of its tests hold.
 """
 
+import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 from modeltrail_schemas.event import RunState
 from modeltrail_schemas.identity import canonical_run_id
@@ -41,6 +43,15 @@ STATES = {
     "KILLED": RunState.ABORT.value,
 }
 """States of a run that have not ended are one; MLflow's words mean ours."""
+MEANINGS_REMEMBERED = 256
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _NAMED = frozenset({"job", "model", "dataset"})
 _RUNS = frozenset({"run", "parent"})
 
@@ -83,6 +94,8 @@ class Disjunction:
 
 
 Meaning = Condition | Negation | Conjunction | Disjunction
+ValuesByKey = Mapping[Key, Sequence[tuple[str, float | None]]]
+"""What a run has, (text, number) under each key."""
 
 
 def meaning_of(expression: Expression) -> Meaning:
@@ -113,40 +126,61 @@ def conditions_of(meaning: Meaning) -> Iterator[Condition]:
             yield from conditions_of(operand)
 
 
-def satisfies(meaning: Meaning, values: Mapping[Key, Sequence[tuple[str, float | None]]]) -> bool:
-    """Return whether a run with these values (text, number) is what ``meaning`` asks for."""
+def satisfies(meaning: Meaning, values: ValuesByKey) -> bool:
+    """Return whether a run with these values is what ``meaning`` asks for."""
+    return satisfying(meaning)(values)
+
+
+@lru_cache(maxsize=MEANINGS_REMEMBERED)
+def satisfying(meaning: Meaning) -> Callable[[ValuesByKey], bool]:
+    """Return what tells whether a run with these values is what ``meaning`` asks for."""
     if isinstance(meaning, Condition):
-        return any(all(holds(test, *value) for test in meaning.tests) for value in values.get(meaning.key, ()))
+        return _having(meaning.key, [holding(test) for test in meaning.tests])
     if isinstance(meaning, Negation):
-        return not satisfies(meaning.operand, values)
+        is_so = satisfying(meaning.operand)
+        return lambda values: not is_so(values)
+    parts = [satisfying(operand) for operand in meaning.operands]
     if isinstance(meaning, Conjunction):
-        return all(satisfies(operand, values) for operand in meaning.operands)
-    return any(satisfies(operand, values) for operand in meaning.operands)
+        return lambda values: all(part(values) for part in parts)
+    return lambda values: any(part(values) for part in parts)
 
 
-def holds(test: Test, text: str, number: float | None) -> bool:
-    """Return whether a test holds for a value."""
-    if test.operator == "in":
-        return any(_equals(value, text, number) for value in test.values)
+def _having(key: Key, checks: Sequence[Callable[[str, float | None], bool]]) -> Callable[[ValuesByKey], bool]:
+    def has(values: ValuesByKey) -> bool:
+        for text, number in values.get(key, ()):
+            for check in checks:
+                if not check(text, number):
+                    break
+            else:
+                return True
+        return False
+
+    return has
+
+
+def holding(test: Test) -> Callable[[str, float | None], bool]:
+    """Return what tells whether ``test`` holds for a value (text, number)."""
     value = test.values[0]
-    if test.operator == BEGINS:
-        return text.startswith(str(value))
+    if test.operator == "in":
+        values = frozenset(test.values)
+        return lambda text, number: text in values or number in values
+    prefix = prefix_of(test)
+    if test.operator == BEGINS or (prefix and value == f"{prefix}%"):
+        return lambda text, _: text.startswith(prefix)
     if test.operator in ("like", "ilike"):
-        return _pattern(str(value), ignoring_case=test.operator == "ilike").fullmatch(text) is not None
+        pattern = _pattern(str(value), ignoring_case=test.operator == "ilike")
+        return lambda text, _: pattern.fullmatch(text) is not None
+    compares = _COMPARISONS[test.operator]
     if isinstance(value, str):
-        return _compares(test.operator, text, value)
-    return number is not None and _compares(test.operator, number, value)
+        return lambda text, _: compares(text, value)
+    return lambda _, number: number is not None and compares(number, value)
 
 
 def satisfying_texts(tests: Sequence[Test], texts: Iterable[str]) -> set[str]:
     """Return those of ``texts``, values that are no numbers, for which all ``tests`` hold."""
     found = set(texts)
-    for test in tests:
-        if test.operator in ("like", "ilike"):
-            pattern = _pattern(str(test.values[0]), ignoring_case=test.operator == "ilike")
-            found = set(filter(pattern.fullmatch, found))
-        else:
-            found = {text for text in found if holds(test, text, None)}
+    for check in map(holding, tests):
+        found = {text for text in found if check(text, None)}
     return found
 
 
@@ -235,20 +269,6 @@ def _cut(values: Iterable[Value], operator: str) -> tuple[Value, ...]:
     if operator in ("like", "ilike"):
         return tuple(values)
     return tuple(cut_text(value) if isinstance(value, str) else value for value in values)
-
-
-def _equals(value: Value, text: str, number: float | None) -> bool:
-    return text == value if isinstance(value, str) else number == value
-
-
-def _compares(operator: str, one: Value, other: Value) -> bool:
-    if operator == "=":
-        return one == other
-    if operator == "!=":
-        return one != other
-    assert isinstance(one, str) == isinstance(other, str)
-    below, same = one < other, one == other  # type: ignore[operator]
-    return {"<": below, "<=": below or same, ">": not below and not same, ">=": not below}[operator]
 
 
 @lru_cache(maxsize=256)
