@@ -195,7 +195,9 @@ class _Search:
     def _narrowed(self) -> tuple[list[_Row], bool]:
         """Return the runs found among those that the columns tell of, in order, and whether there may be others."""
         descending = self.ordering.descending
-        candidates = Candidates(self.snapshot, self.meaning, self.order, descending=descending, kept=self.kept)
+        candidates = Candidates(
+            self.snapshot, self.meaning, self.order, descending=descending, told=list(self._asked), kept=self.kept
+        )
         found, seen = self._ordered(self._satisfying(candidates.waiting)), dict[int, None]()
         next_ones, size = list[int](), self._enough([], 0)
         is_bounded = False
@@ -263,8 +265,8 @@ class _Search:
 
     @cached_property
     def _asked(self) -> dict[int, Key]:
-        """Return all keys that count, by their numbers."""
-        asked = dict.fromkeys([self.order, *(condition.key for condition in conditions_of(self.meaning))])
+        """Return all keys that count, and that an answer shows, by their numbers."""
+        asked = dict.fromkeys([self.order, *(condition.key for condition in conditions_of(self.meaning)), PARENT])
         return {key.id: key for key in asked}
 
     def _satisfying(self, told: Iterable[Sequence[Any]]) -> list[_Row]:
@@ -314,11 +316,8 @@ class _Search:
     def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, _Values]:
         """Return what these runs have under the keys ``shown``, and their parents."""
         ids = {key.id: key for key in (*shown, PARENT)}
-        of_run = {key: dict(self.values.get(key, {})) for key in keys}
-        unknown = [key for key in keys if key not in self.values]
-        others = [key for key in keys if key in self.values and PARENT not in of_run[key]]
-        told = [*self._told(ids, unknown), *self._told([PARENT.id], others)]
-        for run_key, key_id, text, number, *_ in told:
+        of_run = {key: self.values.get(key, {}) for key in keys}
+        for run_key, key_id, text, number, *_ in self._told(ids, [key for key in keys if key not in self.values]):
             of_run[run_key].setdefault(ids[key_id], []).append((text, number))
         return of_run
 

@@ -39,7 +39,14 @@ class Candidates:
     """
 
     def __init__(
-        self, snapshot: Snapshot, meaning: Meaning, order: Key, *, descending: bool, kept: KeptColumns
+        self,
+        snapshot: Snapshot,
+        meaning: Meaning,
+        order: Key,
+        *,
+        descending: bool,
+        told: Sequence[int],
+        kept: KeptColumns,
     ) -> None:
         self._snapshot, self._tables = snapshot, search_tables_of(snapshot.tables.generation)
         self._order, self._descending, self._kept = order, descending, kept
@@ -51,11 +58,11 @@ class Candidates:
         self.waiting, versions = fetch_together(
             snapshot.connection,
             [
-                (waiting, {"row_limit": MAX_WAITING, "key_ids": [key.id for key in keys]}),
+                (waiting, {"row_limit": MAX_WAITING, "key_ids": list(told)}),
                 (versions_of(self._tables), {"key_ids": list(self._keys)}),
             ],
         )
-        """What the runs that are not in the columns have under all keys: each may be the best."""
+        """What the runs that are not in the columns have under the keys ``told``: each may be the best."""
         self._versions: dict[int, dict[int, int]] = {key_id: {} for key_id in self._keys}
         for key_id, number, version, _, _ in versions:
             self._versions[key_id][number] = version
