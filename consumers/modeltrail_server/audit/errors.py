@@ -12,9 +12,16 @@ class AuditError(ModeltrailError):
 
 
 class AuditWriteError(AuditError):
-    """The disk refused a write. Nothing was signed that is not on disk; start the auditor again."""
+    """The disk refused a write. Nothing was signed that is not on disk; start the auditor again.
+
+    ``is_full``: for want of room, which may come back without anybody looking at the disk.
+    """
 
     exit_code = 3
+
+    def __init__(self, what: str, *, remedy: str = "", is_full: bool = False) -> None:
+        super().__init__(what, remedy=remedy)
+        self.is_full = is_full
 
 
 class AuditorRunningError(AuditError):

@@ -4,6 +4,7 @@ A test puts its own ``Files`` in and lets a crash fall at any step. Knows nothin
 """
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from modeltrail_server.audit.errors import AuditDamagedError, AuditWriteError, F
 
 PUBLIC_MODE = 0o644
 SECRET_MODE = 0o600
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Files:
@@ -161,6 +163,7 @@ def explained(folder: Path) -> Iterator[None]:
         raise AuditWriteError(
             f"the audit log in {folder} cannot be written: {error.strerror or error}",
             remedy="free space or mend the disk, then start the auditor again: it goes on where it was",
+            is_full=error.errno in _NO_ROOM,
         ) from error
 
 

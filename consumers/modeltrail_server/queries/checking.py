@@ -28,7 +28,7 @@ from modeltrail_server.queries.listing import PAGE_ROWS, ModelLine, Page, list_m
 from modeltrail_server.queries.names import Subject
 from modeltrail_server.queries.policy import DEFAULT_POLICY, Policy
 from modeltrail_server.queries.records import Answer, ModelVersionView, RunView
-from modeltrail_server.queries.retractions import retracted_above
+from modeltrail_server.queries.retractions import RetractedAbove, Retractions
 from modeltrail_server.queries.snapshot import Snapshot
 
 RISK_TAG = "risk"
@@ -37,12 +37,17 @@ _RISK_LINE = re.compile(r"^\s*risk(?:\s+class)?\s*:\s*(\S.*?)\s*$", re.IGNORECAS
 
 
 def check_subject(
-    snapshot: Snapshot, subject: Subject, policy: Policy = DEFAULT_POLICY, *, view: Answer | None = None
+    snapshot: Snapshot,
+    subject: Subject,
+    policy: Policy = DEFAULT_POLICY,
+    *,
+    view: Answer | None = None,
+    retractions: Retractions | None = None,
 ) -> Report | None:
     """Return the report on a model version or run, by ``policy``; None for anything else.
 
     What was retracted anywhere up its lineage counts as if the run itself had used it. ``view``, if at hand, is what
-    is recorded of ``subject``.
+    is recorded of ``subject``; ``retractions`` is given where many are asked about.
     """
     view = answer(snapshot, subject) if view is None else view
     report = check_view(view)
@@ -51,7 +56,8 @@ def check_subject(
     if isinstance(view, ModelVersionView):
         report = _with_evaluations(snapshot, subject, report)
     direct = {use.entity for run in _runs_of(view) for use in run.inputs}
-    return replace(report.with_findings(_further_up(snapshot, subject, direct)), policy=policy)
+    above = (retractions or Retractions(snapshot)).above(subject)
+    return replace(report.with_findings(_further_up(snapshot, above, direct)), policy=policy)
 
 
 def inventory(
@@ -62,7 +68,9 @@ def inventory(
     ``limit`` counts models.
     """
     listed = list_models(snapshot, limit=limit, page=page)
-    lines = (line for model in listed.items for line in _versions_of(snapshot, model, policy))
+    versions = [version for model in listed.items for version in _versions_of(model)]
+    retractions = Retractions(snapshot, [ref_key(version) for version in versions])
+    lines = (line for model in listed.items for line in _inventory_lines(snapshot, model, policy, retractions))
     return Page(tuple(lines), listed.next)
 
 
@@ -72,10 +80,16 @@ def risk_of(description: str) -> str:
     return found[1] if found else ""
 
 
-def _versions_of(snapshot: Snapshot, line: ModelLine, policy: Policy) -> Iterator[InventoryLine]:
-    versions = dict.fromkeys(step.subject for step in line.deployed)
-    if line.latest is not None:
-        versions.setdefault(line.latest)
+def _versions_of(line: ModelLine) -> list[EntityRef]:
+    """Return what an inventory lists of a model: every version deployed, and the latest."""
+    latest = () if line.latest is None else (line.latest,)
+    return list(dict.fromkeys((*(step.subject for step in line.deployed), *latest)))
+
+
+def _inventory_lines(
+    snapshot: Snapshot, line: ModelLine, policy: Policy, retractions: Retractions
+) -> Iterator[InventoryLine]:
+    versions = _versions_of(line)
     if not versions:
         yield InventoryLine(line.model, line.owners)
     for version in versions:
@@ -90,7 +104,7 @@ def _versions_of(snapshot: Snapshot, line: ModelLine, policy: Policy) -> Iterato
             risk=risk_of(view.words.text) or next(filter(None, tags), ""),
             deployed=tuple(step for step in line.deployed if step.subject == version),
             latest=version == line.latest,
-            report=check_subject(snapshot, subject, policy, view=view),
+            report=check_subject(snapshot, subject, policy, view=view, retractions=retractions),
         )
 
 
@@ -133,9 +147,8 @@ def _readers(snapshot: Snapshot, subject: Subject) -> dict[bytes, str]:
     return {link.link.activity_key: word for word, link in found if link.link.activity_key and link.run_id}
 
 
-def _further_up(snapshot: Snapshot, subject: Subject, direct: set[EntityRef]) -> Iterator[Finding]:
+def _further_up(snapshot: Snapshot, above: RetractedAbove, direct: set[EntityRef]) -> Iterator[Finding]:
     """Yield what is retracted up the lineage, but for what is ``direct``: that is found already."""
-    above = retracted_above(snapshot, subject)
     refs = [ref for ref in above.refs if ref not in direct]
     timelines = timelines_about(snapshot, refs, only=(Declaration.RETRACTED,)) if refs else {}
     for ref in refs:

@@ -102,12 +102,12 @@ def list_runs(
             if state and row.state not in wanted:
                 continue
             if len(found) == limit:
-                return Page(tuple(map(run_line, found)), _run_token(found[-1]))
+                return Page(tuple(map(run_line, found)), _run_token(snapshot.place_in_pages(found[-1])))
             found.append(row)
         if len(rows) < size:
             return Page(tuple(map(run_line, found)))
-        after = (rows[-1].first_time_ns, rows[-1].run_key)
-    return Page(tuple(map(run_line, found)), _run_token(rows[-1]))
+        after = snapshot.place_in_pages(rows[-1])
+    return Page(tuple(map(run_line, found)), _run_token(snapshot.place_in_pages(rows[-1])))
 
 
 def list_models(snapshot: Snapshot, *, limit: int = PAGE_ROWS, page: str | None = None) -> Page[ModelLine]:
@@ -194,8 +194,8 @@ def _latest(snapshot: Snapshot, row: EntityRow, counts: Callable[[str], bool]) -
     return next((version for version in versions if counts(version.version)), None)
 
 
-def _run_token(run: RunBrief) -> str:
-    return _token(str(run.first_time_ns), run.run_key.hex())
+def _run_token(after: tuple[int, bytes]) -> str:
+    return _token(str(after[0]), after[1].hex())
 
 
 def _parse_run_token(page: str | None) -> tuple[int, bytes] | None:

@@ -7,13 +7,15 @@ asked of ``inference``. Where very much is retracted, the lineage is followed.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import EntityRef
 from modeltrail_schemas.order import OrderKey
 
 from modeltrail_server.queries.display import display
-from modeltrail_server.queries.graph import entity_node
+from modeltrail_server.queries.fetched import MAX_KEYS_PER_STATEMENT, chunks
+from modeltrail_server.queries.graph import Node, entity_node
 from modeltrail_server.queries.inference import infer_up, is_told_later
 from modeltrail_server.queries.lifecycle import END_OF_TIME
 from modeltrail_server.queries.lineage import MAX_LEVELS_OF_PARTS, MAX_NEIGHBOURS, lineage
@@ -24,6 +26,7 @@ from modeltrail_server.queries.snapshot import MAX_LINKS, Snapshot
 MAX_RETRACTIONS = 1_000
 MAX_RETRACTED = 20_000
 MAX_SOURCES = 20_000
+MAX_SHARED = 100_000
 MAX_ROUNDS = 100
 MAX_READINGS = 500
 
@@ -40,20 +43,47 @@ class RetractedAbove:
     complete: bool = True
 
 
-def retracted_above(snapshot: Snapshot, subject: Subject) -> RetractedAbove:
-    """Return what is retracted among all that a model version or a run came from, itself left out."""
-    retracting = snapshot.retractions(limit=MAX_RETRACTIONS + 1)
-    if not retracting:
-        return RetractedAbove()  # so nothing is up there either, however large it is
-    refs = {ref.target for event in retracting for ref in event.subjects if ref.kind in VERSIONED_KINDS}
-    names = [ref_key(ref) for ref in refs if not ref.identity]
-    of_names = snapshot.keys_of_names(names, limit=MAX_RETRACTED) if names else []
-    if len(retracting) > MAX_RETRACTIONS or len(of_names) >= MAX_RETRACTED:
-        return _retracted_in_lineage(snapshot, subject)
-    sources = sources_of(snapshot, subject)
-    found = sources.keys & {*map(ref_key, refs), *of_names} - {latest_version(snapshot, subject).key}
-    above = [ref_of(row) for row in snapshot.entities(found)] if found else []
-    return RetractedAbove(tuple(sorted(above, key=display)), len(sources.keys), sources.complete)
+class Retractions:
+    """All that is retracted, to be found among what things came from.
+
+    ``starts`` are the keys of versions that will be asked about: what they all came from is then fetched together.
+    """
+
+    def __init__(self, snapshot: Snapshot, starts: Collection[bytes] = ()) -> None:
+        self._snapshot, self._starts = snapshot, starts
+
+    def above(self, subject: Subject) -> RetractedAbove:
+        """Return what is retracted among all that a model version or a run came from, itself left out."""
+        retracted = self._retracted
+        if retracted is None:
+            return _retracted_in_lineage(self._snapshot, subject)
+        if not retracted:
+            return RetractedAbove()  # so nothing is up there either, however large it is
+        start = latest_version(self._snapshot, subject).key
+        shared = self._shared.of(start) if len(self._starts) > 1 and subject.kind != "run" else None
+        keys, complete = (shared, True) if shared is not None else self._sources_of(subject)
+        found = (keys & retracted) - {start}
+        refs = [ref_of(row) for row in self._snapshot.entities(found)] if found else []
+        return RetractedAbove(tuple(sorted(refs, key=display)), len(keys), complete)
+
+    def _sources_of(self, subject: Subject) -> tuple[set[bytes], bool]:
+        sources = sources_of(self._snapshot, subject)
+        return sources.keys, sources.complete
+
+    @cached_property
+    def _retracted(self) -> frozenset[bytes] | None:
+        """Return the keys of all that is retracted; None where that is too much."""
+        retracting = self._snapshot.retractions(limit=MAX_RETRACTIONS + 1)
+        refs = {ref.target for event in retracting for ref in event.subjects if ref.kind in VERSIONED_KINDS}
+        names = [ref_key(ref) for ref in refs if not ref.identity]
+        of_names = self._snapshot.keys_of_names(names, limit=MAX_RETRACTED) if names else []
+        if len(retracting) > MAX_RETRACTIONS or len(of_names) >= MAX_RETRACTED:
+            return None
+        return frozenset([*map(ref_key, refs), *of_names])
+
+    @cached_property
+    def _shared(self) -> "_Shared":
+        return _Shared(self._snapshot, self._starts)
 
 
 def _retracted_in_lineage(snapshot: Snapshot, subject: Subject) -> RetractedAbove:
@@ -64,6 +94,37 @@ def _retracted_in_lineage(snapshot: Snapshot, subject: Subject) -> RetractedAbov
         if "RETRACTED" in node.flags and node.kind in VERSIONED_KINDS and node.id != graph.start
     ]
     return RetractedAbove(tuple(sorted(flagged, key=display)), len(graph.nodes), graph.complete)
+
+
+class _Shared:
+    """What several versions came from by what events tell, fetched once; of what is inferred only that it is."""
+
+    def __init__(self, snapshot: Snapshot, starts: Collection[bytes]) -> None:
+        rows = snapshot.upstream(starts, (), limit=MAX_SHARED, edges=True)
+        self._starts = frozenset(starts)
+        self._led_to: dict[bytes, list[bytes]] = {}
+        self._complete = len(rows) < MAX_SHARED
+        read_at: dict[bytes, set[OrderKey]] = {key: set() for key in starts}
+        for key, onward_key, read_at_ns, read_by, led_from in rows:
+            if led_from is not None:
+                self._led_to.setdefault(led_from, []).extend(
+                    (key,) if onward_key in (key, None) else (key, onward_key)
+                )
+            if read_at_ns is not None:
+                read_at.setdefault(key, set()).add((read_at_ns, read_by))
+        sources = Sources(snapshot)
+        self._doubtful = sources.leading_further(read_at) if self._complete else set()
+
+    def of(self, start: bytes) -> set[bytes] | None:
+        """Return the keys of all that a version came from, itself included; None where not all of it is here."""
+        if not self._complete or start not in self._starts:
+            return None
+        found, new = {start}, [start]
+        while new:
+            onward = [key for origin in new for key in self._led_to.get(origin, ()) if key not in found]
+            found.update(onward)
+            new = list(dict.fromkeys(onward))
+        return None if found & self._doubtful else found
 
 
 class Sources:
@@ -112,20 +173,34 @@ class Sources:
 
     def _infer(self, asked: set[bytes], read_at: Mapping[bytes, set[OrderKey]]) -> tuple[set[bytes], set[bytes]]:
         """Return the things and activities, met for the first time, that these, read then, came from by inference."""
-        self._refs |= {row.entity_key: ref_of(row) for row in self._snapshot.entities(asked - self._refs.keys())}
-        refs = {key: self._refs[key] for key in asked if key in self._refs}
+        nodes, nameless = self._asked(asked)
+        guesses = infer_up(self._snapshot, nodes, read_at, most=MAX_READINGS)
+        sources = {ref_key(guess.source): guess.source for guess in guesses}
+        self._refs |= sources
+        makers = self._makers_by_name(nameless) if nameless else set()
+        return sources.keys() - self.keys, makers - self._activities
+
+    def _asked(self, keys: set[bytes]) -> tuple[dict[bytes, Node], set[bytes]]:
+        """Return the nodes of which inference is asked where they came from, and all that have no version."""
+        self._refs |= {row.entity_key: ref_of(row) for row in self._snapshot.entities(keys - self._refs.keys())}
+        refs = {key: self._refs[key] for key in keys if key in self._refs}
         told = self._snapshot.as_of is None  # so of data the statement knew the version that was the latest
         nodes = {
             key: entity_node(ref)
             for key, ref in refs.items()
             if ref.kind in VERSIONED_KINDS and (ref.kind == "model" or not (ref.identity or told))
         }
-        guesses = infer_up(self._snapshot, nodes, read_at, most=MAX_READINGS)
-        sources = {ref_key(guess.source): guess.source for guess in guesses}
-        self._refs |= sources
-        nameless = {key for key, ref in refs.items() if not ref.identity}
-        makers = self._makers_by_name(nameless) if nameless else set()
-        return sources.keys() - self.keys, makers - self._activities
+        return nodes, {key for key, ref in refs.items() if not ref.identity}
+
+    def leading_further(self, read_at: Mapping[bytes, set[OrderKey]]) -> set[bytes]:
+        """Return those of these, read then, of which inference knows something that they came from."""
+        self._read_at = {key: moments for key, moments in read_at.items() if moments}
+        further = set()
+        for chunk in chunks(read_at, MAX_KEYS_PER_STATEMENT):
+            nodes, nameless = self._asked(set(chunk))
+            further |= {ref_key(guess.target) for guess in infer_up(self._snapshot, nodes, self._read_at)}
+            further |= {key for key in nameless if self._makers_by_name({key})}
+        return further
 
     def _makers_by_name(self, names: set[bytes]) -> set[bytes]:
         """Return who may have made what was read by these names: not later, and told no version of it."""

@@ -150,11 +150,13 @@ class Snapshot(NamedThings):
         statement = upstream.retractions(self.tables, self.as_of)
         return [decode_routing(row[0]) for row in self._fetch(statement, {"row_limit": limit})]
 
-    def upstream(self, entities: Collection[bytes], activities: Collection[bytes], *, limit: int) -> Rows:
+    def upstream(
+        self, entities: Collection[bytes], activities: Collection[bytes], *, limit: int, edges: bool = False
+    ) -> Rows:
         """Return rows of what these came from, themselves included, as the statement ``upstream`` says."""
         begun = [(chunk, [NO_KEY]) for chunk in chunks(entities, MAX_KEYS_PER_STATEMENT)]
         begun += [([NO_KEY], chunk) for chunk in chunks(activities, MAX_KEYS_PER_STATEMENT)]
-        statement = upstream.upstream(self.tables, self.as_of)
+        statement = upstream.upstream(self.tables, self.as_of, edges=edges)
         asked = [{"keys": keys, "activities": acting, "row_limit": limit} for keys, acting in begun]
         return [row for bound in asked for row in self._fetch(statement, bound)]
 
@@ -246,6 +248,16 @@ class Snapshot(NamedThings):
         bound = {"job_key": job_key, "since_ns": since_ns, "time_ns": time_ns, "key": key, "row_limit": limit}
         statement = runs.runs_page(self.tables, self.as_of, **narrowed)
         return self._then(run_brief(row) for row in self._fetch(statement, bound))
+
+    def place_in_pages(self, run: RunBrief) -> tuple[int, bytes]:
+        """Return after what the page goes on that ends with ``run``.
+
+        Pages are in the order of what is told now: as of a time, a run may have begun later.
+        """
+        if self.as_of is None:
+            return run.first_time_ns, run.run_key
+        rows = self._rows(runs.runs_by_key(self.tables), [run.run_key], None)
+        return next(run_brief(row).first_time_ns for row in rows), run.run_key
 
     def count_runs(self, limit: int) -> int:
         """Return the number of runs, at most ``limit``."""

@@ -6,6 +6,7 @@ what it holds of all runs that *end* before. Of those that end later some were *
 among runs no longer than so and so that end so soon. So runs that are long stand under how long they are, too.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,6 +63,11 @@ class Bound:
     def is_the_beginning(self) -> bool:
         """Return whether nothing can lie before."""
         return self.at == 0 and self.rounding == 0
+
+    @property
+    def latest_start_ns(self) -> float:
+        """Return when at the latest a run began that is told of before, as far as the bound tells."""
+        return math.inf if self.begins is None else self.at - 1
 
     @property
     def short(self) -> tuple[float, float]:

@@ -112,20 +112,22 @@ def told_of_ordinals(tables: SearchTables, dialect: str) -> Select[Any]:
 
 @remembered
 def runs_numbered(tables: SearchTables) -> Select[Any]:
-    """Select the keys of runs that have a number from :least to :most under the key :key_id, at most :row_limit."""
+    """Select (run_key, started_ns) of runs with a number from :least to :most under the key :key_id: :row_limit."""
     value = tables.value
     is_between = (value.c.number >= bindparam("least"), value.c.number <= bindparam("most"))
-    return select(value.c.run_key).where(value.c.key_id == bindparam("key_id"), *is_between).limit(row_limit())
+    numbered = select(value.c.run_key, value.c.started_ns).where(value.c.key_id == bindparam("key_id"), *is_between)
+    return numbered.limit(row_limit())
 
 
 @remembered
 def runs_written(tables: SearchTables, ranges: int) -> CompoundSelect[Any]:
-    """Select the keys of runs that have a text in one of ``ranges`` ranges under the key :key_id, at most :row_limit.
+    """Select (run_key, started_ns) of runs with a text in one of the ``ranges`` under the key :key_id: :row_limit.
 
     Range n is from :least_n to :greatest_n.
     """
     value = tables.value
-    written = select(value.c.run_key).where(value.c.key_id == bindparam("key_id"), value.c.number.is_(None))
+    written = select(value.c.run_key, value.c.started_ns)
+    written = written.where(value.c.key_id == bindparam("key_id"), value.c.number.is_(None))
     parts = (
         written.where(value.c.text >= bindparam(f"least_{place}"), value.c.text <= bindparam(f"greatest_{place}"))
         for place in range(ranges)

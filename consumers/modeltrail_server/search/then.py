@@ -6,6 +6,7 @@ more, or nothing is indexed, runs are folded in the order of their beginning, th
 whoever names a job, a run or a time in the expression narrows which are taken.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -37,8 +38,12 @@ from modeltrail_server.search.statements import runs_numbered, runs_written, tol
 from modeltrail_server.search.tables import search_tables_of
 
 MAX_RUNS_FOLDED = 2_000
+MAX_ROWS_READ = 20_000
+"""Of an index, for each key: a millisecond for some thousand."""
 LAST_KEY = b"\xff" * 16
 _JOB, _RUN = Key(ATTRIBUTE, "job"), Key(ATTRIBUTE, "run")
+
+_Question = tuple[SelectBase, dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +107,22 @@ class _Then:
 
     def straddling(self, bounds: Sequence[Bound]) -> _Folded | None:
         """Fold the runs that may be told of both before ``bounds`` and since; None where they are too many."""
-        most: dict[str, object] = {"row_limit": MAX_RUNS_FOLDED + 1}
         everywhere: dict[str, object] = {"key_id": SPREAD.id, "least": 0.0, "most": MAX_NUMBER}
-        questions: list[tuple[SelectBase, dict[str, object]]] = [(runs_numbered(self.tables), everywhere | most)]
+        questions: list[_Question] = [(runs_numbered(self.tables), everywhere)]
+        latest_starts_ns = [math.inf]
         for bound in bounds:
-            if not bound.is_the_beginning:
-                questions += self._ending_soon(bound, most)
-        spread, *ending = ([row[0] for row in rows] for rows in fetch_together(self.snapshot.connection, questions))
-        keys = {key for found in ending for key in found}
-        if max(len(keys), len(spread)) > MAX_RUNS_FOLDED:
+            asked = [] if bound.is_the_beginning else list(self._ending_soon(bound))
+            questions += asked
+            latest_starts_ns += [bound.latest_start_ns] * len(asked)
+        limited = [(statement, asked | {"row_limit": MAX_ROWS_READ}) for statement, asked in questions]
+        found = fetch_together(self.snapshot.connection, limited)
+        spread, *ending = (
+            {key for key, started_ns in rows if started_ns <= latest_start_ns}
+            for rows, latest_start_ns in zip(found, latest_starts_ns, strict=True)
+        )
+        if max(map(len, found)) >= MAX_ROWS_READ:
             return None
-        keys.update(self._told_since(spread, bounds))
+        keys = set[bytes]().union(*ending, self._told_since(sorted(spread), bounds))
         if len(keys) > MAX_RUNS_FOLDED:
             return None
         return self._folded(keys, self._satisfying(sorted(keys)), complete=True)
@@ -129,16 +139,14 @@ class _Then:
                 break
         return self._folded(keys, found, complete=complete)
 
-    def _ending_soon(
-        self, bound: Bound, most: Mapping[str, object]
-    ) -> Iterator[tuple[SelectBase, dict[str, object]]]:
+    def _ending_soon(self, bound: Bound) -> Iterator[_Question]:
         """Yield what asks for the runs that end at a bound or after it, and are not too short to begin before."""
         (least, greatest), long = bound.short, bound.long
         for key in bound.ends:
-            yield runs_numbered(self.tables), {**most, "key_id": key.id, "least": least, "most": greatest}
-        texts = {f"least_{place}": text for place, (text, _) in enumerate(long)}
+            yield runs_numbered(self.tables), {"key_id": key.id, "least": least, "most": greatest}
+        texts: dict[str, object] = {f"least_{place}": text for place, (text, _) in enumerate(long)}
         texts |= {f"greatest_{place}": text for place, (_, text) in enumerate(long)}
-        yield runs_written(self.tables, len(long)), {**most, **texts, "key_id": bound.long_key.id}
+        yield runs_written(self.tables, len(long)), texts | {"key_id": bound.long_key.id}
 
     def _told_since(self, keys: Sequence[bytes], bounds: Sequence[Bound]) -> Iterator[bytes]:
         """Yield those of these runs of which something was told beyond ``bounds``."""
@@ -196,9 +204,7 @@ class _Then:
         after = None if bound is None else (bound + 1, LAST_KEY)  # what began later had not
         while runs := self.snapshot.runs_page(job_key=key, since_ns=since_ns, after=after, limit=RUNS_A_FETCH):
             yield [run.run_key for run in runs]
-            # Where the next page begins goes by what is so now: then, a run may have begun later.
-            (last,) = replace(self.snapshot, as_of=None).runs([runs[-1].run_key])
-            after = (last.first_time_ns, last.run_key)
+            after = self.snapshot.place_in_pages(runs[-1])
 
 
 def _texts(parts: Sequence[Meaning], key: Key) -> list[str]:

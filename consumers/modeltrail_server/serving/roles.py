@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from modeltrail.config import Config
@@ -26,6 +27,7 @@ from modeltrail_server.serving.watching import Watch
 
 GROUP = "modeltrail-projector"
 OPEN_RETRY_S = 2.0
+ROOM_RETRY_S = 5.0
 STOP_CHECK_S = 0.5
 
 _logger = logging.getLogger(__name__)
@@ -167,9 +169,17 @@ class _Server:
         log = _opened_log(config, self._stop)
         if log is None:
             return
+        follow = partial(audit.follow, share=True, schemas=schema_texts(), stop=self._stop, on_publish=_signed)
         with log:
-            _begin_audit(config.audit)
-            audit.follow(config.audit, log, share=True, schemas=schema_texts(), stop=self._stop, on_publish=_signed)
+            while not self._stop.is_set():
+                try:
+                    _begin_audit(config.audit)
+                    follow(config.audit, log)
+                except audit.AuditWriteError as error:
+                    if not error.is_full:
+                        raise
+                    _logger.warning("waiting for room on the disk", extra={"reason": str(error)})
+                    self._stop.wait(ROOM_RETRY_S)
 
 
 def _begin_audit(folder: Path) -> None:

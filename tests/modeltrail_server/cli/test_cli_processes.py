@@ -2,8 +2,10 @@
 
 import json
 import signal
+import threading
 import time
 
+import psutil
 import pytest
 from modeltrail.errors import LogNotFoundError
 from modeltrail.log.embedded import EmbeddedLog
@@ -83,6 +85,30 @@ def test_tail_ends_at_a_signal_without_a_word(many, start, number):
 
     assert "Traceback" not in err
     assert process.returncode in (130, -signal.SIGTERM)
+
+
+def test_a_served_auditor_waits_for_room_where_there_is_none_and_goes_on(home, start, modeltrail):
+    with EmbeddedLog(home / "log.db"):
+        process = start("serve", "--role", "auditor")
+        wait_until(lambda: (home / "audit" / "0" / "checkpoint").exists(), process)
+        served = psutil.Process(process.pid)
+        limits = served.rlimit(psutil.RLIMIT_FSIZE)
+        served.rlimit(psutil.RLIMIT_FSIZE, (0, limits[1]))  # as a full disk: no file takes a byte
+        modeltrail("events", "import", written(home, range(10)))
+        said, too_late = "", threading.Timer(PATIENCE_S, process.kill)
+        too_late.start()
+        try:
+            while "waiting for room on the disk" not in said:
+                said = process.stderr.readline()
+                assert said, "it ended, or never said so"
+        finally:
+            too_late.cancel()
+        served.rlimit(psutil.RLIMIT_FSIZE, limits)
+        wait_until(lambda: behind(modeltrail) == 0, process)
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert modeltrail("audit", "verify")[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

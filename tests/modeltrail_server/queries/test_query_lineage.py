@@ -250,3 +250,32 @@ def test_parts_that_were_not_recorded_yet_are_not_there_then(history):
     pipeline(history)
 
     assert names(trace(history, "run:dag", as_of=AsOf(position=Position((1,))))) == {"run:dag"}
+
+
+def test_a_lineage_goes_on_where_a_name_without_a_version_is_read_again_further_up(history):
+    for step in range(40):
+        read = "features" if step % 10 == 5 else f"features@v{step}"
+        history.run(f"prepare-{step}", inputs=(dataset(read),))
+        history.run(f"prepare-{step}", "COMPLETE", outputs=(dataset(f"features@v{step + 1}"),))
+    with history.asked() as snapshot:
+        up = lineage(snapshot, resolve(snapshot, "dataset:features@v40"))
+        down = lineage(snapshot, resolve(snapshot, "dataset:features@v0"), Direction.DOWN)
+
+    assert {f"run:prepare-{step}" for step in range(40)} <= set(up.nodes)
+    assert {edge.source for edge in up.edges if edge.relation == "name"} == {
+        f"dataset:features@v{step}" for step in (5, 15, 25, 35)
+    }
+    assert {f"run:prepare-{step}" for step in range(40)} <= set(down.nodes)
+
+
+def test_a_lineage_follows_an_alias_to_each_version_it_meant_where_it_was_read(history):
+    history.run("make-1", "COMPLETE", outputs=(model("embedder@1"),))
+    history.declare("ALIASED", model("embedder@1"), alias="production")
+    history.run("make-2", "COMPLETE", inputs=(model("embedder@production"),), outputs=(model("embedder@2"),))
+    history.declare("ALIASED", model("embedder@2"), alias="production")
+    history.run("train", "COMPLETE", inputs=(model("embedder@production"),), outputs=(model("fraud@1"),))
+    with history.asked() as snapshot:
+        graph = lineage(snapshot, resolve(snapshot, "model:fraud@1"))
+
+    assert {"model:embedder@1", "model:embedder@2", "run:make-1", "run:make-2"} <= set(graph.nodes)
+    assert graph.complete

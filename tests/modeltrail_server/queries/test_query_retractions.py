@@ -5,12 +5,12 @@ from modeltrail.log.protocol import Position
 from modeltrail_schemas.identity import ref_key
 from modeltrail_server.queries import retractions
 from modeltrail_server.queries.as_of import AsOf
-from modeltrail_server.queries.checking import check_subject
+from modeltrail_server.queries.checking import check_subject, inventory
 from modeltrail_server.queries.completeness import Level
 from modeltrail_server.queries.errors import AmbiguousNameError, NotFoundError
 from modeltrail_server.queries.lineage import Bounds, lineage
 from modeltrail_server.queries.names import VERSIONED_KINDS, resolve
-from modeltrail_server.queries.retractions import retracted_above, sources_of
+from modeltrail_server.queries.retractions import Retractions, sources_of
 from modeltrail_server.queries.snapshot import Snapshot
 from tangled_history import tell_tangled
 from told_history import dataset, model
@@ -127,7 +127,7 @@ def test_of_what_was_known_earlier_only_what_was_then_retracted_counts(history):
     until = AsOf(position=Position((len(history.events),)))
     history.declare("RETRACTED", dataset("raw@day0"), why="wrong labels")
     with history.asked(until) as snapshot:
-        above = retracted_above(snapshot, resolve(snapshot, "model:fraud@1"))
+        above = Retractions(snapshot).above(resolve(snapshot, "model:fraud@1"))
 
     assert above.refs == ()
 
@@ -140,9 +140,39 @@ def test_what_is_retracted_is_what_the_whole_lineage_marks(history, monkeypatch,
         history.declare("RETRACTED", ref, why="wrong")
     with history.asked(as_of) as snapshot:
         for subject, fresh in subjects(snapshot, names, as_of):
-            above = retracted_above(fresh, subject)
+            above = Retractions(fresh).above(subject)
             monkeypatch.setattr(retractions, "MAX_RETRACTIONS", 0)
-            followed = retracted_above(Snapshot(snapshot.connection, snapshot.tables, as_of), subject)
+            followed = Retractions(Snapshot(snapshot.connection, snapshot.tables, as_of)).above(subject)
             monkeypatch.undo()
 
             assert above.refs == followed.refs
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("as_of", AS_OFS)
+def test_what_is_found_above_many_versions_at_once_is_what_is_found_above_each(history, seed, as_of):
+    names = tell_tangled(history, seed)
+    for ref in (dataset("raw@v1"), dataset("tx"), dataset("features@v3"), model("fraud@v3")):
+        history.declare("RETRACTED", ref, why="wrong")
+    with history.asked(as_of) as snapshot:
+        asked = [subject for subject, _ in subjects(snapshot, names, as_of)]
+        together = Retractions(snapshot, [subject.key for subject in asked if subject.kind == "model"])
+        for subject in asked:
+            alone = Retractions(Snapshot(snapshot.connection, snapshot.tables, as_of)).above(subject)
+            assert together.above(subject) == alone
+
+
+def test_an_inventory_fetches_what_all_its_versions_came_from_once(history, monkeypatch):
+    tell_chain(history)
+    history.run("again", "COMPLETE", inputs=(dataset("features@v3"),), outputs=(model("churn@1"),))
+    history.declare("RETRACTED", dataset("raw@day0"), why="wrong labels")
+    monkeypatch.setattr(retractions, "sources_of", None)
+    fetched, upstream = [], Snapshot.upstream
+    monkeypatch.setattr(
+        Snapshot, "upstream", lambda *asked, **more: fetched.append(asked) or upstream(*asked, **more)
+    )
+    with history.asked() as snapshot:
+        lines = inventory(snapshot).items
+
+    assert [found(line.report)[0][1] for line in lines] == ["wrong labels", "wrong labels"]
+    assert len(fetched) == 1

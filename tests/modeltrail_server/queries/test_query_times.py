@@ -58,6 +58,20 @@ def test_runs_are_as_they_were_then_and_later_ones_are_not_there(fraud):
         assert [run.run_id for run in list_runs(snapshot).items] == ["run-clean"]
 
 
+def test_pages_of_runs_go_on_where_they_ended_though_a_run_is_told_now_to_have_begun_earlier(history):
+    for number in range(4):
+        history.run(f"run-{number}")
+    history.run("run-3", "RUNNING", event_time_ns=at(1) + 1)  # recorded last
+
+    seen, page = [], None
+    with history.asked(AsOf(position=Position((4,)))) as snapshot:
+        while len(seen) < 9 and (page is None or page.next):
+            page = list_runs(snapshot, limit=1, page=page and page.next)
+            seen += [run.run_id for run in page.items]
+
+    assert sorted(seen) == [f"run-{number}" for number in range(4)]
+
+
 def test_when_a_version_first_appeared_is_told_by_what_was_known_then(history):
     history.run("run-1", "COMPLETE", outputs=(model("fraud@2"),))
     history.run("run-2", "COMPLETE", outputs=(model("fraud@1"),))

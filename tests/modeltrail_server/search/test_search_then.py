@@ -182,6 +182,18 @@ def test_what_is_folded_is_bounded_by_what_straddles_the_time_and_not_by_what_th
     assert set(folded) == {f"run-{number}" for number in range(13, 16)}  # of run-16 nothing was told since
 
 
+def test_runs_that_began_after_a_time_are_not_folded_however_soon_they_ended(history, monkeypatch):
+    monkeypatch.setattr(then, "MAX_RUNS_FOLDED", 3)
+    for number in range(20):
+        history.run(f"run-{number:02}", parameters={"lr": f"{number}"})
+        history.run(f"run-{number:02}", "COMPLETE")
+    with searched(history.log, history.database) as snapshot:
+        as_of = AsOf(event_time_ns=MARCH_2026_NS + 21 * SECOND_NS)
+        found = find(replace(snapshot, as_of=as_of), "params.lr >= 0")
+
+    assert (len(found.hits), found.complete) == (11, True)
+
+
 def test_where_too_many_straddle_the_time_those_found_are_right_and_a_job_makes_them_few(history, monkeypatch):
     monkeypatch.setattr(then, "MAX_RUNS_FOLDED", 3)
     monkeypatch.setattr(then, "RUNS_A_FETCH", 2)
@@ -193,6 +205,21 @@ def test_where_too_many_straddle_the_time_those_found_are_right_and_a_job_makes_
     assert not complete
     assert found == [16, 15, 14, 13, *range(12, -1, -1)]
     assert of_run == ([14, 13], True)
+
+
+def test_what_is_read_to_see_who_straddles_a_time_is_bounded(history, monkeypatch):
+    monkeypatch.setattr(then, "MAX_ROWS_READ", 3)
+    tell_overlapping(history)
+    with searched(history.log, history.database) as snapshot:
+        assert then_numbers(snapshot, 30, "state = 'RUNNING'") == ([16, 15, 14, 13], True)
+
+
+def test_runs_that_began_earlier_by_what_was_told_since_are_folded_once_where_nothing_is_indexed(history):
+    for number in range(3):
+        history.run(f"run-{number:02}", parameters={"lr": "1"})
+    history.run("run-00", "RUNNING", event_time_ns=MARCH_2026_NS - SECOND_NS)
+    with history.asked() as snapshot:
+        assert then_numbers(snapshot, 3, "params.lr = 1", ordering=Ordering(descending=False)) == ([0, 1, 2], True)
 
 
 def test_an_answer_that_lacks_what_counts_and_is_not_indexed_says_so(history):

@@ -43,35 +43,43 @@ def versions_of_names(tables: Tables) -> Select[Any]:
 
 
 @remembered
-def upstream(tables: Tables, as_of: AsOf | None) -> Select[Any]:
+def upstream(tables: Tables, as_of: AsOf | None, *, edges: bool) -> Select[Any]:
     """Select what entities :keys and activities :activities came from, themselves included: entities, nearest first.
 
     In rows of: entity, the key that leads on, and when and by which event it was read. These last two tell of what
     inference is asked about, models and what has no version, once for each reading; else they are null. What leads on
     from data read without a version is the version that was then the latest, but for ``as_of``: then, as from models
     without one, nothing does. A mention without a version is left out where the same activity tells which it was.
+    With ``edges`` each row has, last, the key that led to it (null for ``keys``): so a row for each that did.
 
     What is looked up of a row is a scalar: of ``EXISTS`` PostgreSQL may make a table of all events, first.
     """
     entity, made = tables.entity, tables.link.alias("made")
     own = case((entity.c.version != "", entity.c.entity_key))
     no_reading = (cast(null(), BigInteger).label("read_at_ns"), cast(null(), LargeBinary).label("read_by"))
-    asked = select(entity.c.entity_key, own.label("onward_key"), *no_reading).where(
-        among(entity.c.entity_key, "keys")
-    )
+    nothing = [cast(null(), LargeBinary).label("led_from")] if edges else []
+    asked = select(entity.c.entity_key, own.label("onward_key"), *no_reading, *nothing)
+    asked = asked.where(among(entity.c.entity_key, "keys"))
     read, thing = tables.link.alias("read"), entity.alias("thing")
-    reads = _reads(tables, as_of, read, thing, read).where(among(read.c.activity_key, "activities"))
+    acting = [read.c.activity_key] if edges else []
+    reads = _reads(tables, as_of, read, thing, read, *acting).where(among(read.c.activity_key, "activities"))
     first = union_all(asked, reads).subquery("first")
     found = select(*first.c).cte("upstream", recursive=True)
     making = found.join(made, and_(made.c.entity_key == found.c.onward_key, made.c.relation == "output"))
     reading = making.join(read, read.c.activity_key == made.c.activity_key)
-    onward = _reads(tables, as_of, read, thing, reading).where(*_counting(tables, as_of, made))
+    origin: list[ColumnElement[Any]] = [found.c.onward_key] if edges else []
+    onward = _reads(tables, as_of, read, thing, reading, *origin).where(*_counting(tables, as_of, made))
     every = found.union(onward)
     return select(*every.c).limit(row_limit())
 
 
 def _reads(
-    tables: Tables, as_of: AsOf | None, read: FromClause, thing: FromClause, source: FromClause
+    tables: Tables,
+    as_of: AsOf | None,
+    read: FromClause,
+    thing: FromClause,
+    source: FromClause,
+    *more: ColumnElement[Any],
 ) -> Select[Any]:
     """Select what is ``read`` from ``source``, as ``upstream`` says."""
     versioned = thing.c.version != ""
@@ -80,7 +88,7 @@ def _reads(
         leads_on.append((thing.c.kind == "dataset", _latest(tables, read)))
     is_asked_about = or_(not_(versioned), thing.c.kind == "model")
     reading = (case((is_asked_about, read.c.event_time_ns)), case((is_asked_about, read.c.event_id)))
-    statement = select(read.c.entity_key, case(*leads_on).label("onward_key"), *reading)
+    statement = select(read.c.entity_key, case(*leads_on).label("onward_key"), *reading, *more)
     statement = statement.select_from(source.join(thing, thing.c.entity_key == read.c.entity_key))
     statement = statement.where(read.c.relation == "input", *_counting(tables, as_of, read))
     return statement.where(or_(versioned, not_(_is_told(tables, as_of, read))))
