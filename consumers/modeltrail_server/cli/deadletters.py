@@ -15,6 +15,7 @@ from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.printing import quiet_pipe
 from modeltrail_server.cli.rendering.replaying import render_dead_letter, render_dead_letters
 from modeltrail_server.projection.dead_letters import list_dead_letters, requeue_dead_letters, show_dead_letter
+from modeltrail_server.search.indexing import index_again
 
 LETTERS_SHOWN = 50
 
@@ -66,7 +67,7 @@ def requeue(context: typer.Context, as_json: AsJson = False) -> None:
     """Try again to read them all, after an upgrade. Exit code 1 when some still cannot be read."""
     command = command_context(context)
     with _read_model(command) as engine:
-        done = requeue_dead_letters(engine)
+        done = requeue_dead_letters(engine, also=index_again)
     command.print_answer(done, [Text(f"{done.read:,} read now, {done.remaining:,} remain")], as_json=as_json)
     if done.remaining:
         raise typer.Exit(EXIT_NO)

@@ -1,19 +1,22 @@
 """Records that could not be read, or that the database refused: listed, shown, read again once the reason is gone."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from modeltrail.log.protocol import Record
 from modeltrail_schemas.errors import ModeltrailError
-from sqlalchemy import ColumnElement, Engine, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, delete, select, tuple_
 
 from modeltrail_server.errors import DataRefusedError, PositionMovedError
 from modeltrail_server.projection.batches import Batch, DeadLetterRow, decode_batch
 from modeltrail_server.projection.engine import writing
-from modeltrail_server.projection.generations import check_version, current_generation, reading
+from modeltrail_server.projection.generations import Generation, check_version, current_generation, reading
 from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.writing import write_batch, writer_for
 
 LETTERS_A_TRANSACTION = 500
+Follower = Callable[[Connection, Generation, Record], None]
+"""Takes a record that counts only now, in the transaction that lets it count."""
 
 
 class DeadLetterNotFoundError(ModeltrailError):
@@ -51,23 +54,24 @@ def show_dead_letter(engine: Engine, partition: int, offset: int) -> DeadLetterR
     return DeadLetterRow(*row)
 
 
-def requeue_dead_letters(engine: Engine) -> Requeued:
+def requeue_dead_letters(engine: Engine, *, also: Follower | None = None) -> Requeued:
     """Decode every dead letter again; one that can be read now takes effect as if it had been read at its time.
 
-    One that still cannot be read stays as it is. Raises UnknownSchemaError.
+    ``also`` is told of it in the same transaction: whoever follows the log has passed it. One that still cannot be
+    read stays as it is. Raises UnknownSchemaError.
     """
     read, remaining, after = 0, 0, (-1, -1)
     while letters := list_dead_letters(engine, limit=LETTERS_A_TRANSACTION, after=after):
         after = letters[-1].partition, letters[-1].offset
         for letter in letters:
-            if _requeue(engine, letter):
+            if _requeue(engine, letter, also):
                 read += 1
             else:
                 remaining += 1
     return Requeued(read, remaining)
 
 
-def _requeue(engine: Engine, letter: DeadLetterRow) -> bool:
+def _requeue(engine: Engine, letter: DeadLetterRow, also: Follower | None) -> bool:
     """Return whether ``letter`` can be read now; it is then an event, in the same transaction."""
     record = Record(letter.partition, letter.offset, letter.recorded_ms, letter.key, letter.value)
     batch = decode_batch([record], first_offset=letter.offset)
@@ -76,23 +80,25 @@ def _requeue(engine: Engine, letter: DeadLetterRow) -> bool:
     if batch.dead_letters:
         return False
     try:
-        _write_in_place(engine, letter, batch)
+        _write_in_place(engine, record, batch, also)
     except DataRefusedError:
         return False
     except PositionMovedError:
-        return _requeue(engine, letter)  # a projector inserts the same event just now
+        return _requeue(engine, letter, also)  # a projector inserts the same event just now
     return True
 
 
-def _write_in_place(engine: Engine, letter: DeadLetterRow, batch: Batch) -> None:
+def _write_in_place(engine: Engine, record: Record, batch: Batch, also: Follower | None) -> None:
     with writing(engine) as connection:
         generation = current_generation(connection, lock=True)
         assert generation is not None, "a dead letter was read from it"
         check_version(generation)
         tables = generation.tables
-        removal = delete(tables.dead_letter).where(_is_at(tables, letter.partition, letter.offset))
+        removal = delete(tables.dead_letter).where(_is_at(tables, record.partition, record.offset))
         if connection.execute(removal).rowcount:
             write_batch(connection, writer_for(engine), tables, batch)
+            if also is not None:
+                also(connection, generation, record)
 
 
 def _is_at(tables: Tables, partition: int, offset: int) -> ColumnElement[bool]:

@@ -24,7 +24,7 @@ from modeltrail_server.projection.facts import run_identity
 from modeltrail_server.projection.generations import Generation, check_version, current_generation, positions_of
 from modeltrail_server.projection.projector import Source
 from modeltrail_server.projection.upserts import insert_unless_there
-from modeltrail_server.projection.writing import writer_for
+from modeltrail_server.projection.writing import Writer, writer_for
 from modeltrail_server.queries.fetched import MAX_EVENTS
 from modeltrail_server.queries.rows import Stored
 from modeltrail_server.queries.snapshot import Snapshot
@@ -131,17 +131,36 @@ def _write(engine: Engine, generation: Generation, records: Sequence[Record], ex
         if current_generation(connection, lock=True) != generation:
             raise PositionMovedError
         _move(connection, tables, records[0].partition, expected, records[-1].offset + 1)
-        snapshot, indexed = Snapshot(connection, generation.tables), dict[bytes, Values]()
-        for chunk in _chunks(keys, RUNS_A_FETCH):
-            # First what was, then what is: whoever indexed one of these meanwhile, knowing more, is not overwritten.
-            connection.execute(delete(tables.value).where(tables.value.c.run_key.in_(chunk)))
-            found = {key: _values(run_id, stored) for key, run_id, stored in events_of_runs(snapshot, chunk)}
-            rows = [row for key, values in found.items() for row in rows_of(key, values)]
-            writer.insert_rows(connection, tables.value, rows)
-            indexed |= found
-        told = {key for values in indexed.values() for key in values.by_key if key.kind != SPAN}
-        _note_keys(connection, tables, told)
-        code_changed(connection, writer, tables, indexed)
+        _fold(connection, tables, writer, Snapshot(connection, generation.tables), keys)
+
+
+def index_again(connection: Connection, generation: Generation, record: Record) -> None:
+    """Index the run that a record tells of, in the transaction that lets it count, after the index has passed it.
+
+    Where nothing was ever indexed, nothing is.
+    """
+    tables = search_tables_of(generation.number)
+    if inspect(connection).has_table(tables.position.name):
+        _wait_for_other_writers(connection)
+        writer, snapshot = writer_for(connection.engine), Snapshot(connection, generation.tables)
+        _fold(connection, tables, writer, snapshot, list(_runs_told_of([record])))
+
+
+def _fold(
+    connection: Connection, tables: SearchTables, writer: Writer, snapshot: Snapshot, keys: Sequence[bytes]
+) -> None:
+    """Write what the index holds of these runs anew, from their events."""
+    indexed = dict[bytes, Values]()
+    for chunk in _chunks(keys, RUNS_A_FETCH):
+        # First what was, then what is: whoever indexed one of these meanwhile, knowing more, is not overwritten.
+        connection.execute(delete(tables.value).where(tables.value.c.run_key.in_(chunk)))
+        found = {key: _values(run_id, stored) for key, run_id, stored in events_of_runs(snapshot, chunk)}
+        rows = [row for key, values in found.items() for row in rows_of(key, values)]
+        writer.insert_rows(connection, tables.value, rows)
+        indexed |= found
+    told = {key for values in indexed.values() for key in values.by_key if key.kind != SPAN}
+    _note_keys(connection, tables, told)
+    code_changed(connection, writer, tables, indexed)
 
 
 def _wait_for_other_writers(connection: Connection) -> None:

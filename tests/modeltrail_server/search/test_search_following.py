@@ -5,14 +5,20 @@ import time
 
 from modeltrail.config import load
 from modeltrail.log.embedded import EmbeddedLog
-from modeltrail_server.projection.engine import open_engine
+from modeltrail.log.protocol import Outgoing
+from modeltrail_schemas.codec import encode
+from modeltrail_schemas.event import LineageEvent
+from modeltrail_server.projection.dead_letters import requeue_dead_letters
+from modeltrail_server.projection.engine import open_engine, writing
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.projector import catch_up
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search import following
 from modeltrail_server.search.finding import find
 from modeltrail_server.search.indexing import catch_up as index
+from modeltrail_server.search.indexing import index_again
 from modeltrail_server.serving.roles import Role, serve
+from sqlalchemy import update
 from told_history import History
 
 WAIT_S = 120
@@ -54,6 +60,21 @@ def test_what_the_read_model_holds_is_indexed_without_anybody_searching(history)
         for thread in followers:
             thread.join(WAIT_S)
         engine.dispose()
+
+
+def test_a_record_that_can_be_read_later_is_indexed_then_and_its_run_as_a_whole(history):
+    history.run("run-1", parameters={"lr": "1"})
+    history.log.append([Outgoing(b"nonsense")])
+    engine = open_engine(history.database)
+    catch_up(history.log, engine)
+    index(history.log, engine)
+    told = LineageEvent(b"z" * 16, "run", "RUNNING", 5, "run-1", parameters={"depth": "7"})
+    with writing(engine) as connection, reading(engine) as (_, tables):
+        connection.execute(update(tables.dead_letter).values(value=encode(told)))
+
+    assert requeue_dead_letters(engine, also=index_again).read == 1
+    engine.dispose()
+    assert found(history.database, "params.lr = 1 and params.depth = 7") == 1
 
 
 def test_many_who_begin_an_index_at_once_index_everything_once(history):
