@@ -91,6 +91,7 @@ class _Git:
     def read(self, *question: str, max_bytes: int) -> tuple[bytes, bool]:
         """Return git's answer, at most ``max_bytes`` of it, and whether that is all. No answer is an empty one."""
         command = ["git", "-C", os.fspath(self._folder), "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"]
+        command += ["-c", "diff.autoRefreshIndex=false"]  # that is no lock that git thinks optional
         command += [question[0], *(_DIFF_OPTIONS if question[0] == "diff" else ()), *question[1:]]
         try:
             process = subprocess.Popen(  # noqa: S603 - fixed arguments
