@@ -3,13 +3,13 @@
 Within the transaction that writes their values. What waits has no codes that count: a search looks at each.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from modeltrail_server.projection.writing import Writer
+from modeltrail_server.queries.fetched import chunks
 from modeltrail_server.search.columns import RUNS_A_COLUMN, Column, PackedColumn, column_for, pack, unpack
 from modeltrail_server.search.rows import ENDED, STARTED, Values
 from modeltrail_server.search.spans import NOT_COMPARED
@@ -20,7 +20,6 @@ MIN_RUNS_CODED = 256
 KEYS_A_STATEMENT = 500
 RISING = frozenset({STARTED.id, ENDED.id}) | SPANS_RISING
 """Keys whose numbers rise from run to run."""
-T = TypeVar("T")
 _Values = list[tuple[str, float | None]]
 _Told = dict[int, _Values]
 """The values of a run (text, number), by the number of their key."""
@@ -47,7 +46,7 @@ def code_changed(connection: Connection, writer: Writer, tables: SearchTables, f
 def _told_of(connection: Connection, tables: SearchTables, keys: Collection[bytes]) -> dict[bytes, _Told]:
     value, told = tables.value, {key: _Told() for key in keys}
     columns = (value.c.run_key, value.c.key_id, value.c.text, value.c.number)
-    for chunk in _chunks(keys, KEYS_A_STATEMENT):
+    for chunk in chunks(keys, KEYS_A_STATEMENT):
         for row in connection.execute(select(*columns).where(value.c.run_key.in_(chunk))):
             told[row[0]].setdefault(row[1], []).append((row[2], row[3]))
     return told
@@ -78,7 +77,7 @@ class _Coding:
             keys = set(placed)
             if number in again:  # these may have had other keys before
                 keys.update(self.connection.scalars(select(column.c.key_id).where(column.c.number == number)))
-            for chunk in _chunks(sorted(keys), KEYS_A_STATEMENT):
+            for chunk in chunks(sorted(keys), KEYS_A_STATEMENT):
                 self._write(number, chunk, again.get(number, ()))
 
     def _write(self, number: int, keys: Sequence[int], again: Iterable[int]) -> None:
@@ -116,7 +115,7 @@ class _Coding:
     def _ordinals(self) -> dict[bytes, int]:
         """Return the ordinals of those that were coded before."""
         run, found = self.tables.run, dict[bytes, int]()
-        for chunk in _chunks(self.told, KEYS_A_STATEMENT):
+        for chunk in chunks(self.told, KEYS_A_STATEMENT):
             rows: Any = self.connection.execute(select(run.c.run_key, run.c.ordinal).where(run.c.run_key.in_(chunk)))
             found |= {row[0]: row[1] for row in rows}
         return found
@@ -134,9 +133,3 @@ class _Coding:
         """Return what a run is ordered by: runs of about one time come into one column."""
         ((_, begun),) = self.told[run_key][STARTED.id]
         return begun or 0, run_key
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

@@ -7,8 +7,6 @@ in the transaction that writes: whoever loses begins again.
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TypeVar
 
 from modeltrail.log.protocol import Record
 from modeltrail_schemas.codec import decode_routing
@@ -25,7 +23,7 @@ from modeltrail_server.projection.generations import Generation, check_version, 
 from modeltrail_server.projection.projector import Source
 from modeltrail_server.projection.upserts import insert_unless_there
 from modeltrail_server.projection.writing import Writer, writer_for
-from modeltrail_server.queries.fetched import MAX_EVENTS
+from modeltrail_server.queries.fetched import MAX_EVENTS, chunks
 from modeltrail_server.queries.rows import Stored
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.coding import code_changed
@@ -39,7 +37,6 @@ POLL_WAIT_MS = 500
 MAX_ATTEMPTS = 100
 INDEX_LOCK = 7308324466
 """The PostgreSQL advisory lock of whoever writes the index: one at a time, as on SQLite."""
-T = TypeVar("T")
 
 
 def catch_up(log: Source, engine: Engine, *, stop: threading.Event | None = None) -> int:
@@ -151,7 +148,7 @@ def _fold(
 ) -> None:
     """Write what the index holds of these runs anew, from their events."""
     indexed = dict[bytes, Values]()
-    for chunk in _chunks(keys, RUNS_A_FETCH):
+    for chunk in chunks(keys, RUNS_A_FETCH):
         # First what was, then what is: whoever indexed one of these meanwhile, knowing more, is not overwritten.
         connection.execute(delete(tables.value).where(tables.value.c.run_key.in_(chunk)))
         found = {key: _values(run_id, stored) for key, run_id, stored in events_of_runs(snapshot, chunk)}
@@ -177,7 +174,7 @@ def _values(run_id: str, stored: Sequence[Stored]) -> Values:
 
 def _note_keys(connection: Connection, tables: SearchTables, told: Iterable[Key]) -> None:
     rows = sorted(KeyRow(key.id, key.kind, cut_text(key.name)) for key in told)
-    for chunk in _chunks(rows, RUNS_A_FETCH):
+    for chunk in chunks(rows, RUNS_A_FETCH):
         there = select(tables.key.c.key_id).where(tables.key.c.key_id.in_([row.key_id for row in chunk]))
         known = set(connection.scalars(there))
         if new := [row._asdict() for row in chunk if row.key_id not in known]:
@@ -204,9 +201,3 @@ def _runs_told_of(records: Iterable[Record]) -> Iterator[bytes]:
             continue  # the projector keeps it as a dead letter, or would not have come this far
         if event.run_id:
             yield run_identity(event.run_id)[0]
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
