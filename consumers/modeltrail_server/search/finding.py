@@ -38,7 +38,7 @@ from modeltrail_server.search.meaning import (
 )
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
-from modeltrail_server.search.rows import METRIC, PARENT, STARTED, Key
+from modeltrail_server.search.rows import METRIC, PARENT, STARTED, Key, Told
 from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
@@ -53,9 +53,6 @@ MAX_CANDIDATES = 20_000
 MAX_GATHERED_ROWS = 40_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
-
-_Values = dict[Key, list[tuple[str, float | None]]]
-"""What a run has, (text, number) under each key."""
 
 
 class _Row(NamedTuple):
@@ -127,7 +124,7 @@ class _Search:
         self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
-        self.values: dict[bytes, _Values] = {}  # of runs that satisfy: under all keys asked for, where that was read
+        self.values: dict[bytes, Told] = {}  # of runs that satisfy: under all keys asked for, where that was read
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
@@ -273,7 +270,7 @@ class _Search:
         """Return the runs that satisfy the expression, by all their values as ``told``."""
         is_asked_for = satisfying(self.meaning)
         order, best, found = self.order, max if self.ordering.descending else min, list[_Row]()
-        values: dict[bytes, _Values] = {}
+        values: dict[bytes, Told] = {}
         begun: dict[bytes, int] = {}
         for run_key, key_id, text, number, started_ns, *_ in told:
             values.setdefault(run_key, {}).setdefault(self._asked[key_id], []).append((text, number))
@@ -313,7 +310,7 @@ class _Search:
                 hits.append(Hit(run_line(runs[key]), shown_values(shown, values[key], self.ordering), parents[0][0]))
         return tuple(hits)
 
-    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, _Values]:
+    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, Told]:
         """Return what these runs have under the keys ``shown``, and their parents."""
         ids = {key.id: key for key in (*shown, PARENT)}
         of_run = {key: self.values.get(key, {}) for key in keys}

@@ -67,11 +67,15 @@ class KeyRow(NamedTuple):
     name: str
 
 
+Told = dict[Key, list[tuple[str, float | None]]]
+"""What a run has, (text, number) under each key."""
+
+
 class Values(NamedTuple):
     """What the index holds of one run: its values by key, in the order of keys."""
 
     started_ns: int
-    by_key: dict[Key, list[tuple[str, float | None]]]
+    by_key: Told
 
 
 @lru_cache(maxsize=KEYS_REMEMBERED)
@@ -85,7 +89,7 @@ def values_of(run_id: str, events: Collection[LineageEvent]) -> Values:
     """Return what the index holds of a run of which ``events`` tell."""
     run = fold_run(run_id, events)
     begun = min(event.event_time_ns for event in events)
-    found: dict[Key, list[tuple[str, float | None]]] = {}
+    found: Told = {}
     for claimed in islice(run.parameters, MAX_ROWS_OF_A_KIND):
         key, text = Key(PARAM, claimed.name), _plain(claimed.value)
         found[key] = [(text, number_of(key, text))]

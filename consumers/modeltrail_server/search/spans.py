@@ -7,13 +7,13 @@ among runs no longer than so and so that end so soon. So runs that are long stan
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.rows import Stored
 from modeltrail_server.search.meaning import Condition, Disjunction, Meaning, Negation, Test
-from modeltrail_server.search.rows import ENDED, SPAN, STARTED, Key
+from modeltrail_server.search.rows import ENDED, SPAN, STARTED, Key, Told
 
 SHORT_RECORDS_BITS, SHORT_NS_BITS = 6, 38
 """A run is short within 64 records of a partition, or 4.6 minutes."""
@@ -22,7 +22,6 @@ ROUNDING_NS = 4_096
 """Numbers of the index are 64-bit floats: a time is rounded to some hundreds of nanoseconds."""
 PARTITIONS_FORESEEN = 64
 _SIGN = 1 << 63
-_Told = dict[Key, list[tuple[str, float | None]]]
 
 TOLD_LATER = Key(SPAN, "told later")
 """The last time that was told of a run, where that is not when it ended."""
@@ -119,9 +118,9 @@ def settled_before(bounds: Sequence[Bound]) -> Iterator[Meaning]:
     yield Negation(told_since(bounds))
 
 
-def span_of(stored: Iterable[Stored], by_key: Mapping[Key, list[tuple[str, float | None]]]) -> _Told:
+def span_of(stored: Iterable[Stored], by_key: Told) -> Told:
     """Return what the index holds of the span of a run: ``stored`` tell of it, of which it has these values."""
-    found, offsets, times = _Told(), dict[int, list[int]](), list[int]()
+    found, offsets, times = Told(), dict[int, list[int]](), list[int]()
     for each in stored:
         offsets.setdefault(each.partition, []).append(each.offset)
         times.append(each.event.event_time_ns)
@@ -135,7 +134,7 @@ def span_of(stored: Iterable[Stored], by_key: Mapping[Key, list[tuple[str, float
     return found | _long(LONG, times, SHORT_NS_BITS, LAST_NS_BITS)
 
 
-def _long(key: Key, told: Sequence[int], short_bits: int, last_bits: int) -> _Told:
+def _long(key: Key, told: Sequence[int], short_bits: int, last_bits: int) -> Told:
     first, last = min(told), max(told)
     bits = min((last - first).bit_length(), last_bits)
     return {key: [(_written(bits, last), None)]} if bits > short_bits else {}
