@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modeltrail_schemas.event import Emitter, Gap, Kind, LineageEvent, Metric, Retraction, RunError, SourceCode
 from modeltrail_schemas.names import EntityRef
+from modeltrail_server.queries.comparison import compare_runs
 from modeltrail_server.queries.fold import fold_run
 
 IDS = st.binary(min_size=16, max_size=16)
@@ -103,6 +104,17 @@ def test_parameters_that_end_in_numbers_are_told_in_the_order_of_these():
     run = fold_run("run-1", [event(1, parameters={f"layer_{number}": "1" for number in (10, 9, 2)})])
 
     assert [parameter.name for parameter in run.parameters] == ["layer_2", "layer_9", "layer_10"]
+
+
+def test_metrics_and_tags_that_end_in_numbers_are_told_in_the_order_of_these_and_compared_so():
+    names = [f"layer_{number}" for number in (10, 9, 2)]
+    told = {"metrics": tuple(Metric(name, 1.0) for name in names), "tags": dict.fromkeys(names, "x")}
+    run = fold_run("run-1", [event(1, parameters=dict.fromkeys(names, "1"), **told)])
+    backwards = [replace(run, parameters=run.parameters[::-1]), run]
+
+    assert [curve.name for curve in run.metrics] == names[::-1]
+    assert list(run.tags) == names[::-1]
+    assert [row.name for row in compare_runs(backwards) if row.section == "params"] == names[::-1]
 
 
 def test_a_correction_stands_and_what_it_corrects_is_kept():
