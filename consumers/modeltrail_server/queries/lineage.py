@@ -6,7 +6,7 @@ What nobody recorded is inferred where it can be, and each such edge says from w
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from modeltrail_schemas.identity import entity_key, ref_key
 from modeltrail_schemas.names import EntityRef
@@ -30,6 +30,8 @@ MAX_RUNS_OF_JOB = 20
 MAX_LEVELS_OF_PARTS = 5
 LINKS_OF_A_NEIGHBOUR = 3
 STEPS_WORTH_LOOKING_AHEAD = 3
+NODES_OF_A_RUN = 2  # itself and its commit
+NODES_TO_SPARE = 10
 # A run's commit and environment lead on only where the question is about them.
 _ASKED_FOR = frozenset({"commit", "environment"})
 
@@ -85,30 +87,34 @@ class _Ahead:
         self._snapshot = snapshot
         self._makers: dict[bytes, list[ActivityLink]] = {}
         self._uses: dict[bytes, list[EntityLink]] = {}
+        self._too_much = False
 
     def look(self, nodes: Mapping[bytes, Node], keys: Collection[bytes], room: int) -> None:
         """Fetch what lies up of these of ``nodes``, as far as a graph with room for so many more will reach.
 
-        Nearly every named thing comes with a run, so there are half as many of them.
+        Nearly every named thing comes with a run, so there are half as many of them. Where there is more than is
+        fetched at once, this looks ahead no more.
         """
         unknown = [key for key in keys if key not in self._makers]
-        if not unknown:
+        if not unknown or self._too_much:
             return
+        room = min(room, MAX_NODES)
         found = self._snapshot.sources_of_entities(unknown, limit=len(unknown) + room // 2)
-        makers, uses = self._snapshot.makers_and_uses(found, limit=MAX_LINKS_PER_STEP)
-        if max(len(makers), len(uses)) >= MAX_LINKS_PER_STEP:
+        makers = self._snapshot.activities_of_entities(found, ["output"], limit=MAX_LINKS_PER_STEP)
+        made = _made_within(found, makers, max(room, len(unknown)) + NODES_TO_SPARE)
+        activities = {key: None for links in made.values() for link in links if (key := link.link.activity_key)}
+        uses = self._snapshot.entities_of_activities(activities, ["input", "commit"], limit=MAX_LINKS_PER_STEP)
+        self._too_much = max(len(makers), len(uses)) >= MAX_LINKS_PER_STEP
+        if self._too_much:
             return
-        self._makers |= {key: [] for key in found}
-        for link in makers:
-            self._makers[link.link.entity_key].append(link)
-            self._uses[link.link.activity_key or b""] = []
+        self._makers |= made
+        self._uses |= {key: [] for key in activities}
         for use in uses:
-            if (key := use.link.activity_key) is not None and key in self._uses:
-                self._uses[key].append(use)
+            self._uses[use.link.activity_key or b""].append(use)
         refs = {key: nodes[key].ref for key in unknown} | {use.link.entity_key: use.entity for use in uses}
-        self._look_closer(found, {key: ref for key, ref in refs.items() if ref.kind in VERSIONED_KINDS}, uses)
+        self._look_closer(made, {key: ref for key, ref in refs.items() if ref.kind in VERSIONED_KINDS}, uses)
 
-    def _look_closer(self, keys: list[bytes], refs: Mapping[bytes, EntityRef], uses: list[EntityLink]) -> None:
+    def _look_closer(self, keys: Collection[bytes], refs: Mapping[bytes, EntityRef], uses: list[EntityLink]) -> None:
         """Fetch together what inference and flags will ask of what was found."""
         nameless = {key for key, ref in refs.items() if not ref.identity}
         names = {(ref.kind, ref.namespace, ref.name) for ref in refs.values()}
@@ -116,7 +122,7 @@ class _Ahead:
         self._snapshot.remember(
             links=models,
             firsts=models,
-            marked=refs.keys() | keys,
+            marked=refs.keys() | set(keys),
             retracted=[entity_key(*name) for name in names],
             before={(use.link.entity_key, use.link.event_time_ns) for use in uses if use.link.entity_key in nameless},
         )
@@ -230,7 +236,7 @@ class _Search:
         for key, ref in versions.items():
             flags = _flags(self.nodes[key], timelines.get(ref.unversioned) if timelines else None)
             if flags:
-                self.nodes[key] = replace(self.nodes[key], flags=flags)
+                self.nodes[key] = self.nodes[key]._replace(flags=flags)
 
     def named_nodes(self) -> dict[str, Node]:
         """Return the nodes by id."""
@@ -275,7 +281,7 @@ class _Search:
                 activities.add(link.link.activity_key)
                 chosen.append(link)
             elif not self.nodes[link.link.entity_key].cut:
-                self.nodes[link.link.entity_key] = replace(self.nodes[link.link.entity_key], cut=True)
+                self.nodes[link.link.entity_key] = self.nodes[link.link.entity_key]._replace(cut=True)
                 self.complete = False
         return self._in_their_time(chosen, way)
 
@@ -319,18 +325,19 @@ class _Search:
                 continue
             if entity.kind in VERSIONED_KINDS:
                 reached.add(key)
-                self._note_time(row, entity, way)
+                if entity.kind == "model" or key in self.nameless:
+                    self._note_time(row, way)
             assert row.activity_key is not None
             self._connect(row.activity_key, key, way, row)
         return reached
 
-    def _note_time(self, link: LinkRow, ref: EntityRef, way: Direction) -> None:
-        """Note when a version was used or made, and whether something new may come of that."""
+    def _note_time(self, link: LinkRow, way: Direction) -> None:
+        """Note when a model or a name was used or made, and whether something new may come of that."""
         key, moment = link.entity_key, (link.event_time_ns, link.event_id)
         read_at, made_ns = self.read_at.setdefault(key, set()), self.made_at.get(key, moment[0])
         if way == Direction.UP and moment not in read_at:
             self.unasked.setdefault(key, set()).add(moment)
-            self.again |= {key} if key in self.nameless or ref.kind == "model" else set()
+            self.again.add(key)
         elif way == Direction.DOWN and moment[0] < made_ns and key in self.nameless:
             self.again.add(key)
         read_at.add(moment)
@@ -340,8 +347,9 @@ class _Search:
         """Add what is inferred of these: return the runs it leads to, and the further entities to go on from."""
         nodes = {key: node for key in entities if (node := self.nodes[key]).kind in VERSIONED_KINDS}
         if way == Direction.UP:
+            nodes = {key: node for key, node in nodes.items() if node.kind == "model" or key in self.nameless}
             read_at = {key: self.unasked.pop(key) for key in nodes if key in self.unasked}
-            guesses = infer_up(self.snapshot, nodes, read_at)
+            guesses = infer_up(self.snapshot, nodes, read_at) if nodes else []
         else:
             guesses = infer_down(self.snapshot, nodes, limit=self.bounds.max_neighbours)
         activities: set[bytes] = set()
@@ -379,6 +387,24 @@ class _Search:
         source, target = (far, near) if way == Direction.UP else (near, far)
         told = (link.relation, link.role, link.event_id, inferred)
         self.edges.append(Edge(self.nodes[source].id, self.nodes[target].id, *told))
+
+
+def _made_within(keys: Iterable[bytes], makers: Iterable[ActivityLink], room: int) -> dict[bytes, list[ActivityLink]]:
+    """Return what made each of ``keys``, nearest first, until they fill a graph with ``room`` for so many nodes.
+
+    A run is taken to come with a commit of its own: where it does not, this was not far enough, and is done again.
+    """
+    links: dict[bytes, list[ActivityLink]] = {key: [] for key in keys}
+    for link in makers:
+        links[link.link.entity_key].append(link)
+    made: dict[bytes, list[ActivityLink]] = {}
+    activities: set[bytes | None] = set()
+    for key, own in links.items():
+        if len(made) + NODES_OF_A_RUN * len(activities) >= room:
+            break
+        made[key] = own
+        activities |= {link.link.activity_key for link in own}
+    return made
 
 
 def _latest_first(item: ActivityLink) -> tuple[int, bytes]:
