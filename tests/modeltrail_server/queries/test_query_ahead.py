@@ -3,6 +3,7 @@
 import pytest
 from modeltrail.log.protocol import Position
 from modeltrail_server.projection import fetching
+from modeltrail_server.queries import ahead as looking
 from modeltrail_server.queries import lineage as searching
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.errors import AmbiguousNameError, NotFoundError
@@ -86,7 +87,7 @@ def test_a_lineage_asks_as_often_for_a_long_way_as_for_a_short_one(history, monk
 
 def test_where_there_is_too_much_to_fetch_at_once_a_lineage_looks_ahead_no_more(history, monkeypatch):
     long_way(history)
-    monkeypatch.setattr(searching, "MAX_LINKS_PER_STEP", MANY_STEPS)
+    monkeypatch.setattr(looking, "MAX_LINKS", MANY_STEPS)
     asked = []
     with history.asked() as snapshot:
         subject = resolve(snapshot, "model:fraud@1")
