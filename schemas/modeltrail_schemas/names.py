@@ -97,13 +97,13 @@ NO_JOB = JobName()
 def parse_name(text: str, *, kind: str, version: str = "") -> EntityRef:
     """Return what a person means by ``[NAMESPACE/]NAME[@VERSION]``; without a namespace it is ``default``.
 
-    An explicit ``version`` wins over one in the text. Raises ValueError when there is no name.
+    An explicit ``version`` wins over one in the text. A ``%`` that encodes no character stands for itself. Raises ValueError when there is no name.
     """
     path, _, written = text.partition("@")
-    namespace, name = _parse_path(path if "/" in path else f"{DEFAULT_NAMESPACE}/{path}")
+    namespace, name = map(_meant, _split_path(path if "/" in path else f"{DEFAULT_NAMESPACE}/{path}"))
     if not name:
         raise ValueError(f"no name in {text!r}: write NAMESPACE/NAME or NAMESPACE/NAME@VERSION")
-    return EntityRef(kind, namespace, name, version or _unescape(written))
+    return EntityRef(kind, namespace, name, version or _meant(written))
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
@@ -163,9 +163,14 @@ def _format_path(namespace: str, name: str) -> str:
 
 
 def _parse_path(path: str) -> tuple[str, str]:
+    namespace, name = _split_path(path)
+    return _unescape(namespace), _unescape(name)
+
+
+def _split_path(path: str) -> tuple[str, str]:
     uri = _URI_PATH.fullmatch(path)
     namespace, _, name = (uri[1], "/", uri[2]) if uri else path.partition("/")
-    return _unescape(namespace), _unescape(name)
+    return namespace, name
 
 
 def _escape(part: str, reserved: re.Pattern[str] = _RESERVED) -> str:
@@ -174,3 +179,10 @@ def _escape(part: str, reserved: re.Pattern[str] = _RESERVED) -> str:
 
 def _unescape(part: str) -> str:
     return unquote_to_bytes(part).decode("utf-8", "surrogatepass") if "%" in part else part
+
+
+def _meant(part: str) -> str:
+    try:
+        return _unescape(part)
+    except UnicodeError:
+        return part

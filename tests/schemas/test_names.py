@@ -58,6 +58,20 @@ def test_a_person_may_leave_the_namespace_out() -> None:
         parse_name("risk/", kind="model")
 
 
+@given(ANY_TEXT, ANY_TEXT)
+def test_whatever_a_person_writes_is_read_and_what_it_means_is_written_so_that_it_is_read_again(
+    path: str, version: str
+) -> None:
+    ref = parse_name(f"risk/x{path}@{version}", kind="model")
+    assert parse_name(display_name(ref), kind="model") == ref
+
+
+@pytest.mark.parametrize("percent", ["100%", "%zz", "%FF", "50%ab", "%\ud800"])
+def test_a_percent_sign_that_encodes_nothing_stands_for_itself(percent: str) -> None:
+    assert parse_name(f"risk/{percent}@{percent}", kind="model") == EntityRef("model", "risk", percent, percent)
+    assert parse_name("risk/%e2%82%ac", kind="model").name == "€"
+
+
 @given(ANY_TEXT)
 def test_any_text_can_be_made_one_that_utf8_carries_and_stays_then(text: str) -> None:
     carried = encodable(text)

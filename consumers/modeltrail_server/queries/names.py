@@ -172,9 +172,12 @@ def _readings(text: str, kind: str) -> list[EntityRef]:
     parts = escaped.split("/")
     readings = []
     for cut in range(1, min(len(parts), MAX_SLASHES)):
-        namespace, name = "%2F".join(parts[:cut]), "/".join(parts[cut:])
-        if name:
-            readings.append(parse_name(f"{namespace}/{name}", kind=kind))
+        path = "%2F".join(parts[:cut]) + "/" + "/".join(parts[cut:])
+        if path.endswith("/"):  # it may be the root of a store, which has no name
+            root = parse_name(f"{path}root", kind=kind)
+            readings.append(replace(root, name=root.name.removesuffix("root")))
+        else:
+            readings.append(parse_name(path, kind=kind))
     return readings
 
 

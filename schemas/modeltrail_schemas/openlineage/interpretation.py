@@ -94,7 +94,9 @@ class _Named(NamedTuple):
 
 
 def _read_datasets(node: Json) -> list[_Named]:
-    named = [item for item in objects_of(node) if name_of(item.get("namespace")) or name_of(item.get("name"))]
+    """Return what a list of datasets names. A name may be empty (the root of a store), but is told."""
+    told = [item for item in objects_of(node) if name_of(item.get("name")) or item.get("name") == ""]
+    named = [item for item in told if name_of(item.get("namespace")) or name_of(item.get("name"))]
     return [_Named(*read_dataset(item), facets_of(item)) for item in named]
 
 

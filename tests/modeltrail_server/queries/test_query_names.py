@@ -173,3 +173,13 @@ def test_what_is_known_of_a_long_name_is_answered_as_of_any_other(long_named):
     assert f"dataset:{LONG}/{LONG}@{LONG}" in [
         node.ref.format() for node in graph.nodes.values() if node.kind == "dataset"
     ]
+
+
+def test_the_root_of_a_store_which_has_no_name_is_opened_as_it_is_listed(history):
+    root = EntityRef("dataset", "s3://lake", "")
+    history.run("read", inputs=(root, dataset("raw@1")))
+
+    assert meaning(history, "dataset:s3://lake/") == "dataset:s3://lake/"
+    assert meaning(history, "s3://lake/") == "dataset:s3://lake/"
+    with pytest.raises(NotFoundError):
+        meaning(history, "s3://other/")

@@ -329,3 +329,13 @@ def test_an_id_in_our_facet_is_a_claim_and_never_the_id(told: str, claimed: byte
     document = dump(SMALL | {"run": {"runId": "r", "facets": {"modeltrail_event": {"event_id": told}}}})
     assert claimed_id(document) == claimed
     assert assert_kept(document).event_id == hashed_id(canonical_form(parse(document)))
+
+
+@pytest.mark.parametrize("nameless", [{"namespace": "file"}, {"namespace": "file", "name": None}, {}])
+def test_what_no_name_is_told_of_is_no_dataset_to_take_others_for(
+    nameless: dict[str, str | None],
+) -> None:
+    root = {"namespace": "s3://lake", "name": ""}
+    event = read(dump(SMALL | {"inputs": [nameless, root], "outputs": [nameless]}))
+    assert event.inputs == (EntityRef("dataset", "s3://lake", ""),)
+    assert event.outputs == ()
