@@ -97,7 +97,8 @@ NO_JOB = JobName()
 def parse_name(text: str, *, kind: str, version: str = "") -> EntityRef:
     """Return what a person means by ``[NAMESPACE/]NAME[@VERSION]``; without a namespace it is ``default``.
 
-    An explicit ``version`` wins over one in the text. A ``%`` that encodes no character stands for itself. Raises ValueError when there is no name.
+    An explicit ``version`` wins over one in the text. A ``%`` that encodes no character stands for itself.
+    Raises ValueError when there is no name.
     """
     path, _, written = text.partition("@")
     namespace, name = map(_meant, _split_path(path if "/" in path else f"{DEFAULT_NAMESPACE}/{path}"))
