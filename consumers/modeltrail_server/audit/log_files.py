@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, Fault, FaultKind, NoteError
@@ -55,7 +57,7 @@ class LogFiles:
         if len(data) != wanted:
             kind = FaultKind.TRUNCATED if len(data) < wanted else FaultKind.ADDED
             first = tile.index * TILE_WIDTH + min(len(data) // HASH_BYTES, tile.width)
-            detail = f"the tile has {len(data)} bytes instead of {wanted}"
+            detail = f"the tile has {counted(len(data), 'byte')} instead of {wanted}"
             raise self.fault(kind, name, detail, index=first << (8 * tile.level))
         return data
 

@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind, ProofError
@@ -49,7 +51,7 @@ def require_descent(files: LogFiles, head: Checkpoint, pinned: Checkpoint) -> No
             f"the pin is of {pinned.origin}, this log is {head.origin}", remedy="give the pin of this log"
         )
     if pinned.size > head.size:
-        detail = f"the log had {pinned.size} records when it was pinned, and has {head.size} now"
+        detail = f"the log had {counted(pinned.size, 'record')} when it was pinned, and has {head.size} now"
         raise AuditDamagedError(Fault(FaultKind.TRUNCATED, name, detail, head.size))
     proof = prove_consistency(pinned.size, head.size, files)
     try:
