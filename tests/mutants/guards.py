@@ -466,6 +466,11 @@ GUARDS = (
          "test_one_connection_more_than_the_bound_is_closed_at_once_and_one_that_ends_makes_place",),
     ),
     Guard(
+        0, "connections that were one too many are counted", f"{API}/connections.py",
+        "            self.config.on_refused()\n", "",
+        (f"{CONNECTION_TESTS}::test_each_connection_that_was_one_too_many_is_counted_in_the_metrics",),
+    ),
+    Guard(
         0, "the time until a request's headers are here", f"{API}/connections.py",
         "            self._timer = self.loop.call_later(self.config.bounds.headers_timeout_s, self.transport.close)",
         "            pass",
