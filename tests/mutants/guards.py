@@ -26,8 +26,10 @@ REDACTION_TESTS = "tests/modeltrail/test_redaction.py"
 API = "consumers/modeltrail_server/api"
 API_TESTS = "tests/modeltrail_server/api/test_api.py"
 CONNECTION_TESTS = "tests/modeltrail_server/api/test_api_connections.py"
-INDEXING = "consumers/modeltrail_server/search/indexing.py"
-INDEX_TESTS = "tests/modeltrail_server/search/test_search_writers.py"
+SEARCH = "consumers/modeltrail_server/search"
+SEARCH_TESTS = "tests/modeltrail_server/search"
+INDEXING = f"{SEARCH}/indexing.py"
+INDEX_TESTS = f"{SEARCH_TESTS}/test_search_writers.py"
 
 
 class Guard(NamedTuple):
@@ -378,6 +380,19 @@ GUARDS = (
         3, "the tables of the search index are made by one", INDEXING,
         "        _wait_for_other_writers(connection)\n        tables.metadata", "        tables.metadata",
         (f"{INDEX_TESTS}::test_two_who_find_no_index_make_it_one_after_the_other",), True,
+    ),
+    Guard(
+        3, "who indexes a dead letter that is read now waits for who indexes", INDEXING,
+        "        _wait_for_other_writers(connection)\n        writer, snapshot", "        writer, snapshot",
+        (f"{INDEX_TESTS}::test_who_indexes_what_could_not_be_read_before_waits_for_whoever_indexes",), True,
+    ),
+    Guard(
+        3, "a kept column is given in the version that is asked for", f"{SEARCH}/keeping.py",
+        "for number, kept in there if kept.version == wanted[number]}", "for number, kept in there}",
+        (f"{SEARCH_TESTS}/test_search_finding.py::"
+         "test_what_was_kept_is_no_answer_for_another_snapshot_or_generation",
+         f"{SEARCH_TESTS}/test_search_keeping.py::"
+         "test_what_is_given_is_what_was_kept_last_in_that_version_and_there_is_never_more_than_fits"),
     ),
     # 4 History can be checked by someone who does not trust us.
     Guard(
