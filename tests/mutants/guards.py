@@ -508,4 +508,19 @@ GUARDS = (
         "        return sum(map(len, iter(lambda: self._take(READ_BYTES), bytes())))",
         (f"{VERIFICATION_TESTS}::test_what_follows_the_last_signed_record_is_not_unpacked_to_its_end",),
     ),
+    Guard(
+        0, "what is read of a tile, a bundle or a signed head", f"{AUDIT}/log_files.py",
+        "        return file.read(min(os.fstat(file.fileno()).st_size, max_bytes) + 1)", "        return file.read()",
+        (f"{VERIFICATION_TESTS}::test_of_a_file_no_more_is_read_than_may_be_in_it",),
+    ),
+    Guard(
+        0, "how many entries are taken out of a bundle", f"{AUDIT}/tree.py",
+        " and len(entries) <= TILE_WIDTH:", ":",
+        (f"{VERIFICATION_TESTS}::test_a_bundle_of_very_many_entries_is_not_taken_apart_to_its_end",),
+    ),
+    Guard(
+        0, "what is read of a key that others may have written", f"{AUDIT}/keys.py",
+        "            text = file.read(MAX_NOTE_BYTES)", "            text = file.read()",
+        (f"{VERIFICATION_TESTS}::test_of_a_key_and_a_schema_no_more_is_held_than_may_be_in_them",),
+    ),
 )  # fmt: skip
