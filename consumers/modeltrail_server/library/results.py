@@ -1,7 +1,7 @@
 """A result: the plain value, and how text, a notebook and pandas see it. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -194,7 +194,7 @@ def _named_values(run: RunView) -> Iterator[dict[str, Any]]:
 
 def _row(value: object) -> dict[str, Any]:
     plain = to_plain(value)
-    return plain if is_dataclass(value) and isinstance(plain, dict) else {"value": plain}
+    return plain if isinstance(plain, dict) and not isinstance(value, Mapping) else {"value": plain}
 
 
 def _escaped(lines: Sequence[Text]) -> str:

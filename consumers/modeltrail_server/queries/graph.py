@@ -6,6 +6,7 @@ Edges run as data does: from what a run read to the run, from the run to what it
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 
@@ -24,8 +25,7 @@ class Direction(StrEnum):
 _LEADS_BACK = {Direction.UP: "whole", Direction.DOWN: "part"}
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A run, job, commit, or version of a dataset or model. ``id`` is its name with kind.
 
     ``flags`` are words to mind: RETRACTED, ``version not recorded``, ``deployed TARGET``. ``cut``: it has more
@@ -53,8 +53,7 @@ def entity_node(ref: EntityRef) -> Node:
     return Node(f"{ref.kind}:{display(ref)}", ref.kind, ref)
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """Data went from ``source`` to ``target`` (ids of nodes), as the event says, or as was ``inferred`` and why.
 
     ``relation``: input, output, commit, environment, package, job, part and whole (of a run and what it began);

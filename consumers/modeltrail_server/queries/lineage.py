@@ -5,15 +5,15 @@ costs two statements however wide it is; a version that very many runs used is c
 What nobody recorded is inferred where it can be, and each such edge says from what (``inference``).
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
-from modeltrail_schemas.identity import entity_key, ref_key
-from modeltrail_schemas.names import EntityRef
+from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.order import OrderKey
 
 from modeltrail_server.projection.facts import LinkRow
 from modeltrail_server.projection.tables import MARKS
+from modeltrail_server.queries.ahead import Ahead
 from modeltrail_server.queries.declarations import timelines_about
 from modeltrail_server.queries.graph import Direction, Edge, Graph, Node, entity_node, join, run_node
 from modeltrail_server.queries.inference import BY_NAME, Guess, infer_down, infer_up, is_told_later
@@ -75,65 +75,6 @@ def lineage(
     return Graph(start, direction, search.named_nodes(), join(search.edges), complete=search.complete)
 
 
-class _Ahead:
-    """The links upward of a search, fetched for many steps at once: a long chain costs no more than a short one.
-
-    It only ever saves statements: what was not fetched is asked for step by step.
-    """
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._makers: dict[bytes, list[ActivityLink]] = {}
-        self._uses: dict[bytes, list[EntityLink]] = {}
-
-    def look(self, nodes: Mapping[bytes, Node], keys: Collection[bytes], room: int) -> None:
-        """Fetch what lies up of these of ``nodes``, as far as a graph with room for so many more will reach.
-
-        Nearly every named thing comes with a run, so there are half as many of them.
-        """
-        unknown = [key for key in keys if key not in self._makers]
-        if not unknown:
-            return
-        found = self._snapshot.sources_of_entities(unknown, limit=len(unknown) + room // 2)
-        makers, uses = self._snapshot.makers_and_uses(found, limit=MAX_LINKS_PER_STEP)
-        if max(len(makers), len(uses)) >= MAX_LINKS_PER_STEP:
-            return
-        self._makers |= {key: [] for key in found}
-        for link in makers:
-            self._makers[link.link.entity_key].append(link)
-            self._uses[link.link.activity_key or b""] = []
-        for use in uses:
-            if (key := use.link.activity_key) is not None and key in self._uses:
-                self._uses[key].append(use)
-        refs = {key: nodes[key].ref for key in unknown} | {use.link.entity_key: use.entity for use in uses}
-        self._look_closer(found, {key: ref for key, ref in refs.items() if ref.kind in VERSIONED_KINDS}, uses)
-
-    def _look_closer(self, keys: list[bytes], refs: Mapping[bytes, EntityRef], uses: list[EntityLink]) -> None:
-        """Fetch together what inference and flags will ask of what was found."""
-        nameless = {key for key, ref in refs.items() if not ref.identity}
-        names = {(ref.kind, ref.namespace, ref.name) for ref in refs.values()}
-        models = [key for key, ref in refs.items() if ref.kind == "model" and ref.identity]
-        self._snapshot.remember(
-            links=models,
-            firsts=models,
-            marked=refs.keys() | keys,
-            retracted=[entity_key(*name) for name in names],
-            before={(use.link.entity_key, use.link.event_time_ns) for use in uses if use.link.entity_key in nameless},
-        )
-
-    def makers(self, entities: Collection[bytes]) -> list[ActivityLink] | None:
-        """Return the links of these to what made them; None where some were not fetched."""
-        if not all(key in self._makers for key in entities):
-            return None
-        return [link for key in entities for link in self._makers[key]]
-
-    def uses(self, activities: Collection[bytes]) -> list[EntityLink] | None:
-        """Return the links of these runs and jobs to what they used; None where some were not fetched."""
-        if not all(key in self._uses for key in activities):
-            return None
-        return [use for key in activities for use in self._uses[key]]
-
-
 class _Search:
     """The state of one search: nodes by key, edges by id, and where it began."""
 
@@ -147,7 +88,7 @@ class _Search:
         self.nameless: set[bytes] = set()
         self.unasked: dict[bytes, set[OrderKey]] = {}
         self.again: set[bytes] = set()
-        self.ahead = _Ahead(snapshot)
+        self.ahead = Ahead(snapshot)
         self.first_entities: set[bytes] = set()
         self.first_activities: set[bytes] = set()
 
@@ -230,7 +171,7 @@ class _Search:
         for key, ref in versions.items():
             flags = _flags(self.nodes[key], timelines.get(ref.unversioned) if timelines else None)
             if flags:
-                self.nodes[key] = replace(self.nodes[key], flags=flags)
+                self.nodes[key] = self.nodes[key]._replace(flags=flags)
 
     def named_nodes(self) -> dict[str, Node]:
         """Return the nodes by id."""
@@ -275,7 +216,7 @@ class _Search:
                 activities.add(link.link.activity_key)
                 chosen.append(link)
             elif not self.nodes[link.link.entity_key].cut:
-                self.nodes[link.link.entity_key] = replace(self.nodes[link.link.entity_key], cut=True)
+                self.nodes[link.link.entity_key] = self.nodes[link.link.entity_key]._replace(cut=True)
                 self.complete = False
         return self._in_their_time(chosen, way)
 
@@ -319,18 +260,19 @@ class _Search:
                 continue
             if entity.kind in VERSIONED_KINDS:
                 reached.add(key)
-                self._note_time(row, entity, way)
+                if entity.kind == "model" or key in self.nameless:
+                    self._note_time(row, way)
             assert row.activity_key is not None
             self._connect(row.activity_key, key, way, row)
         return reached
 
-    def _note_time(self, link: LinkRow, ref: EntityRef, way: Direction) -> None:
-        """Note when a version was used or made, and whether something new may come of that."""
+    def _note_time(self, link: LinkRow, way: Direction) -> None:
+        """Note when a model or a name was used or made, and whether something new may come of that."""
         key, moment = link.entity_key, (link.event_time_ns, link.event_id)
         read_at, made_ns = self.read_at.setdefault(key, set()), self.made_at.get(key, moment[0])
         if way == Direction.UP and moment not in read_at:
             self.unasked.setdefault(key, set()).add(moment)
-            self.again |= {key} if key in self.nameless or ref.kind == "model" else set()
+            self.again.add(key)
         elif way == Direction.DOWN and moment[0] < made_ns and key in self.nameless:
             self.again.add(key)
         read_at.add(moment)
@@ -340,8 +282,9 @@ class _Search:
         """Add what is inferred of these: return the runs it leads to, and the further entities to go on from."""
         nodes = {key: node for key in entities if (node := self.nodes[key]).kind in VERSIONED_KINDS}
         if way == Direction.UP:
+            nodes = {key: node for key, node in nodes.items() if node.kind == "model" or key in self.nameless}
             read_at = {key: self.unasked.pop(key) for key in nodes if key in self.unasked}
-            guesses = infer_up(self.snapshot, nodes, read_at)
+            guesses = infer_up(self.snapshot, nodes, read_at) if nodes else []
         else:
             guesses = infer_down(self.snapshot, nodes, limit=self.bounds.max_neighbours)
         activities: set[bytes] = set()

@@ -181,29 +181,6 @@ class Snapshot(NamedThings):
         rows = self._rows(statement, keys, limit, relations=list(relations))
         return self._linked(entity_links(rows))
 
-    def makers_and_uses(self, keys: Collection[bytes], *, limit: int) -> tuple[list[ActivityLink], list[EntityLink]]:
-        """Return the runs and jobs that made these entities, and what those read: data, models and commits.
-
-        Bounds of ``as_of`` count for each link: an activity whose making lies beyond them may have uses here.
-        """
-        making = links.activities_of_entities(self.tables, self.as_of, latest_first=False)
-        using = links.entities_of_makers(self.tables, self.as_of)
-        makers: list[ActivityLink] = []
-        uses: list[EntityLink] = []
-        for chunk in chunks(keys, MAX_KEYS_PER_STATEMENT):
-            bound = {"keys": chunk, "row_limit": limit}
-            made, used = fetch_together(
-                self.connection,
-                [
-                    (making, bound | {"relations": ["output"]}),
-                    (using, bound | {"relations": ["input", "commit"]}),
-                ],
-            )
-            makers += map(activity_link, made)
-            uses += self._linked(entity_links(used))
-        several = len(keys) > MAX_KEYS_PER_STATEMENT  # then one activity may have been met twice
-        return self._links_then(makers), list(dict.fromkeys(uses)) if several else uses
-
     def activities_of_entities(
         self, keys: Collection[bytes], relations: Sequence[str], *, limit: int = MAX_LINKS
     ) -> list[ActivityLink]:

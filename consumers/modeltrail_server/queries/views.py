@@ -108,10 +108,10 @@ def _read(graph: Graph, edge: Edge) -> Edge:
     if edge.relation != "derived" or not models:
         return edge
     if edge.role == "base":
-        return replace(edge, relation="base")
+        return edge._replace(relation="base")
     run = next((identity for identity in edge.via if identity.startswith("run:")), "a run")
     why = f"{run} read {edge.source} and made {edge.target}"
-    return replace(edge, relation="base", inferred="; ".join(word for word in (edge.inferred, why) if word))
+    return edge._replace(relation="base", inferred="; ".join(word for word in (edge.inferred, why) if word))
 
 
 def _names(graph: Graph) -> Graph:
@@ -130,7 +130,7 @@ def _names(graph: Graph) -> Graph:
         group_of[identity] = named.id
     nodes = {identity: _group(named, members, words) for identity, (named, *members) in groups.items()}
     edges = (
-        replace(edge, source=group_of[edge.source], target=group_of[edge.target])
+        edge._replace(source=group_of[edge.source], target=group_of[edge.target])
         for edge in graph.edges
         if group_of[edge.source] != group_of[edge.target]
     )
@@ -143,4 +143,4 @@ def _group(named: Node, members: list[Node], words: frozenset[str]) -> Node:
     runs = sum(node.kind == "run" for node in members)
     counted = [f"{versions} versions"] if named.kind in VERSIONED and versions > 1 else []
     counted += [f"{runs} runs"] if named.kind == "job" and runs > 1 else []
-    return replace(named, flags=(*flags, *counted), cut=any(node.cut for node in members))
+    return named._replace(flags=(*flags, *counted), cut=any(node.cut for node in members))

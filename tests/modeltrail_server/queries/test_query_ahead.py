@@ -3,6 +3,7 @@
 import pytest
 from modeltrail.log.protocol import Position
 from modeltrail_server.projection import fetching
+from modeltrail_server.queries import ahead as looking
 from modeltrail_server.queries import lineage as searching
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.errors import AmbiguousNameError, NotFoundError
@@ -14,8 +15,9 @@ from tangled_history import tell_tangled
 from told_history import MARCH_2026_NS, SECOND_NS, dataset, model
 
 MANY_STEPS = 30
-# The last of two that open the snapshot; the name resolved, keys found, their links, what inference and flags ask.
-ROUND_TRIPS = 5
+# The last of two that open the snapshot; the name resolved, keys found, who made these, what was used, what inference
+# and flags ask.
+ROUND_TRIPS = 6
 BOUNDS = (
     Bounds(),
     Bounds(steps=4),
@@ -81,3 +83,35 @@ def test_a_lineage_asks_as_often_for_a_long_way_as_for_a_short_one(history, monk
     assert len(graph.nodes) > 2 * (MANY_STEPS - steps_back)
     # One more decodes what was declared; a declaration is decoded where there is one, whatever the way.
     assert len(trips) <= ROUND_TRIPS + 1, trips
+
+
+def test_where_there_is_too_much_to_fetch_at_once_a_lineage_looks_ahead_no_more(history, monkeypatch):
+    long_way(history)
+    monkeypatch.setattr(looking, "MAX_LINKS", MANY_STEPS)
+    asked = []
+    with history.asked() as snapshot:
+        subject = resolve(snapshot, "model:fraud@1")
+        find = Snapshot.sources_of_entities
+        monkeypatch.setattr(
+            Snapshot, "sources_of_entities", lambda *who, **bounds: asked.append(who) or find(*who, **bounds)
+        )
+        graph = lineage(snapshot, subject)
+
+    assert len(graph.nodes) > 2 * MANY_STEPS
+    assert len(asked) == 1
+
+
+def test_what_was_fetched_ahead_ends_where_the_graph_is_full(history, monkeypatch):
+    long_way(history)
+    asked = []
+    with history.asked() as snapshot:
+        subject = resolve(snapshot, "model:fraud@1")
+        find = Snapshot.entities_of_activities
+        monkeypatch.setattr(
+            Snapshot, "entities_of_activities", lambda *who, **bounds: asked.append(who[1]) or find(*who, **bounds)
+        )
+        graph = lineage(snapshot, subject, bounds=Bounds(max_nodes=15))
+
+    runs = [node for node in graph.nodes.values() if node.kind == "run"]
+    assert len(asked) == 1
+    assert len(runs) <= len(asked[0]) < MANY_STEPS / 2

@@ -98,15 +98,6 @@ def entities_of_activities(tables: Tables, as_of: AsOf | None) -> Select[Any]:
 
 
 @remembered
-def entities_of_makers(tables: Tables, as_of: AsOf | None) -> Select[Any]:
-    """Select the links in relations :relations of the activities that made entities :keys, as the above does."""
-    link, made = tables.link, tables.link.alias("made")
-    makers = select(made.c.activity_key).where(among(made.c.entity_key, "keys"), made.c.relation == "output")
-    statement = _with_entities(tables, as_of).where(link.c.activity_key.in_(makers))
-    return statement.where(among(link.c.relation, "relations")).limit(row_limit())
-
-
-@remembered
 def activities_of_entities(tables: Tables, as_of: AsOf | None, *, latest_first: bool) -> Select[Any]:
     """Select the links of entities :keys in relations :relations, with the runs or jobs they lead to.
 
