@@ -131,7 +131,7 @@ def use_parts(use: Use) -> list[Part]:
     parts += [f"= {name(use.meant)} then"] if use.meant else []
     parts += [printable(role) for role in use.roles]
     if use.rows is not None:
-        parts.append(f"{count(use.rows)} rows")
+        parts.append(count(use.rows, "row"))
     if use.bytes is not None:
         parts.append(size(use.bytes))
     if use.format and use.entity.kind == "model":
