@@ -13,6 +13,8 @@ from dataclasses import asdict
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import TYPE_CHECKING
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail.config import Config, load, working_folder
 from modeltrail.errors import ModeltrailError
 from modeltrail.waiting import waiting_for_log
@@ -82,9 +84,10 @@ def describe_spools(statuses: "Sequence[SpoolStatus]") -> list[str]:
     lines = []
     for status in statuses:
         owner = f"process {status.owner.process_id} on {status.owner.host or '?'}"
+        waiting = f"{counted(status.waiting_notes, 'note')}, {counted(status.waiting_events, 'event')}"
         lines.append(
             f"{status.emitter_id[:8]}  {owner} ({'alive' if status.is_alive else 'gone'})  "
-            f"{status.waiting_notes} notes, {status.waiting_events} events, {status.waiting_bytes:,} bytes wait"
+            f"{waiting}, {counted(status.waiting_bytes, 'byte')} wait"
             + (f" for {status.owner.log}" if status.owner.log else "")
         )
     return lines or ["nothing waits to be sent"]
@@ -96,10 +99,9 @@ def describe_flush(flushed: "Flushed") -> list[str]:
         return [f"not everything could be sent: {flushed.fault or 'the time was too short'}"]
     if not flushed.events:
         return ["everything is in the log"]
-    events = "1 event" if flushed.events == 1 else f"{flushed.events:,} events"
-    spools = "1 ended process" if flushed.spools == 1 else f"{flushed.spools:,} ended processes"
-    are = "is" if flushed.events == 1 else "are"
-    return [f"{events} {are} in the log" + (f", all that {spools} left" if flushed.spools else "")]
+    events = counted(flushed.events, "event is", "events are")
+    spools = counted(flushed.spools, "ended process", "ended processes")
+    return [f"{events} in the log" + (f", all that {spools} left" if flushed.spools else "")]
 
 
 def describe_foreign(statuses: "Sequence[SpoolStatus]", log: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.event import RunState
 from modeltrail_schemas.names import EntityRef, JobName
 
@@ -240,10 +241,8 @@ class Run:
         if self.captured is not None and self.captured.error is not None:
             warn_once(f"code and environment could not be recorded: {self.captured.error}")
         if late and not ending.abrupt:
-            warn_once(
-                f"run {self.id} ended before {len(late)} digests or captures were ready; they follow if this process "
-                "lives on"
-            )
+            waited_for = counted(len(late), "digest or capture was", "digests or captures were")
+            warn_once(f"run {self.id} ended before {waited_for} ready; what lacks follows if this process lives on")
         if self.owned:
             self._recorder.emit({**self._base, **ending.fields, "type": ending.state.value})
         else:

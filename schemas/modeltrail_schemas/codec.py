@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from fastavro import schemaless_reader
 
 from modeltrail_schemas.binary import Encode, record_encoder
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.errors import InvalidEventError
 from modeltrail_schemas.event import LineageEvent, Routing
 from modeltrail_schemas.openlineage.documents import parse
@@ -54,7 +55,8 @@ def decode(message: bytes) -> LineageEvent:
     version = schema_of(message)
     event, end = _read(message, version.parsed, current_version().parsed, LineageEvent)
     if end != len(message):
-        raise InvalidEventError(f"{len(message) - end} bytes follow the event: it was damaged or joined with another")
+        surplus = counted(len(message) - end, "byte follows", "bytes follow")
+        raise InvalidEventError(f"{surplus} the event: it was damaged or joined with another")
     return event if event.document is None else with_details(event, event.document)
 
 

@@ -11,7 +11,7 @@ from benchmarks.measuring import machine_facts, run_worker, yardstick
 from benchmarks.reporting import Report
 from benchmarks.sizes import Sizes, sizes_of
 from benchmarks.workloads import embedded_history
-from services.fixtures import fresh_databases
+from services.fixtures import fresh_databases, told_by_server
 
 _reports = pytest.StashKey[list[Report]]()
 
@@ -34,11 +34,16 @@ def report(request: pytest.FixtureRequest, sizes: Sizes) -> Iterator[Report]:
 
 
 @pytest.fixture(scope="session")
-def shared_buffers(report: Report) -> str:
+def shared_buffers() -> str:
     """Return how much memory PostgreSQL keeps pages in: a quarter, as its manual advises (PostgreSQL, 19.4.1)."""
-    chosen = f"{psutil.virtual_memory().total // 4 // 2**20}MB"
-    report.machine["shared_buffers"] = chosen
-    return chosen
+    return f"{psutil.virtual_memory().total // 4 // 2**20}MB"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_url: str, report: Report) -> str:
+    """Return the address of PostgreSQL, whose memory for pages stands in the report as the server tells it."""
+    report.machine["shared_buffers"] = told_by_server(postgres_url, "shared_buffers")
+    return postgres_url
 
 
 @pytest.fixture(scope="session")

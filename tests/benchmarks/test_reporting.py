@@ -1,15 +1,33 @@
 """What a benchmark run leaves behind, as somebody's script would read it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from benchmarks.reporting import Limit, Report, Row
 from benchmarks.sizes import FULL, QUICK, sizes_of
 
 ROW_KEYS = {"group", "what", "figure", "unit", "limit", "target", "reached", "note", "in_d", "ratio"}
+
+
+def run_benchmark(root: Path, result: Path, *which: str, **sizes: str) -> tuple[str, dict[str, Any]]:
+    """Run some of the benchmarks with the small sizes; return what they printed, and the result."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "-q"]
+    environ = {"BENCH_QUICK": "1", "BENCH_RESULT": str(result), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [*command, "--override-ini=python_files=bench_*.py", *which],
+        cwd=root,
+        env=environ | {"MODELTRAIL_TEST_SERVICES": "local"} | sizes,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout, json.loads(result.read_text("utf-8"))
 
 
 def test_a_rate_is_told_in_yardsticks_and_beside_its_limit_and_a_time_beside_its_limit_only(tmp_path: Path) -> None:
@@ -44,13 +62,20 @@ def test_sizes_come_from_the_environment() -> None:
 def test_a_run_ends_well_and_leaves_its_result_with_the_machines_facts(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "-q"]
-    command += ["--override-ini=python_files=bench_*.py", "tests/benchmarks/bench_codec.py"]
-    result = tmp_path / "result.json"
-    environ = {"BENCH_QUICK": "1", "BENCH_RESULT": str(result), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, cwd=pytestconfig.rootpath, env=environ, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-    assert "whole decodes/s" in done.stdout
-    document = json.loads(result.read_text("utf-8"))
+    said, document = run_benchmark(pytestconfig.rootpath, tmp_path / "result.json", "tests/benchmarks/bench_codec.py")
+    assert "whole decodes/s" in said
     assert {"processor", "cores", "memory_gib", "python", "versions", "load_at_start"} <= set(document["machine"])
     assert {row["group"] for row in document["rows"]} == {"codec"}
+
+
+@pytest.mark.slow
+@pytest.mark.service
+def test_postgresql_keeps_pages_in_a_quarter_of_the_memory_while_it_is_measured(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    which = ["tests/benchmarks/bench_queries.py", "-k", "postgresql"]
+    few = {"BENCH_RUNS": "20", "BENCH_QUESTIONS": "5"}
+    _, document = run_benchmark(pytestconfig.rootpath, tmp_path / "result.json", *which, **few)
+    number, unit = re.fullmatch(r"(\d+)(MB|GB)", document["machine"]["shared_buffers"]).groups()  # type: ignore[union-attr]
+    told_mib = int(number) * {"MB": 1, "GB": 1024}[unit]
+    assert told_mib == psutil.virtual_memory().total // 4 // 2**20

@@ -44,7 +44,7 @@ def test_status_tells_what_waits_and_flush_sends_it(config: Config, home: Path) 
     leave_a_spool(config)
     code, out, _ = call("spool", "status")
     assert code == 0
-    assert "(gone)  1 notes, 0 events" in out
+    assert "(gone)  1 note, 0 events" in out
     (status,) = json.loads(call("spool", "status", "--json")[1])
     assert (status["waiting_notes"], status["is_alive"]) == (1, False)
     assert call("spool", "flush") == (0, "2 events are in the log, all that 1 ended process left", "")

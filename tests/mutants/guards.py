@@ -26,8 +26,10 @@ REDACTION_TESTS = "tests/modeltrail/test_redaction.py"
 API = "consumers/modeltrail_server/api"
 API_TESTS = "tests/modeltrail_server/api/test_api.py"
 CONNECTION_TESTS = "tests/modeltrail_server/api/test_api_connections.py"
-INDEXING = "consumers/modeltrail_server/search/indexing.py"
-INDEX_TESTS = "tests/modeltrail_server/search/test_search_writers.py"
+SEARCH = "consumers/modeltrail_server/search"
+SEARCH_TESTS = "tests/modeltrail_server/search"
+INDEXING = f"{SEARCH}/indexing.py"
+INDEX_TESTS = f"{SEARCH_TESTS}/test_search_writers.py"
 
 
 class Guard(NamedTuple):
@@ -379,6 +381,19 @@ GUARDS = (
         "        _wait_for_other_writers(connection)\n        tables.metadata", "        tables.metadata",
         (f"{INDEX_TESTS}::test_two_who_find_no_index_make_it_one_after_the_other",), True,
     ),
+    Guard(
+        3, "who indexes a dead letter that is read now waits for who indexes", INDEXING,
+        "        _wait_for_other_writers(connection)\n        writer, snapshot", "        writer, snapshot",
+        (f"{INDEX_TESTS}::test_who_indexes_what_could_not_be_read_before_waits_for_whoever_indexes",), True,
+    ),
+    Guard(
+        3, "a kept column is given in the version that is asked for", f"{SEARCH}/keeping.py",
+        "for number, kept in there if kept.version == wanted[number]}", "for number, kept in there}",
+        (f"{SEARCH_TESTS}/test_search_finding.py::"
+         "test_what_was_kept_is_no_answer_for_another_snapshot_or_generation",
+         f"{SEARCH_TESTS}/test_search_keeping.py::"
+         "test_what_is_given_is_what_was_kept_last_in_that_version_and_there_is_never_more_than_fits"),
+    ),
     # 4 History can be checked by someone who does not trust us.
     Guard(
         4, "the sync of tiles and bundles", f"{AUDIT}/files.py",
@@ -466,6 +481,11 @@ GUARDS = (
          "test_one_connection_more_than_the_bound_is_closed_at_once_and_one_that_ends_makes_place",),
     ),
     Guard(
+        0, "connections that were one too many are counted", f"{API}/connections.py",
+        "            self.config.on_refused()\n", "",
+        (f"{CONNECTION_TESTS}::test_each_connection_that_was_one_too_many_is_counted_in_the_metrics",),
+    ),
+    Guard(
         0, "the time until a request's headers are here", f"{API}/connections.py",
         "            self._timer = self.loop.call_later(self.config.bounds.headers_timeout_s, self.transport.close)",
         "            pass",
@@ -487,5 +507,20 @@ GUARDS = (
         "        return len(self._take(READ_BYTES))",
         "        return sum(map(len, iter(lambda: self._take(READ_BYTES), bytes())))",
         (f"{VERIFICATION_TESTS}::test_what_follows_the_last_signed_record_is_not_unpacked_to_its_end",),
+    ),
+    Guard(
+        0, "what is read of a tile, a bundle or a signed head", f"{AUDIT}/log_files.py",
+        "        return file.read(min(os.fstat(file.fileno()).st_size, max_bytes) + 1)", "        return file.read()",
+        (f"{VERIFICATION_TESTS}::test_of_a_file_no_more_is_read_than_may_be_in_it",),
+    ),
+    Guard(
+        0, "how many entries are taken out of a bundle", f"{AUDIT}/tree.py",
+        " and len(entries) <= TILE_WIDTH:", ":",
+        (f"{VERIFICATION_TESTS}::test_a_bundle_of_very_many_entries_is_not_taken_apart_to_its_end",),
+    ),
+    Guard(
+        0, "what is read of a key that others may have written", f"{AUDIT}/keys.py",
+        "            text = file.read(MAX_NOTE_BYTES)", "            text = file.read()",
+        (f"{VERIFICATION_TESTS}::test_of_a_key_and_a_schema_no_more_is_held_than_may_be_in_them",),
     ),
 )  # fmt: skip

@@ -111,7 +111,7 @@ def test_an_unknown_fingerprint_says_to_upgrade() -> None:
 
 
 def test_bytes_after_the_event_are_damage() -> None:
-    with pytest.raises(InvalidEventError, match="1 bytes follow"):
+    with pytest.raises(InvalidEventError, match="1 byte follows"):
         decode(encode(standard_event()) + b"\x00")
 
 

@@ -136,8 +136,8 @@ def new_topic(kafka_bootstrap: str) -> TopicFactory:
 
 @pytest.fixture(scope="session")
 def shared_buffers() -> str:
-    """Return how much memory the shared PostgreSQL keeps pages in: what it takes by default."""
-    return "128MB"
+    """Return how much memory the shared PostgreSQL keeps pages in: not what it takes by itself, so that it shows."""
+    return "96MB"
 
 
 @pytest.fixture(scope="session")
@@ -267,6 +267,13 @@ def make_topic(bootstrap: str, partitions: int = 1, **settings: str) -> str:
             wait_for_metadata=True,
         )
     return name
+
+
+def told_by_server(url: str, setting: str) -> str:
+    """Return what the PostgreSQL server at ``url`` says that a setting of its own is."""
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address) as connection:
+        return str(connection.execute("SELECT current_setting(%s)", [setting]).fetchone()[0])  # type: ignore[index]
 
 
 def _administer(url: str, statement: str) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from http_client import get, post
 from pytest_docker.plugin import DockerComposeExecutor, Services
-from services.fixtures import REMOVAL
+from services.fixtures import REMOVAL, told_by_server
 from services.server_process import free_ports
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 PROJECTORS, AUDITORS = 3, 2
+DEFAULT_SHARED_BUFFERS = "512MB"
 ROOT = Path(__file__).parents[2]
 MODELTRAIL = [sys.executable, "-m", "modeltrail.command"]
 COMMAND_TIMEOUT_S, LOOKS = 600, 120
@@ -141,6 +142,7 @@ def test_the_stack_comes_up_healthy_works_from_the_host_and_keeps_what_it_has(pr
     assert "risk/tx@v3" in project.on_host(*MODELTRAIL, "show", "risk/fraud")
     assert get(f"http://127.0.0.1:{project.api_port}/health/ready").status == 200
     check_privileges(project)
+    assert told_by_server(project.environ["MODELTRAIL_DATABASE"], "shared_buffers") == DEFAULT_SHARED_BUFFERS
     digest = project.on_host(*MODELTRAIL, "digest")
     wait_until_audited(project)
 

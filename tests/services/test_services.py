@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from services.fixtures import DatabaseFactory, TopicFactory, make_topic
+from services.fixtures import DatabaseFactory, TopicFactory, make_topic, told_by_server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -55,6 +55,11 @@ def test_each_database_and_each_schema_is_empty_and_alone(request: pytest.Fixtur
     finally:
         for engine in engines:
             engine.dispose()
+
+
+@pytest.mark.service
+def test_the_shared_server_keeps_pages_in_as_much_memory_as_it_was_given(postgres_url: str, shared_buffers: str):
+    assert told_by_server(postgres_url, "shared_buffers") == shared_buffers
 
 
 @pytest.mark.fault

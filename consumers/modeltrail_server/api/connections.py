@@ -4,6 +4,7 @@ A request under way has bounds of its own, where its body is read.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +26,15 @@ class Bounds:
 
 
 class Settings(uvicorn.Config):
-    """The settings of a server whose connections are bounded; ``others`` are uvicorn's."""
+    """The settings of a server whose connections are bounded; ``on_refused`` hears of each that was one too many.
 
-    def __init__(self, application: Any, bounds: Bounds, **others: Any) -> None:
+    ``others`` are uvicorn's.
+    """
+
+    def __init__(self, application: Any, bounds: Bounds, on_refused: Callable[[], None], **others: Any) -> None:
         super().__init__(application, http=BoundedConnection, ws="none", **others)
         self.bounds = bounds
+        self.on_refused = on_refused
 
 
 class BoundedConnection(H11Protocol):
@@ -45,6 +50,7 @@ class BoundedConnection(H11Protocol):
         """Take the connection, or end it at once."""
         super().connection_made(transport)
         if len(self.connections) > self.config.bounds.max_connections:
+            self.config.on_refused()
             transport.abort()
         else:
             self._set_timer()

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,12 +30,21 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run_application(
-    application: FastAPI, listener: socket.socket, stop: threading.Event, *, bounds: Bounds = BOUNDS
+    application: FastAPI,
+    listener: socket.socket,
+    stop: threading.Event,
+    *,
+    on_refused: Callable[[], None],
+    bounds: Bounds = BOUNDS,
 ) -> None:
-    """Serve until ``stop``; requests under way are finished. Runs in any thread; signals are the caller's."""
+    """Serve until ``stop``; requests under way are finished. Runs in any thread; signals are the caller's.
+
+    ``on_refused`` is called, in that thread, for each connection that is closed because there are too many.
+    """
     settings = Settings(
         application,
         bounds,
+        on_refused,
         log_config=None,
         access_log=False,
         lifespan="off",

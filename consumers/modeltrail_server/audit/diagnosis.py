@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 from modeltrail.log import Record
+from modeltrail_schemas.counting import counted
 
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint
@@ -48,7 +49,7 @@ def unsigned_root(files: LogFiles, head: Checkpoint, edges: Mapping[int, bytes])
             detail = "the hash here is not that of what lies below"
             return files.fault(FaultKind.CHANGED, layout.tile_path(tile), detail, index=index)
     detail = (
-        f"the files agree among themselves, but not with the signed root of {head.size} records: "
+        f"the files agree among themselves, but not with the signed root of {counted(head.size, 'record')}: "
         "history was rewritten, or the head belongs to another one"
     )
     return files.fault(FaultKind.FORKED, layout.CHECKPOINT, detail)
@@ -62,7 +63,7 @@ def changed_bundle(files: LogFiles, tile: Tile, hashes: bytes, entries: Sequence
     if position is None:
         position = min(len(signed), len(found))
         kind = FaultKind.TRUNCATED if len(found) < len(signed) else FaultKind.ADDED
-        detail = f"the bundle does not end after {tile.width} entries"
+        detail = f"the bundle does not end after {counted(tile.width, 'entry', 'entries')}"
     else:
         kind = _classify(signed[position:], found[position:])
         detail = f"the entry was {kind}: its hash is not the signed one"

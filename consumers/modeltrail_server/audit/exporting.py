@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditError, FaultKind
@@ -71,7 +73,9 @@ def _bundle(files: LogFiles, tile: Tile) -> bytes:
     entries, surplus = files.read_entries(tile)
     name = layout.entries_path(tile)
     if surplus or len(entries) != tile.width:
-        raise files.fault(FaultKind.TRUNCATED, name, f"the bundle does not hold {tile.width} entries")
+        raise files.fault(
+            FaultKind.TRUNCATED, name, f"the bundle does not hold {counted(tile.width, 'entry', 'entries')}"
+        )
     return encode_bundle(entries)
 
 

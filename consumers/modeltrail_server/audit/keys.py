@@ -9,7 +9,7 @@ from modeltrail_server.audit import layout
 from modeltrail_server.audit.errors import KeyFileError
 from modeltrail_server.audit.files import SECRET_MODE, Files, Store
 from modeltrail_server.audit.locking import waiting
-from modeltrail_server.audit.note import SignerKey, VerifierKey
+from modeltrail_server.audit.note import MAX_NOTE_BYTES, SignerKey, VerifierKey
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -69,7 +69,8 @@ def publish_verifier(store: Store, key: VerifierKey) -> None:
 def read_verifier(path: Path) -> VerifierKey:
     """Return the key that ``publish_verifier`` wrote. Raises KeyFileError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_NOTE_BYTES)  # a name that a note can have is shorter
     except (OSError, UnicodeDecodeError) as error:
         raise KeyFileError(
             f"there is no readable verifier key at {path}", remedy="give the one you pinned"

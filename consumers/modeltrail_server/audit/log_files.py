@@ -1,14 +1,21 @@
-"""The files of one partition's audit log, read as they lie there: whether they are authentic, ``reading`` decides."""
+"""The files of one partition's audit log, read as they lie there: whether they are authentic, ``reading`` decides.
 
+No more of a file is read than it may have, whatever its size: who made the folder may mean harm.
+"""
+
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from modeltrail_schemas.counting import counted
 
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, Fault, FaultKind, NoteError
-from modeltrail_server.audit.note import VerifierKey
-from modeltrail_server.audit.tlog import HASH_BYTES, TILE_WIDTH, Tile
-from modeltrail_server.audit.tree import decode_bundle
+from modeltrail_server.audit.note import MAX_NOTE_BYTES, VerifierKey
+from modeltrail_server.audit.tlog import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, Tile
+from modeltrail_server.audit.tree import MAX_FRAMED_ENTRY_BYTES, decode_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class LogFiles:
     def read_note(self, key: VerifierKey) -> tuple[Checkpoint, bytes]:
         """Return the signed head and the note it is in, of one moment. Raises as ``read_checkpoint`` does."""
         try:
-            note = (self.path / layout.CHECKPOINT).read_bytes()
+            note = read_at_most(self.path / layout.CHECKPOINT, MAX_NOTE_BYTES)
             return verify_checkpoint(note, key), note
         except FileNotFoundError:
             raise self.fault(FaultKind.DELETED, layout.CHECKPOINT, "the signed head is missing") from None
@@ -47,37 +54,44 @@ class LogFiles:
 
     def read_tile(self, tile: Tile) -> bytes:
         """Return a tile; a partial one that is gone from its full successor. Raises AuditDamagedError."""
-        name = layout.tile_path(tile)
-        data, whole = self._read(name, layout.tile_path(Tile(tile.level, tile.index)), tile)
+        data, _ = self._read(layout.tile_path, tile, HASH_BYTES)
         wanted = tile.width * HASH_BYTES
-        if whole:
-            data = data[:wanted]
-        if len(data) != wanted:
-            kind = FaultKind.TRUNCATED if len(data) < wanted else FaultKind.ADDED
-            first = tile.index * TILE_WIDTH + min(len(data) // HASH_BYTES, tile.width)
-            detail = f"the tile has {len(data)} bytes instead of {wanted}"
-            raise self.fault(kind, name, detail, index=first << (8 * tile.level))
-        return data
+        if len(data) < wanted:
+            first = tile.index * TILE_WIDTH + len(data) // HASH_BYTES
+            detail = f"the tile has {counted(len(data), 'byte')} instead of {wanted}"
+            name = layout.tile_path(tile)
+            raise self.fault(FaultKind.TRUNCATED, name, detail, index=first << (TILE_HEIGHT * tile.level))
+        return data[:wanted]
 
     def read_entries(self, tile: Tile) -> tuple[list[bytes], int]:
         """Return the entries under a level 0 tile and the number of bytes left over. Raises AuditDamagedError."""
-        data, whole = self._read(layout.entries_path(tile), layout.entries_path(Tile(0, tile.index)), tile)
+        data, whole = self._read(layout.entries_path, tile, MAX_FRAMED_ENTRY_BYTES)
         entries, surplus = decode_bundle(data)
         return (entries[: tile.width], 0) if whole else (entries, surplus)
 
-    def _read(self, name: str, full_name: str, tile: Tile) -> tuple[bytes, bool]:
-        """Return a file's bytes, and whether they are of the full twin of a partial one."""
-        try:
-            return (self.path / name).read_bytes(), False
-        except FileNotFoundError:
-            pass
-        try:
-            if not tile.full:
-                return (self.path / full_name).read_bytes(), True
-        except FileNotFoundError:
-            pass
-        first = (tile.index * TILE_WIDTH) << (8 * tile.level)
-        siblings = (self.path / full_name).parent
-        later = [path for path in siblings.glob("*") if path.name > Path(name).name] if siblings.is_dir() else []
+    def _read(self, path_of: Callable[[Tile], str], tile: Tile, max_each_bytes: int) -> tuple[bytes, bool]:
+        """Return the bytes of a tile or bundle, and whether they are of the full twin of a partial one."""
+        full = Tile(tile.level, tile.index)
+        for each in dict.fromkeys((tile, full)):
+            max_bytes = each.width * max_each_bytes
+            try:
+                data = read_at_most(self.path / path_of(each), max_bytes)
+            except FileNotFoundError:
+                continue
+            if len(data) > max_bytes:
+                end = (each.index * TILE_WIDTH + each.width) << (TILE_HEIGHT * each.level)
+                detail = f"the file has more than {max_bytes:,} bytes, the most that may be in it"
+                raise self.fault(FaultKind.ADDED, path_of(each), detail, index=end)
+            return data, each != tile
+        siblings, own = (self.path / path_of(full)).parent, Path(path_of(tile)).name
+        later = [path for path in siblings.glob("*") if path.name > own] if siblings.is_dir() else []
         kind = FaultKind.DELETED if later else FaultKind.TRUNCATED
-        raise self.fault(kind, name, "the file is missing", index=first)
+        first = (tile.index * TILE_WIDTH) << (TILE_HEIGHT * tile.level)
+        raise self.fault(kind, path_of(tile), "the file is missing", index=first)
+
+
+def read_at_most(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a file; of one that has more than ``max_bytes``, one more than these."""
+    with path.open("rb") as file:
+        # Room is made for as much as is asked for, so no more is asked for than there is.
+        return file.read(min(os.fstat(file.fileno()).st_size, max_bytes) + 1)

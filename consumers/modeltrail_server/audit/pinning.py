@@ -4,11 +4,13 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind, ProofError
-from modeltrail_server.audit.log_files import LogFiles
-from modeltrail_server.audit.note import VerifierKey
+from modeltrail_server.audit.log_files import LogFiles, read_at_most
+from modeltrail_server.audit.note import MAX_NOTE_BYTES, VerifierKey
 from modeltrail_server.audit.tlog import check_consistency, prove_consistency
 
 
@@ -36,7 +38,7 @@ def write_pin(files: LogFiles, key: VerifierKey, path: Path) -> Checkpoint:
 def read_pin(path: Path, key: VerifierKey) -> Checkpoint:
     """Return the head in a pin. Raises NoteError when it is not one that ``key`` signed."""
     try:
-        return verify_checkpoint(path.read_bytes(), key)
+        return verify_checkpoint(read_at_most(path, MAX_NOTE_BYTES), key)
     except OSError as error:
         raise AuditError(f"the pin {path} cannot be read: {error.strerror}") from error
 
@@ -49,7 +51,7 @@ def require_descent(files: LogFiles, head: Checkpoint, pinned: Checkpoint) -> No
             f"the pin is of {pinned.origin}, this log is {head.origin}", remedy="give the pin of this log"
         )
     if pinned.size > head.size:
-        detail = f"the log had {pinned.size} records when it was pinned, and has {head.size} now"
+        detail = f"the log had {counted(pinned.size, 'record')} when it was pinned, and has {head.size} now"
         raise AuditDamagedError(Fault(FaultKind.TRUNCATED, name, detail, head.size))
     proof = prove_consistency(pinned.size, head.size, files)
     try:

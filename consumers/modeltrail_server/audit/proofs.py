@@ -11,6 +11,7 @@ index <tree index>
 from dataclasses import dataclass
 
 from modeltrail.log import Record
+from modeltrail_schemas.counting import counted
 
 from modeltrail_server.audit.checkpoint import Checkpoint, verify_checkpoint
 from modeltrail_server.audit.errors import AuditError, ProofError
@@ -43,7 +44,7 @@ def prove(files: LogFiles, key: VerifierKey, index: int) -> str:
     head, note = files.read_note(key)
     if not 0 <= index < head.size:
         raise ProofError(
-            f"index {index} is not in the audit log of {head.size} records",
+            f"index {index} is not in the audit log of {counted(head.size, 'record')}",
             remedy="newer records are proved once they are audited: modeltrail audit follow --once",
         )
     bundle, position = divmod(index, TILE_WIDTH)
@@ -70,7 +71,7 @@ def find_index(files: LogFiles, key: VerifierKey, offset: int) -> int:
             if decode_leaf(entry).offset == offset:
                 return first + position
     raise ProofError(
-        f"offset {offset} is not in the audit log of {head.size} records",
+        f"offset {offset} is not in the audit log of {counted(head.size, 'record')}",
         remedy="newer records are proved once they are audited: modeltrail audit follow --once",
     )
 

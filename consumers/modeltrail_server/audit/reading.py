@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from modeltrail.log import Record
+from modeltrail_schemas.counting import counted
 
 from modeltrail_server.audit import diagnosis, layout
 from modeltrail_server.audit.checkpoint import Checkpoint
@@ -150,7 +151,9 @@ class _Segments:
                 raise self._files.fault(FaultKind.CHANGED, self.name, str(error)) from error
             if surplus:
                 raise self._files.fault(
-                    FaultKind.ADDED, self.name, f"at least {surplus:,} bytes follow the segment's last signed record"
+                    FaultKind.ADDED,
+                    self.name,
+                    f"at least {counted(surplus, 'byte follows', 'bytes follow')} the segment's last signed record",
                 )
         self.close()
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail_server.audit.errors import ProofError
 
 HASH_BYTES = 32
@@ -105,7 +107,7 @@ def root(size: int, reader: TileReader) -> bytes:
 def prove_inclusion(index: int, size: int, reader: TileReader) -> list[bytes]:
     """Return the hashes from the leaf's sibling up to the root's child (RFC 6962 section 2.1.1)."""
     if not 0 <= index < size:
-        raise ProofError(f"index {index} is not in a tree of {size} leaves")
+        raise ProofError(f"index {index} is not in a tree of {counted(size, 'leaf', 'leaves')}")
     path = []
     low, high = 0, size
     while high - low > 1:
@@ -122,7 +124,7 @@ def prove_inclusion(index: int, size: int, reader: TileReader) -> list[bytes]:
 def check_inclusion(index: int, size: int, proof: Sequence[bytes], leaf: bytes, root: bytes) -> None:
     """Raise ProofError unless ``proof`` shows that leaf hash ``leaf`` is number ``index`` under ``root``."""
     if not 0 <= index < size:
-        raise ProofError(f"index {index} is not in a tree of {size} leaves")
+        raise ProofError(f"index {index} is not in a tree of {counted(size, 'leaf', 'leaves')}")
     node, last, computed = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
@@ -143,7 +145,7 @@ def check_inclusion(index: int, size: int, proof: Sequence[bytes], leaf: bytes, 
 def prove_consistency(old: int, new: int, reader: TileReader) -> list[bytes]:
     """Return the proof that the tree of ``old`` leaves is a prefix of that of ``new`` (RFC 6962 section 2.1.2)."""
     if not 0 <= old <= new:
-        raise ProofError(f"a tree of {old} leaves is no prefix of one of {new}")
+        raise ProofError(f"a tree of {counted(old, 'leaf', 'leaves')} is no prefix of one of {new}")
     if old in (0, new):
         return []
     path = []
@@ -164,7 +166,7 @@ def prove_consistency(old: int, new: int, reader: TileReader) -> list[bytes]:
 def check_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
     """Raise ProofError unless ``proof`` shows the tree under ``old_root`` to begin the one under ``new_root``."""
     if not 0 <= old <= new:
-        raise ProofError(f"a tree of {old} leaves is no prefix of one of {new}")
+        raise ProofError(f"a tree of {counted(old, 'leaf', 'leaves')} is no prefix of one of {new}")
     if old in (0, new):
         if proof:
             raise ProofError("the consistency proof is too long")

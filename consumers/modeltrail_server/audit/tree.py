@@ -14,6 +14,8 @@ from modeltrail_server.audit.tlog import EMPTY_ROOT, HASH_BYTES, TILE_WIDTH, Til
 
 MAX_ENTRY_BYTES = 65_535
 _LENGTH = struct.Struct(">H")
+MAX_FRAMED_ENTRY_BYTES = _LENGTH.size + MAX_ENTRY_BYTES
+"""Of an entry with its length before it: of 256 of these is a bundle made, at most."""
 _TILE_BYTES = TILE_WIDTH * HASH_BYTES
 
 
@@ -25,9 +27,12 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
 
 
 def decode_bundle(data: bytes) -> tuple[list[bytes], int]:
-    """Return the whole entries of a bundle and how many bytes are left behind the last of them."""
-    entries, at, end = [], 0, len(data)
-    while at + _LENGTH.size <= end:
+    """Return the whole entries of a bundle and how many bytes are left behind the last of them.
+
+    Where there are more than a bundle has, one more of them is returned.
+    """
+    entries, at, end = list[bytes](), 0, len(data)
+    while at + _LENGTH.size <= end and len(entries) <= TILE_WIDTH:
         start = at + _LENGTH.size
         stop = start + int.from_bytes(data[at:start], "big")
         if stop > end:

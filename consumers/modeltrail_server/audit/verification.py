@@ -6,14 +6,14 @@ Covered: every byte of checkpoints, tiles, bundles, segments, schemas and keys. 
 import os
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 from modeltrail_server.audit import layout
 from modeltrail_server.audit.checkpoint import Checkpoint
 from modeltrail_server.audit.errors import AuditDamagedError, AuditError, Fault, FaultKind, KeyFileError, NoteError
 from modeltrail_server.audit.keys import read_key, read_verifier
-from modeltrail_server.audit.log_files import LogFiles
+from modeltrail_server.audit.log_files import LogFiles, read_at_most
 from modeltrail_server.audit.note import VerifierKey
 from modeltrail_server.audit.pinning import read_pin, require_descent
 from modeltrail_server.audit.reading import authentic_records
@@ -193,7 +193,8 @@ def _check_folder(folder: Path, key: VerifierKey) -> list[str]:
             _check_signer(folder, key)
         elif path.name == layout.SCHEMAS:
             for schema in sorted(path.iterdir()):
-                name = layout.schema_path(sha256(schema.read_bytes()).hexdigest())
+                with schema.open("rb") as file:
+                    name = layout.schema_path(file_digest(file, "sha256").hexdigest())
                 found = schema.relative_to(folder).as_posix()
                 _require(found == name, FaultKind.CHANGED, found, "its bytes are not those its name digests")
         elif path.name != layout.VERIFIER_KEY and layout.parse_partition_folder(path.name) is None:
@@ -259,7 +260,7 @@ def _check_tile(files: LogFiles, head: Checkpoint, tile: Tile, path: Path) -> bo
         return False
     signed = files.read_tile(Tile(tile.level, tile.index, signed_width))
     common = min(signed_width, tile.width) * HASH_BYTES
-    data = path.read_bytes()
+    data = read_at_most(path, common)
     same = data[:common] == signed[:common] and (tile.width > signed_width or len(data) == common)
     _require(
         same, FaultKind.CHANGED, files.name(layout.tile_path(tile)), "it is not the beginning of the signed tile"
@@ -274,7 +275,7 @@ def _check_bundle(files: LogFiles, head: Checkpoint, tile: Tile, path: Path) -> 
         return False
     signed, _ = files.read_entries(Tile(0, tile.index, signed_width))
     common = encode_bundle(signed[: tile.width])
-    data = path.read_bytes()
+    data = read_at_most(path, len(common))
     same = data.startswith(common) and (tile.width > signed_width or len(data) == len(common))
     _require(
         same, FaultKind.CHANGED, files.name(layout.entries_path(tile)), "it is not the beginning of the signed bundle"

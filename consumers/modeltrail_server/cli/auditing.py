@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from modeltrail.errors import LogNotFoundError, LogUnavailableError
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.errors import ModeltrailError
 from modeltrail_schemas.versions import schema_texts
 from rich.text import Text
@@ -68,7 +69,9 @@ def follow(
         def published(partition: int, head: Checkpoint) -> None:
             line.update(head.size)
             if not once:
-                print_lines([Text(f"partition {partition}: {head.size:,} records signed, root {short_root(head)}")])
+                print_lines(
+                    [Text(f"partition {partition}: {counted(head.size, 'record')} signed, root {short_root(head)}")]
+                )
 
         heads = audit.follow(
             folder, log, once=once, schemas=schema_texts(), compress=compress, stop=stop, on_publish=published
@@ -76,7 +79,7 @@ def follow(
     if once:
         print_lines(
             [
-                Text(f"partition {p}: {head.size:,} records signed, root {short_root(head)}")
+                Text(f"partition {p}: {counted(head.size, 'record')} signed, root {short_root(head)}")
                 for p, head in heads.items()
             ]
         )
@@ -142,7 +145,7 @@ def prove(
         trusted = read_trusted_key(key) or audit.read_key_of(command.config.audit)
         proven = audit.check_proof(check.read_text(encoding="utf-8"), trusted)
         place = f"index {proven.index}, offset {proven.leaf.offset}"
-        print_lines([Text(f"the proof holds: {place}, in a log of {proven.head.size:,} records")])
+        print_lines([Text(f"the proof holds: {place}, in a log of {counted(proven.head.size, 'record')}")])
         return
     text = audit.prove(command.config.audit, index=index, offset=offset, partition=partition)
     print_lines([Text(text.rstrip("\n"))])
@@ -160,7 +163,10 @@ def export(
     """
     command = command_context(context)
     found = audit.export(command.config.audit, destination)
-    lines = [Text(f"{found.files:,} files, {found.bytes:,} bytes in {found.folder}"), *render_report(found.report)]
+    lines = [
+        Text(f"{counted(found.files, 'file')}, {counted(found.bytes, 'byte')} in {found.folder}"),
+        *render_report(found.report),
+    ]
     command.print_answer(found, lines, as_json=as_json)
     if not found.report.ok:
         raise typer.Exit(EXIT_NO)
@@ -182,7 +188,9 @@ def pin(
     folder = command.config.audit
     if check:
         head = audit.check_pin(folder, path, read_trusted_key(key), partition=partition)
-        print_lines([Text(f"the log of {head.size:,} records descends from the head pinned in {os.fspath(path)}")])
+        print_lines(
+            [Text(f"the log of {counted(head.size, 'record')} descends from the head pinned in {os.fspath(path)}")]
+        )
         return
     head = audit.pin(folder, path, partition=partition)
-    print_lines([Text(f"pinned {head.size:,} records, root {short_root(head)}, in {os.fspath(path)}")])
+    print_lines([Text(f"pinned {counted(head.size, 'record')}, root {short_root(head)}, in {os.fspath(path)}")])

@@ -13,6 +13,7 @@ from modeltrail.log import following
 from modeltrail.log.protocol import Log, Record
 from modeltrail.log.reading import read
 from modeltrail_schemas.codec import decode
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.errors import InvalidEventError
 from modeltrail_schemas.event import LineageEvent
 
@@ -97,11 +98,10 @@ def export_command(
         else:
             with output.open("wb") as target:
                 result = export_events(log, target, WRITERS[format])
-    notes = [f"{result.events:,} events"]
-    notes += [f"{result.repetitions:,} repetitions left out"] if result.repetitions else []
-    notes += (
-        [f"{result.unreadable:,} records are no events (modeltrail dead-letters list)"] if result.unreadable else []
-    )
+    notes = [counted(result.events, "event")]
+    notes += [f"{counted(result.repetitions, 'repetition')} left out"] if result.repetitions else []
+    unreadable = counted(result.unreadable, "record is no event", "records are no events")
+    notes += [f"{unreadable} (modeltrail dead-letters list)"] if result.unreadable else []
     say(", ".join(notes))
 
 

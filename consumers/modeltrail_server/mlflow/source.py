@@ -136,6 +136,9 @@ def open_source(uri: str, registry_uri: str = "") -> MlflowSource:
     # A server that does not answer is told at once, and a folder of files is what the user asked to leave.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(MAX_HTTP_RETRIES))
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    # The registry of a folder of files asks MLflow's default store for a version's model, whichever client asks it:
+    # another store than this one, recording perhaps; where none is named, a new mlflow.db in the working directory.
+    os.environ["MLFLOW_TRACKING_URI"] = uri
     try:
         from mlflow import MlflowClient
     except ImportError as error:

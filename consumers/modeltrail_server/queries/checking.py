@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key, run_key
 from modeltrail_schemas.names import EntityRef
@@ -160,5 +161,5 @@ def _further_up(snapshot: Snapshot, above: RetractedAbove, direct: set[EntityRef
         what = f"{display(ref)}, further up the lineage, was retracted{by}"
         yield Finding(Level.RETRACTED, piece, what, step.why or "no reason is given")
     if not above.complete:
-        what = f"the lineage is larger than the {above.seen} things looked at"
+        what = f"the lineage is larger than the {counted(above.seen, 'thing')} looked at"
         yield Finding(Level.WEAK, "data", what, "a retracted input may lie beyond")

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.event import Strength
 from modeltrail_schemas.names import EntityRef
 
@@ -115,7 +116,8 @@ class Report:
                 said.setdefault(finding.piece, f"{finding.piece} is not recorded")
             elif finding.piece in policy.strict and finding.level != Level.OK:
                 said.setdefault(finding.piece, f"{finding.piece} is {finding.level.lower()}")
-        few = [f"{self.score} points are under {policy.fail_under}"] if self.score < policy.fail_under else []
+        points = counted(self.score, "point is", "points are")
+        few = [f"{points} under {policy.fail_under}"] if self.score < policy.fail_under else []
         return (*said.values(), *few)
 
     @property
@@ -206,7 +208,8 @@ def _check_run(run: RunView) -> Iterator[Finding]:
     yield from _check_repetition(run)
     for gap in run.gaps:
         why = "what was in them is not known, and may be any piece of this list"
-        yield Finding(Level.WEAK, "events", f"{gap.lost_events} events were lost: {gap.reason}", why)
+        lost = counted(gap.lost_events, "event was", "events were")
+        yield Finding(Level.WEAK, "events", f"{lost} lost: {gap.reason}", why)
 
 
 def _check_end(run: RunView) -> Iterator[Finding]:
@@ -219,7 +222,8 @@ def _check_end(run: RunView) -> Iterator[Finding]:
         why = "what was made may be from before" if trouble.after_ns else "its part of the work may be unfinished"
         yield Finding(Level.WEAK, "run", trouble.what, why)
     if (more := len(run.troubles) - MAX_TROUBLES_SHOWN) > 0:
-        yield Finding(Level.WEAK, "run", f"{more} more processes failed, were lost, or outlived the run")
+        processes = counted(more, "more process", "more processes")
+        yield Finding(Level.WEAK, "run", f"{processes} failed, got lost, or outlived the run")
 
 
 def _check_inputs(run: RunView) -> Iterator[Finding]:
@@ -287,7 +291,7 @@ def _check_tree(code: Code, started: str) -> Finding:
         return Finding(Level.WEAK, "code", f"dirty, {state}", why, started)
     if code.untracked:
         why = "the program may have read them"
-        return Finding(Level.WEAK, "code", f"{len(code.untracked)} untracked files", why, started)
+        return Finding(Level.WEAK, "code", counted(len(code.untracked), "untracked file"), why, started)
     return Finding(Level.OK, "code", code.commit)
 
 

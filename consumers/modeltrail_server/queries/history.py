@@ -6,6 +6,7 @@ What changed is worked out from the versions' own records, by ``comparison``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.identity import run_key
 from modeltrail_schemas.names import EntityRef
@@ -204,7 +205,7 @@ def _run_history(snapshot: Snapshot, subject: Subject) -> RunHistory:
 
 def _told(event: LineageEvent) -> tuple[str, ...]:
     """Return what an event tells, a few words for each part that is not empty."""
-    counted: Mapping[str, int] = {
+    parts: Mapping[str, int] = {
         "parameter": len(event.parameters),
         "metric": len(event.metrics),
         "input": len(event.inputs),
@@ -213,9 +214,9 @@ def _told(event: LineageEvent) -> tuple[str, ...]:
         "seed": len(event.seeds),
         "redaction": event.redactions,
     }
-    words = [f"{number} {word}{'s' if number > 1 else ''}" for word, number in counted.items() if number]
+    words = [counted(number, word) for word, number in parts.items() if number]
     words += [f"commit {event.commit[:7]}"] if event.commit else []
     words += ["environment"] if event.environment_digest or event.environment else []
     words += [f"error {event.error.type}"] if event.error else []
-    words += [f"{event.gap.lost_events} events lost"] if event.gap else []
+    words += [f"{counted(event.gap.lost_events, 'event')} lost"] if event.gap else []
     return (*words, "inferred") if event.inferred else tuple(words)

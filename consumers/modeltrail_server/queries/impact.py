@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import NamedTuple
 
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.event import Declaration
 from modeltrail_schemas.identity import ref_key
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
@@ -109,7 +110,7 @@ def package_impact(snapshot: Snapshot, package: Package, *, bounds: Bounds | Non
 
 
 def _holds_not(package: Package, found: Environments) -> str:
-    return f"none of {found.looked_at} recorded environments holds {package.text.partition(':')[2]}"
+    return f"none of {counted(found.looked_at, 'recorded environment')} holds {package.text.partition(':')[2]}"
 
 
 def _remedy(package: Package, found: Environments) -> str:

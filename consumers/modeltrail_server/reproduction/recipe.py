@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.event import LineageEvent, SourceCode
 
 from modeltrail_server.queries.display import display
@@ -160,8 +161,7 @@ def _doubts(run: RunView, code: SourceCode) -> Iterable[str]:
     if run.environment is None or not run.environment.packages:
         yield "no packages are recorded: others may give another result"
     if code.untracked:
-        count = len(code.untracked)
-        files = "1 file was" if count == 1 else f"{count} files were"
+        files = counted(len(code.untracked), "file was", "files were")
         yield f"{files} not in git: {', '.join(code.untracked[:3])}"
     for use in run.inputs:
         if not use.version_known:

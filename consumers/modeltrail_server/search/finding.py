@@ -38,7 +38,7 @@ from modeltrail_server.search.meaning import (
 )
 from modeltrail_server.search.narrowing import Candidates
 from modeltrail_server.search.results import Found, Hit, Ordering, shown_keys, shown_values
-from modeltrail_server.search.rows import METRIC, PARENT, STARTED, Key, Told
+from modeltrail_server.search.rows import METRIC, PARENT, STARTED, Key, ValuesByKey, by_run
 from modeltrail_server.search.statements import Catalogue, Range, range_of, told, told_of_ordinals
 from modeltrail_server.search.tables import search_tables_of
 from modeltrail_server.search.then import find_then
@@ -124,7 +124,9 @@ class _Search:
         self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
-        self.values: dict[bytes, Told] = {}  # of runs that satisfy: under all keys asked for, where that was read
+        self.values: dict[
+            bytes, ValuesByKey
+        ] = {}  # of runs that satisfy: under all keys asked for, where that was read
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
@@ -270,12 +272,9 @@ class _Search:
         """Return the runs that satisfy the expression, by all their values as ``told``."""
         is_asked_for = satisfying(self.meaning)
         order, best, found = self.order, max if self.ordering.descending else min, list[_Row]()
-        values: dict[bytes, Told] = {}
-        begun: dict[bytes, int] = {}
-        for run_key, key_id, text, number, started_ns, *_ in told:
-            values.setdefault(run_key, {}).setdefault(self._asked[key_id], []).append((text, number))
-            begun[run_key] = started_ns
-        for run_key, own in values.items():
+        rows = list(told)
+        begun = {row[0]: row[4] for row in rows}
+        for run_key, own in by_run(rows, self._asked).items():
             numbers = [number for _, number in own.get(order, ()) if number is not None]
             if numbers and is_asked_for(own):
                 found.append(_Row(best(numbers), begun[run_key], run_key))
@@ -310,13 +309,11 @@ class _Search:
                 hits.append(Hit(run_line(runs[key]), shown_values(shown, values[key], self.ordering), parents[0][0]))
         return tuple(hits)
 
-    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, Told]:
+    def _values_of(self, keys: Sequence[bytes], shown: Sequence[Key]) -> dict[bytes, ValuesByKey]:
         """Return what these runs have under the keys ``shown``, and their parents."""
         ids = {key.id: key for key in (*shown, PARENT)}
-        of_run = {key: self.values.get(key, {}) for key in keys}
-        for run_key, key_id, text, number, *_ in self._told(ids, [key for key in keys if key not in self.values]):
-            of_run[run_key].setdefault(ids[key_id], []).append((text, number))
-        return of_run
+        unread = [key for key in keys if key not in self.values]
+        return {key: self.values.get(key, {}) for key in keys} | by_run(self._told(ids, unread), ids)
 
     def _told(self, keys: Iterable[int], runs: Sequence[bytes] | Sequence[int]) -> Iterator[Sequence[Any]]:
         """Yield what these runs, by keys or ordinals, have under these keys, by numbers."""

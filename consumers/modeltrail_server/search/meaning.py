@@ -29,7 +29,7 @@ from modeltrail_server.search.expression import (
     Term,
     Value,
 )
-from modeltrail_server.search.rows import ATTRIBUTE, METRIC, RUNNING, Key, cut_text
+from modeltrail_server.search.rows import ATTRIBUTE, METRIC, RUNNING, Key, ValuesByKey, cut_text
 
 FULL_COMMIT_CHARACTERS = 40
 NS_PER_MS = 1_000_000
@@ -94,7 +94,6 @@ class Disjunction:
 
 
 Meaning = Condition | Negation | Conjunction | Disjunction
-ValuesByKey = Mapping[Key, Sequence[tuple[str, float | None]]]
 """What a run has, (text, number) under each key."""
 
 

@@ -8,11 +8,11 @@ bounded in number and size, for an index holds them; whoever wants all of a run 
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from modeltrail_schemas.event import LineageEvent, RunState
 
@@ -67,7 +67,7 @@ class KeyRow(NamedTuple):
     name: str
 
 
-Told = dict[Key, list[tuple[str, float | None]]]
+ValuesByKey = dict[Key, list[tuple[str, float | None]]]
 """What a run has, (text, number) under each key."""
 
 
@@ -75,7 +75,7 @@ class Values(NamedTuple):
     """What the index holds of one run: its values by key, in the order of keys."""
 
     started_ns: int
-    by_key: Told
+    by_key: ValuesByKey
 
 
 @lru_cache(maxsize=KEYS_REMEMBERED)
@@ -89,7 +89,7 @@ def values_of(run_id: str, events: Collection[LineageEvent]) -> Values:
     """Return what the index holds of a run of which ``events`` tell."""
     run = fold_run(run_id, events)
     begun = min(event.event_time_ns for event in events)
-    found: Told = {}
+    found: ValuesByKey = {}
     for claimed in islice(run.parameters, MAX_ROWS_OF_A_KIND):
         key, text = Key(PARAM, claimed.name), _plain(claimed.value)
         found[key] = [(text, number_of(key, text))]
@@ -112,6 +112,14 @@ def rows_of(run_key: bytes, values: Values) -> Iterator[ValueRow]:
         number = key.id
         for place, (text, as_number) in enumerate(told):
             yield ValueRow(run_key, number, place, text, as_number, values.started_ns)
+
+
+def by_run(rows: Iterable[Sequence[Any]], keys: Mapping[int, Key]) -> dict[bytes, ValuesByKey]:
+    """Return what runs have under ``keys``, by their numbers; ``rows`` begin with run, key, text and number."""
+    found: dict[bytes, ValuesByKey] = {}
+    for run_key, number_of_key, text, number, *_ in rows:
+        found.setdefault(run_key, {}).setdefault(keys[number_of_key], []).append((text, number))
+    return found
 
 
 def number_of(key: Key, text: str) -> float | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.rows import Stored
 from modeltrail_server.search.meaning import Condition, Disjunction, Meaning, Negation, Test
-from modeltrail_server.search.rows import ENDED, SPAN, STARTED, Key, Told
+from modeltrail_server.search.rows import ENDED, SPAN, STARTED, Key, ValuesByKey
 
 SHORT_RECORDS_BITS, SHORT_NS_BITS = 6, 38
 """A run is short within 64 records of a partition, or 4.6 minutes."""
@@ -118,9 +118,9 @@ def settled_before(bounds: Sequence[Bound]) -> Iterator[Meaning]:
     yield Negation(told_since(bounds))
 
 
-def span_of(stored: Iterable[Stored], by_key: Told) -> Told:
+def span_of(stored: Iterable[Stored], by_key: ValuesByKey) -> ValuesByKey:
     """Return what the index holds of the span of a run: ``stored`` tell of it, of which it has these values."""
-    found, offsets, times = Told(), dict[int, list[int]](), list[int]()
+    found, offsets, times = ValuesByKey(), dict[int, list[int]](), list[int]()
     for each in stored:
         offsets.setdefault(each.partition, []).append(each.offset)
         times.append(each.event.event_time_ns)
@@ -134,7 +134,7 @@ def span_of(stored: Iterable[Stored], by_key: Told) -> Told:
     return found | _long(LONG, times, SHORT_NS_BITS, LAST_NS_BITS)
 
 
-def _long(key: Key, told: Sequence[int], short_bits: int, last_bits: int) -> Told:
+def _long(key: Key, told: Sequence[int], short_bits: int, last_bits: int) -> ValuesByKey:
     first, last = min(told), max(told)
     bits = min((last - first).bit_length(), last_bits)
     return {key: [(_written(bits, last), None)]} if bits > short_bits else {}

@@ -32,7 +32,17 @@ from modeltrail_server.search.meaning import (
 )
 from modeltrail_server.search.progress import indexed_position
 from modeltrail_server.search.results import Found, Hit, Ordering, place_of, shown_keys, shown_values
-from modeltrail_server.search.rows import ATTRIBUTE, MAX_NUMBER, METRIC, PARENT, STARTED, Key, Told, Values, values_of
+from modeltrail_server.search.rows import (
+    ATTRIBUTE,
+    MAX_NUMBER,
+    METRIC,
+    PARENT,
+    STARTED,
+    Key,
+    Values,
+    by_run,
+    values_of,
+)
 from modeltrail_server.search.spans import SPREAD, Bound, bounds_of, settled_before, told_since
 from modeltrail_server.search.statements import runs_numbered, runs_written, told
 from modeltrail_server.search.tables import search_tables_of
@@ -152,12 +162,9 @@ class _Then:
         """Yield those of these runs of which something was told beyond ``bounds``."""
         since = told_since(bounds)
         ids = {condition.key.id: condition.key for condition in conditions_of(since)}
-        values: dict[bytes, Told] = {}
         for chunk in chunks(keys, MAX_KEYS_PER_STATEMENT):
             rows = fetch(self.snapshot.connection, told(self.tables), {"keys": chunk, "key_ids": list(ids)})
-            for own_key, key_id, text, number, _ in rows:
-                values.setdefault(own_key, {}).setdefault(ids[key_id], []).append((text, number))
-        return (key for key, own in values.items() if satisfies(since, own))
+            yield from (key for key, own in by_run(rows, ids).items() if satisfies(since, own))
 
     def _satisfying(self, keys: Collection[bytes]) -> dict[bytes, Values]:
         """Return those of these runs that satisfied the expression, with what they were then."""

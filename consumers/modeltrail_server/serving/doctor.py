@@ -14,6 +14,7 @@ from modeltrail.doctor.machine import MIN_FREE_BYTES, megabytes
 from modeltrail.errors import ConfigurationError, LogUnavailableError
 from modeltrail.log.filesystem import network_filesystem
 from modeltrail.log.opening import KafkaAddress, parse_address
+from modeltrail_schemas.counting import counted
 from sqlalchemy import Engine, text
 
 from modeltrail_server import audit
@@ -73,7 +74,7 @@ def examine_audit(config: Config) -> Iterator[Finding]:
     read_key(config.audit)
     yield from _examine_disk("audit", config.audit, "its locks")
     signed = sum(one.head.size for one in audit.status(config.audit).partitions)
-    yield Finding(Level.OK, "audit", f"{signed:,} records are signed in {config.audit}")
+    yield Finding(Level.OK, "audit", f"{counted(signed, 'record is', 'records are')} signed in {config.audit}")
 
 
 def examine_groups(config: Config) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ PARTS = ("log", "database", "audit", "spool")
 
 
 class Metrics(LoggingObserver):
-    """Hears what a projector does and counts it; ``expose`` gives the text of all metrics of this process."""
+    """Counts what a projector and an HTTP server tell of; ``expose`` gives all metrics of this process as text."""
 
     def __init__(self, watch: Watch) -> None:
         self._registry = CollectorRegistry()
@@ -28,6 +28,11 @@ class Metrics(LoggingObserver):
         self._conflicts = self._counter("conflicts", "Payloads that contradict another of their event id", PARTITION)
         self._dead_letters = self._counter("dead_letters", "Records that could not be read", PARTITION)
         self._retries = self._counter("retries", "Times that something was down and tried again later", ())
+        self._refused = Counter(
+            "modeltrail_http_connections_refused",
+            "Connections closed at once because there were too many",
+            registry=self._registry,
+        )
         self._seconds = Histogram(
             "modeltrail_projector_batch_seconds",
             "Seconds that a batch took",
@@ -53,6 +58,10 @@ class Metrics(LoggingObserver):
         """Count that something is down, and log it."""
         super().retrying(error, delay_s)
         self._retries.inc()
+
+    def connection_refused(self) -> None:
+        """Count a connection over HTTP that was one too many."""
+        self._refused.inc()
 
     def expose(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

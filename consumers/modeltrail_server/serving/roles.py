@@ -110,10 +110,11 @@ class _Server:
         watch = self._watch = Watch(self._config)
         self._observer = metrics = Metrics(watch)
         vitals = Vitals(self._reasons_not_ready, metrics.expose)
+        run = partial(run_application, stop=self._stop, on_refused=metrics.connection_refused)
         works: list[tuple[str, Callable[[], None]]] = [("watch", lambda: watch.run(self._stop))]
         if (health_port := self._addresses.health_port) is not None:
             health = listen(self._addresses.host, health_port)
-            works.append(("health", lambda: run_application(make_application(vitals), health, self._stop)))
+            works.append(("health", lambda: run(make_application(vitals), health)))
         if Role.API in self._roles:
             require_for(self._addresses.host, self._addresses.tokens)
             listener = listen(self._addresses.host, self._addresses.port)
@@ -123,7 +124,7 @@ class _Server:
                 events = EventFinder(self._config, appender.end)
                 intake = Intake(appender, events, self._addresses.tokens)
                 try:
-                    run_application(make_application(vitals, intake), listener, self._stop)
+                    run(make_application(vitals, intake), listener)
                 finally:
                     appender.close()
                     events.close()

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail.config import Config
 from modeltrail.doctor.findings import Finding, Level, judge_rights, judge_skew
 from modeltrail.errors import ConfigurationError, LogNotFoundError
@@ -98,7 +100,8 @@ def _examine_topic(address: KafkaAddress, config: Config) -> Iterator[Finding]:
                 Level.ERROR, "topic", f"partition {number} has no leader: nothing is taken", "start its brokers"
             )
         elif in_sync < len(partition["replica_nodes"]):
-            lacking = f"{in_sync} of {len(partition['replica_nodes'])} replicas of partition {number} are in sync"
+            replicas = len(partition["replica_nodes"])
+            lacking = f"partition {number} has {counted(replicas, 'replica')}, {in_sync} in sync"
             yield Finding(Level.WARNING, "topic", lacking, "look at the brokers that lag or are down")
     try:
         problems = check(address.bootstrap, address.topic, options=config.log_options)

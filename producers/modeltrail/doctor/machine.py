@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail.config import Config
 from modeltrail.doctor.findings import Finding, Level
 from modeltrail.log.filesystem import network_filesystem
@@ -89,7 +91,8 @@ def examine_spool(config: Config) -> Iterator[Finding]:
     if is_served and (fault := place.state().fault):
         yield Finding(Level.WARNING, "spool", f"the sender cannot reach the log: {fault}")
     for status in waiting:
-        left = f"{status.waiting_notes} notes and {status.waiting_events} events ({megabytes(status.waiting_bytes)})"
+        notes, events = counted(status.waiting_notes, "note"), counted(status.waiting_events, "event")
+        left = f"{notes} and {events} ({megabytes(status.waiting_bytes)})"
         whose = f"process {status.owner.process_id}" + ("" if status.is_alive else ", which is gone")
         is_old = status.age_s() > MAX_WAITING_AGE_S
         if status.owner.log and status.owner.log != config.log:

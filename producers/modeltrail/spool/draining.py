@@ -7,6 +7,8 @@ import logging
 import os
 from pathlib import Path
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail.encoding import encode_notes
 from modeltrail.log.protocol import Outgoing
 from modeltrail.notes import TIME_STEP_NS, Fields, Note, gap_note, inferred_end, track_open_runs
@@ -179,7 +181,7 @@ class SpoolDrain:
         known = before or after or Note({"event_time_ns": read_owner(self.folder).started_ns}, 0)
         gap = gap_note(
             known.fields.get("run_id", ""),
-            reason=f"{len(damage.data):,} bytes of the spool are damaged",
+            reason=f"{counted(len(damage.data), 'byte of the spool is', 'bytes of the spool are')} damaged",
             lost=last - first + 1,
             first_sequence=first,
             last_sequence=last,

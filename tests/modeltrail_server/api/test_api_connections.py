@@ -5,12 +5,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, Request
 from http_client import get
+from modeltrail.config import load
+from modeltrail_server.api.application import Vitals, make_application
 from modeltrail_server.api.connections import Bounds
 from modeltrail_server.api.server import listen, run_application
+from modeltrail_server.serving.metrics import Metrics
+from modeltrail_server.serving.watching import Watch
 
 WAIT_S = 60
 SHORT = Bounds(headers_timeout_s=0.3)
@@ -18,9 +23,27 @@ FEW = Bounds(max_connections=3, headers_timeout_s=10 * WAIT_S)
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
+def nothing() -> None:
+    """Hear of a refused connection, and leave it at that."""
+
+
 @contextmanager
-def serving(bounds: Bounds) -> Iterator[int]:
-    """Give the port of a server of one address, which answers GET, and POST once the body is there."""
+def serving(
+    bounds: Bounds, application: FastAPI | None = None, on_refused: Callable[[], None] = nothing
+) -> Iterator[int]:
+    """Give the port of a server: of ``application``, or of one that answers GET, and POST once the body is there."""
+    application, listener, stop = application or answering(), listen("127.0.0.1", 0), threading.Event()
+    options = {"bounds": bounds, "on_refused": on_refused}
+    server = threading.Thread(target=run_application, args=(application, listener, stop), kwargs=options)
+    server.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stop.set()
+        server.join()
+
+
+def answering() -> FastAPI:
     application = FastAPI()
 
     @application.get("/")
@@ -31,14 +54,7 @@ def serving(bounds: Bounds) -> Iterator[int]:
     async def count(request: Request) -> int:
         return len(await request.body())
 
-    listener, stop = listen("127.0.0.1", 0), threading.Event()
-    server = threading.Thread(target=run_application, args=(application, listener, stop), kwargs={"bounds": bounds})
-    server.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        stop.set()
-        server.join()
+    return application
 
 
 def connect(port: int) -> socket.socket:
@@ -78,6 +94,11 @@ def wait_until_closed(connection: socket.socket) -> None:
     with suppress(ConnectionError):
         while connection.recv(1_000):
             pass
+
+
+def everything_of(connection: socket.socket) -> bytes:
+    """Return what the other end says until it closes."""
+    return b"".join(iter(lambda: connection.recv(10_000), b""))
 
 
 def drip(connection: socket.socket, data: bytes) -> None:
@@ -149,3 +170,15 @@ def test_one_connection_more_than_the_bound_is_closed_at_once_and_one_that_ends_
         while get(f"http://127.0.0.1:{port}/").status != 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_each_connection_that_was_one_too_many_is_counted_in_the_metrics(tmp_path: Path) -> None:
+    metrics = Metrics(Watch(load({"MODELTRAIL_HOME": str(tmp_path)}, tmp_path)))
+    application = make_application(Vitals(dict, metrics.expose))
+    with serving(FEW, application, metrics.connection_refused) as port, ExitStack() as opened:
+        held = [opened.enter_context(closing(connect(port))) for _ in range(FEW.max_connections)]
+        for _ in range(2):
+            with closing(connect(port)) as one_more:
+                wait_until_closed(one_more)
+        held[0].sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"\nmodeltrail_http_connections_refused_total 2.0\n" in everything_of(held[0])

@@ -433,6 +433,56 @@ def test_what_follows_a_compressed_segment_is_not_read_to_its_end(damaged: Damag
     assert held < segments.MAX_BODY_BYTES / 4
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "index"),
+    [
+        ("tile/0/001", "added", 512),
+        ("tile/0/002.p/188", "added", 700),
+        ("tile/1/000.p/2", "added", 512),
+        ("tile/entries/001", "added", 512),
+        ("tile/entries/002.p/188", "added", 700),
+        ("tile/0/002.p/44", "changed", None),
+        ("tile/entries/002.p/44", "changed", None),
+        ("checkpoint", "forged", None),
+    ],
+)
+def test_of_a_file_no_more_is_read_than_may_be_in_it(
+    name: str, kind: str, index: int | None, damaged: Damaged
+) -> None:
+    path = damaged.path(name)
+    if not path.exists():  # a partial one of an older head, which may have been left
+        path.write_bytes(b"")
+    with path.open("r+b") as file:
+        file.truncate(4 * segments.MAX_BODY_BYTES)  # zeros that take no place on the disk
+    held = peak_bytes(lambda: audit.verify(damaged.folder))
+    assert damaged.fault()[:3] == (kind, name, index)
+    assert held < segments.MAX_BODY_BYTES
+
+
+def test_a_file_that_is_too_long_is_named_with_the_most_that_may_be_in_it(damaged: Damaged) -> None:
+    damaged.edit("tile/0/001", lambda data: data.extend(b"\x00"))
+    assert "more than 8,192 bytes, the most that may be in it" in audit.verify(damaged.folder).faults[0].describe()
+
+
+def test_a_bundle_of_very_many_entries_is_not_taken_apart_to_its_end(damaged: Damaged) -> None:
+    with damaged.path("tile/entries/001").open("r+b") as file:
+        file.truncate(256 * (2 + 65_535))  # as long as a bundle may be, most of it entries without a byte
+    held = peak_bytes(lambda: audit.verify(damaged.folder))
+    assert damaged.fault()[:3] == ("added", "tile/entries/001", 512)
+    assert held < segments.MAX_BODY_BYTES
+
+
+def test_of_a_key_and_a_schema_no_more_is_held_than_may_be_in_them(damaged: Damaged) -> None:
+    schema = damaged.folder / layout.schema_path("0" * 64)
+    schema.parent.mkdir(exist_ok=True)
+    for path in (damaged.path(layout.VERIFIER_KEY), schema):
+        with path.open("ab") as file:
+            file.truncate(4 * segments.MAX_BODY_BYTES)
+    held = peak_bytes(lambda: audit.verify(damaged.folder))
+    assert not audit.verify(damaged.folder).ok
+    assert held < segments.MAX_BODY_BYTES
+
+
 def test_a_record_that_no_segment_takes_is_refused_before_it_is_written() -> None:
     largest = replace(RECORDS[0], key=None, headers=(), value=bytes(segments.MAX_BODY_BYTES))
     with pytest.raises(audit.AuditError, match="a segment takes 67,108,864") as refused:

@@ -163,7 +163,7 @@ def test_what_is_packed_and_cut_off_is_refused_and_the_other_files_are_kept(tmp_
 
     assert code == 1
     assert "damaged gzip" in out
-    assert out.splitlines()[-1] == "1 events of 2 files imported"
+    assert out.splitlines()[-1] == "1 event of 2 files imported"
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"[]", gzip.compress(b"")], ids=["empty", "blank", "array", "packed"])

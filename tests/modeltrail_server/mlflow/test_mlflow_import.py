@@ -29,7 +29,8 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag, Dataset, DatasetInput, InputTag
 
-client = MlflowClient(tracking_uri=sys.argv[1], registry_uri=sys.argv[1])
+mlflow.set_tracking_uri(sys.argv[1])
+client = MlflowClient()
 made = {name: client.create_experiment(name) for name in ("sweep", "nightly", "Ünïcode / names")}
 parent = client.create_run(made["sweep"], start_time=1_000_000, run_name="parent")
 for number in range(12):
@@ -124,6 +125,7 @@ def environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
         patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        patch.setenv("MLFLOW_TRACKING_URI", "")
         yield
 
 
@@ -267,8 +269,15 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_folder_of_files_is_imported_too(tmp_path: Path) -> None:
+def test_a_folder_of_files_is_imported_too_and_no_other_store_is_opened_or_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled = _python("-c", FILL, f"file://{tmp_path / 'mlruns'}")
     assert filled.returncode == 0, filled.stderr
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     result = _answer(tmp_path / "home", "import", "mlflow", str(tmp_path / "mlruns"))
     assert (result["runs"], result["versions"], result["failures"]) == (17, 2, [])
+    assert list(elsewhere.iterdir()) == []

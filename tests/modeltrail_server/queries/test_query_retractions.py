@@ -3,15 +3,16 @@
 import pytest
 from modeltrail.log.protocol import Position
 from modeltrail_schemas.identity import ref_key
-from modeltrail_server.queries import retractions
+from modeltrail_server.queries import retractions, sources
 from modeltrail_server.queries.as_of import AsOf
 from modeltrail_server.queries.checking import check_subject, inventory
 from modeltrail_server.queries.completeness import Level
 from modeltrail_server.queries.errors import AmbiguousNameError, NotFoundError
 from modeltrail_server.queries.lineage import Bounds, lineage
 from modeltrail_server.queries.names import VERSIONED_KINDS, resolve
-from modeltrail_server.queries.retractions import Retractions, sources_of
+from modeltrail_server.queries.retractions import Retractions
 from modeltrail_server.queries.snapshot import Snapshot
+from modeltrail_server.queries.sources import sources_of
 from tangled_history import tell_tangled
 from told_history import dataset, model
 
@@ -115,7 +116,7 @@ def test_a_version_behind_an_alias_and_one_behind_a_base_are_looked_at(history):
 def test_what_lies_beyond_the_bound_is_not_said_to_be_fine(history, monkeypatch):
     tell_chain(history)
     history.declare("RETRACTED", dataset("raw@day0"), why="wrong labels")
-    monkeypatch.setattr(retractions, "MAX_SOURCES", 3)
+    monkeypatch.setattr(sources, "MAX_SOURCES", 3)
 
     (weak,) = [what for what, _ in found(checked(history), Level.WEAK) if "lineage" in what]
 

@@ -11,14 +11,16 @@ from modeltrail_schemas.codec import encode
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.identity import new_event_id
 from modeltrail_schemas.names import JobName
-from modeltrail_server.projection.engine import open_engine
+from modeltrail_server.projection.dead_letters import requeue_dead_letters
+from modeltrail_server.projection.engine import open_engine, writing
 from modeltrail_server.projection.generations import reading
 from modeltrail_server.projection.projector import catch_up
 from modeltrail_server.queries.snapshot import Snapshot
 from modeltrail_server.search.finding import find
 from modeltrail_server.search.indexing import catch_up as index
+from modeltrail_server.search.indexing import index_again
 from modeltrail_server.search.tables import search_tables_of
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, text, update
 from sqlalchemy.engine import make_url
 
 pytestmark = pytest.mark.service
@@ -38,6 +40,17 @@ class Database:
 
     def tell(self, partition):
         """Append a run to ``partition``, and project it."""
+        self.log.append([Outgoing(self._new_run(), partition=partition)])
+        catch_up(self.log, self.projecting)
+
+    def tell_what_is_read_later(self, partition):
+        """Project a record of ``partition`` that cannot be read; then let it be one that tells of a run."""
+        self.log.append([Outgoing(b"nonsense", partition=partition)])
+        catch_up(self.log, self.projecting)
+        with writing(self.projecting) as connection, reading(self.projecting) as (_, tables):
+            connection.execute(update(tables.dead_letter).values(value=self._new_run()))
+
+    def _new_run(self):
         self.runs += 1
         event = LineageEvent(
             new_event_id(10**18, self.runs.to_bytes(8)),
@@ -46,8 +59,7 @@ class Database:
             job=JobName("team", "train"),
             parameters={"lr": "1"},
         )
-        self.log.append([Outgoing(encode(event), partition=partition)])
-        catch_up(self.log, self.projecting)
+        return encode(event)
 
     @contextmanager
     def held(self, statement):
@@ -76,18 +88,18 @@ class Database:
         self.projecting.dispose()
 
 
-class Indexer(threading.Thread):
-    """Indexes all that there is, once; ``error`` is what came of it."""
+class Working(threading.Thread):
+    """Does ``work`` with the log and an engine of its own, once; ``error`` is what came of it."""
 
-    def __init__(self, database):
+    def __init__(self, database, work):
         super().__init__()
-        self.database, self.error = database, None
+        self.database, self.work, self.error = database, work, None
         self.start()
 
     def run(self):
         engine = open_engine(self.database.url.render_as_string(hide_password=False))
         try:
-            index(self.database.log, engine)
+            self.work(self.database.log, engine)
         except Exception as error:  # told by the test
             self.error = error
         finally:
@@ -110,14 +122,19 @@ def until_waiting(database, many):
     return found
 
 
-def two_at_once(database, statement):
-    """Let one index what is there up to what ``statement`` locks, then another what is new; return both's locks."""
+def requeue(_log, engine):
+    """Read the dead letters again, and index what they tell of."""
+    assert requeue_dead_letters(engine, also=index_again).remaining == 0
+
+
+def two_at_once(database, statement, then=index):
+    """Let one index what is there up to what ``statement`` locks, another do ``then``; return both's locks."""
     with ExitStack() as ended, database.held(statement):
-        first = Indexer(database)
+        first = Working(database, index)
         ended.callback(first.join, WAIT_S)
         (before,) = until_waiting(database, 1)
         database.tell(0)
-        second = Indexer(database)
+        second = Working(database, then)
         ended.callback(second.join, WAIT_S)
         both = until_waiting(database, 2)
     assert not first.is_alive()
@@ -133,6 +150,18 @@ def test_who_indexes_waits_for_whoever_does_before_it_reads_or_writes_anything(d
     first, both = two_at_once(database, f'LOCK TABLE "{WAITING}" IN SHARE MODE')
     assert both == sorted(["advisory", first])
     assert first == "relation"
+    assert database.found() == database.runs
+
+
+def test_who_indexes_what_could_not_be_read_before_waits_for_whoever_indexes(database):
+    database.tell(0)
+    index(database.log, database.projecting)
+    database.tell(1)
+    database.tell_what_is_read_later(1)
+    first, both = two_at_once(database, f'LOCK TABLE "{WAITING}" IN SHARE MODE', then=requeue)
+    assert both == sorted(["advisory", first])
+    assert first == "relation"
+    index(database.log, database.projecting)
     assert database.found() == database.runs
 
 

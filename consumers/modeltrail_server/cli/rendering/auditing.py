@@ -2,6 +2,7 @@
 
 import base64
 
+from modeltrail_schemas.counting import counted
 from rich.text import Text
 
 from modeltrail_server.audit import PartitionReport, Report, Status, layout
@@ -21,7 +22,9 @@ def render_status(status: Status) -> list[Text]:
     """Return one line a partition."""
     lines = [Text(f"audit log {status.folder}"), Text(f"verifier key {status.verifier_key}")]
     for one in status.partitions:
-        line = Text(f"partition {one.partition}: {one.head.size:,} records signed, root {short_root(one.head)}")
+        line = Text(
+            f"partition {one.partition}: {counted(one.head.size, 'record')} signed, root {short_root(one.head)}"
+        )
         if one.behind:
             line.append(f", {one.behind:,} behind", style="yellow")
         elif one.behind == 0:
@@ -53,6 +56,7 @@ def _partition_line(one: PartitionReport) -> Text:
     return Text.assemble(
         f"partition {one.partition}: ",
         ("verified", "green"),
-        f" {one.records:,} records ({size(one.payload_bytes)}), offsets {one.first_offset} to {one.last_offset}, ",
+        f" {counted(one.records, 'record')} ({size(one.payload_bytes)}), ",
+        f"offsets {one.first_offset} to {one.last_offset}, ",
         f"root {short_root(one.head)}",
     )

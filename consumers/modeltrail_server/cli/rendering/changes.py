@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from modeltrail_schemas.counting import counted
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import Part, line, name, printable, short_run, table, when, wrapped
@@ -24,7 +25,7 @@ def render_changes(found: Changes, *, width: int, everything: bool = False) -> l
     if not found.records:
         return [Text(f"nothing was recorded since {since}")]
     states = ", ".join(f"{count} {state}" for state, count in sorted(found.runs.items()))
-    lines = [line(f"recorded since {since}: {found.records} events")]
+    lines = [line(f"recorded since {since}: {counted(found.records, 'event')}")]
     lines += [line((f"runs: {states}", "dim"))] if states else []
     limit = None if everything else MAX_SHOWN
     lines += _section("declared", [_said_cells(said) for said in found.said], limit, width)
@@ -33,7 +34,9 @@ def render_changes(found: Changes, *, width: int, everything: bool = False) -> l
         new = [_new_cells(version) for version in found.versions if version.version.kind == kind]
         lines += _section(f"new {kind} versions", new, limit, width)
     if found.lost_events:
-        lines.append(line((f"{found.lost_events} events were lost by their emitters", "yellow")))
+        lines.append(
+            line((f"{counted(found.lost_events, 'event was', 'events were')} lost by their emitters", "yellow"))
+        )
     if found.next_ms is not None:
         then = when(found.next_ms * NS_PER_MS, seconds=True)
         lines.append(line((f"there is more: ask again with --since {then.replace(' ', 'T')}", "yellow")))

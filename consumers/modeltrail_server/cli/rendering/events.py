@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from modeltrail.log.protocol import Record
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.event import LineageEvent
 from modeltrail_schemas.names import display_name
 from rich.cells import cell_len
@@ -23,7 +24,7 @@ def render_event(record: Record, event: LineageEvent | None, *, width: int | Non
     """Return position, time, what happened, to what: in one line, or folded to ``width`` cells between its parts."""
     head = Text.assemble((f"{record.partition}:{record.offset}".ljust(9), "dim"))
     if event is None:
-        return [head.append(f" not an event: {len(record.value)} bytes", style="red")]
+        return [head.append(f" not an event: {counted(len(record.value), 'byte')}", style="red")]
     head.append(f" {when(event.event_time_ns, seconds=True)} ")
     head.append(f" {event.type or event.kind.upper():<10}", style=STATE_STYLES.get(event.type, "cyan"))
     lines = [head]
@@ -43,7 +44,7 @@ def _parts(event: LineageEvent) -> list[str]:
     said = event.statement
     words += [said.alias, said.stage, said.target] if said else []
     words += [f"{metric.name} {metric.value:.6g}" for metric in event.metrics[:3]]
-    words += [f"{event.gap.lost_events:,} events lost: {event.gap.reason}"] if event.gap else []
+    words += [f"{counted(event.gap.lost_events, 'event')} lost: {event.gap.reason}"] if event.gap else []
     return [printable(word) for word in words if word]
 
 
@@ -58,14 +59,13 @@ def render_imports(results: Mapping[str, Import]) -> list[Text]:
     ]
     if len(results) > 1:
         accepted = sum(result.accepted for result in results.values())
-        lines.append(Text(f"{accepted:,} events of {len(results):,} files imported"))
+        lines.append(Text(f"{counted(accepted, 'event')} of {counted(len(results), 'file')} imported"))
     return lines
 
 
 def render_import(name: str, result: Import) -> list[Text]:
     """Return how many events of a file were taken, and each that was not with its place and reason."""
-    events = "event" if result.accepted == 1 else "events"
-    lines = [Text(f"{printable(name)}: {result.accepted:,} {events} imported", no_wrap=True)]
+    lines = [Text(f"{printable(name)}: {counted(result.accepted, 'event')} imported", no_wrap=True)]
     if not result.accepted and not result.refusals:
         lines[0].append(": there is no event in it", style="yellow")
     if result.refusals:

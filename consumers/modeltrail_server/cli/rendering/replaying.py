@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from modeltrail_schemas.counting import counted
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import duration, line, printable, size, when
@@ -27,11 +28,11 @@ def render_republished(done: ReplayProgress, target: str) -> list[Text]:
 
 def render_dry_run(found: DryRun) -> list[Text]:
     """Return what a replay would read: counts by kind and type."""
-    lines = [
-        line(f"{found.records:,} records hold {found.events:,} different events, up to {found.position.format()}")
-    ]
+    records = counted(found.records, "record holds", "records hold")
+    lines = [line(f"{records} {counted(found.events, 'different event')}, up to {found.position.format()}")]
     lines += [line(f"  {kind.ljust(24)} {number:>12,}") for kind, number in found.kinds.items()]
-    return lines + ([line((f"  {found.invalid:,} records are no events", "red"))] if found.invalid else [])
+    invalid = counted(found.invalid, "record is no event", "records are no events")
+    return lines + ([line((f"  {invalid}", "red"))] if found.invalid else [])
 
 
 def render_dead_letters(letters: Sequence[DeadLetterRow]) -> list[Text]:
@@ -52,17 +53,19 @@ def render_dead_letter(letter: DeadLetterRow) -> list[Text]:
     lines = [
         line((f"{letter.partition}:{letter.offset}", "bold"), f"  {when(letter.recorded_ms * MS, seconds=True)}"),
         line((printable(letter.reason), "red")),
-        line(f"key {letter.key!r}, {len(letter.value):,} bytes"),
+        line(f"key {letter.key!r}, {counted(len(letter.value), 'byte')}"),
     ]
     for at in range(0, len(shown), BYTES_A_LINE):
         part = shown[at : at + BYTES_A_LINE]
         characters = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in part)
         lines.append(line((f"{at:06x}  ", "dim"), f"{part.hex(' '):<{BYTES_A_LINE * 3}} {characters}"))
     if len(shown) < len(letter.value):
-        lines.append(line((f"and {len(letter.value) - len(shown):,} bytes more: --raw writes them all", "dim")))
+        lines.append(
+            line((f"and {counted(len(letter.value) - len(shown), 'byte')} more: --raw writes them all", "dim"))
+        )
     return lines
 
 
 def _amount(progress: ReplayProgress, what: str) -> Text:
     rate = f" in {duration(progress.seconds)}, {progress.records_per_second:,.0f}/s" if progress.records else ""
-    return line(f"{progress.records:,} records {what}{rate}")
+    return line(f"{counted(progress.records, 'record')} {what}{rate}")

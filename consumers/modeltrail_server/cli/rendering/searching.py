@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from modeltrail_schemas.counting import counted
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.style import (
@@ -55,7 +56,8 @@ def render_found(found: Found, *, folded: bool, width: int, limit: int) -> list[
 def render_nothing(found: Found, expression: str, *, width: int, then: bool) -> list[Text]:
     """Return that nothing was found, why, and what can be done."""
     if not found.complete:
-        what = f"none of the {found.looked_at:,} runs looked at {'satisfied' if then else 'satisfies'} it"
+        looked_at = counted(found.looked_at, "run")
+        what = f"none of the {looked_at} looked at {'satisfied' if then else 'satisfies'} it"
         remedy = "name a job, or the runs: started >= '2026-03-03'" if then else "ask for less: name a job, or a time"
         return [line((f"{what}, and there are more", "yellow")), line((f"→ {remedy}", "dim"))]
     said = [f"no run {'satisfied' if then else 'satisfies'} {printable(expression)}"]

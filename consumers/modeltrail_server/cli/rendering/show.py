@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modeltrail_schemas.counting import counted
 from modeltrail_schemas.names import NO_ENTITY, EntityRef
 from rich.text import Text
 
@@ -109,18 +110,15 @@ def run_lines(run: RunView, *, width: int, limit: int = MAX_VALUES) -> list[Text
     for trouble in run.troubles[:limit]:
         lines += labelled("ranks", [(printable(trouble.what), "yellow")], width=width)
     for gap in run.gaps:
-        lines += labelled("gap", [(f"{gap.lost_events} events lost: {printable(gap.reason)}", "yellow")], width=width)
+        lines += labelled(
+            "gap", [(f"{counted(gap.lost_events, 'event')} lost: {printable(gap.reason)}", "yellow")], width=width
+        )
     for note in run.notes:
         lines += labelled("note", _step_parts(note), width=width)
     if run.redactions:
-        lines += labelled(
-            "secrets", [f"{run.redactions} {_values(run.redactions)} redacted before recording"], width=width
-        )
+        values = counted(run.redactions, "value was", "values were")
+        lines += labelled("secrets", [f"{values} redacted before recording"], width=width)
     return lines
-
-
-def _values(number: int) -> str:
-    return "value was" if number == 1 else "values were"
 
 
 def use_parts(use: Use) -> list[Part]:
@@ -133,7 +131,7 @@ def use_parts(use: Use) -> list[Part]:
     parts += [f"= {name(use.meant)} then"] if use.meant else []
     parts += [printable(role) for role in use.roles]
     if use.rows is not None:
-        parts.append(f"{count(use.rows)} rows")
+        parts.append(count(use.rows, "row"))
     if use.bytes is not None:
         parts.append(size(use.bytes))
     if use.format and use.entity.kind == "model":
@@ -167,7 +165,7 @@ def _model(view: ModelVersionView, width: int, limit: int) -> list[Text]:
     for index, again in enumerate(view.reproduced_by):
         lines += labelled("again" if index == 0 else "", ["made again by", *_run_line_parts(again)], width=width)
     if view.used_by:
-        lines += labelled("used by", [f"{view.used_by} run{'s' if view.used_by > 1 else ''}"], width=width)
+        lines += labelled("used by", [counted(view.used_by, "run")], width=width)
     return lines
 
 
@@ -207,7 +205,7 @@ def _dataset(view: DatasetVersionView, width: int) -> list[Text]:
     for index, run in enumerate(view.last_used_by):
         lines += labelled("used by" if index == 0 else "", _run_line_parts(run), width=width)
     if view.used_by > len(view.last_used_by):
-        lines += labelled("", [f"({view.used_by} runs in all)"], width=width)
+        lines += labelled("", [f"({counted(view.used_by, 'run')} in all)"], width=width)
     if view.other_versions:
         others: list[Part] = [name(other) for other in view.other_versions]
         lines += labelled("others", others, width=width)
@@ -337,7 +335,7 @@ def _environment(run: RunView, width: int) -> list[Text]:
     system = " ".join(part for part in (environment.os, environment.machine) if part)
     parts: list[Part] = [f"Python {environment.python}"] if environment.python else []
     parts += [printable(part) for part in (system, environment.container_image) if part]
-    parts += [f"{len(environment.packages)} packages"] if environment.packages else []
+    parts += [counted(len(environment.packages), "package")] if environment.packages else []
     parts += [printable(accelerator) for accelerator in environment.accelerators]
     lines = labelled("env", [*parts, (printable(environment.digest), "dim")], width=width)
     for other in run.other_environments:

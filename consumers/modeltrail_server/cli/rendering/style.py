@@ -104,10 +104,9 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest_s} s"
 
 
-def count(number: int, *, unit: str = "") -> str:
-    """Return 1234567 as ``1.2M``."""
-    text = _scaled(number, 1000, ("", "k", "M", "G", "T"), "")
-    return f"{text} {unit}" if unit else text
+def count(number: int, one: str) -> str:
+    """Return 1234567 of what ``one`` names as ``1.23M rows``."""
+    return f"{_scaled(number, 1000, ('', 'k', 'M', 'G', 'T'), '')} {one if number == 1 else one + 's'}"
 
 
 def size(number: int) -> str:

@@ -1,5 +1,6 @@
 """Where everything stands, and digests, in lines. Pure."""
 
+from modeltrail_schemas.counting import counted
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.auditing import short_root
@@ -48,7 +49,7 @@ def _read_model_parts(status: Status, end_known: bool) -> list[str | tuple[str, 
     parts: list[str | tuple[str, str]] = [f"at {model.position.format()}", f"generation {model.generation}"]
     if end_known and isinstance(status.log, LogStatus):
         behind = model.records_behind(status.log.end)
-        late = f"{_records(behind)} behind, {duration(model.seconds_behind(status.log.end))}"
+        late = f"{counted(behind, 'record')} behind, {duration(model.seconds_behind(status.log.end))}"
         parts.append((late, "yellow") if behind else ("up to date", "green"))
     return parts
 
@@ -60,10 +61,10 @@ def _count_parts(model: ReadModelStatus) -> list[str | tuple[str, str]]:
         f"{count:,}{'+' if what in at_least else ''} {COUNTED[what][count != 1]}" for what, count in counts.items()
     ]
     if model.dead_letters:
-        letters = "dead letter" if model.dead_letters == 1 else "dead letters"
-        parts.append((f"{model.dead_letters:,} {letters} (modeltrail dead-letters list)", "red"))
+        letters = counted(model.dead_letters, "dead letter")
+        parts.append((f"{letters} (modeltrail dead-letters list)", "red"))
     if model.conflicts:
-        parts.append((f"{model.conflicts:,} conflicting payloads", "red"))
+        parts.append((counted(model.conflicts, "conflicting payload"), "red"))
     return parts
 
 
@@ -73,11 +74,7 @@ def _index_part(model: ReadModelStatus) -> str | tuple[str, str]:
     behind = model.indexed.records_behind(model.position)
     if not behind:
         return "index up to date", "green"
-    return f"index {_records(behind)} behind: the next search catches up", "yellow"
-
-
-def _records(count: int) -> str:
-    return f"{count:,} {'record' if count == 1 else 'records'}"
+    return f"index {counted(behind, 'record')} behind: the next search catches up", "yellow"
 
 
 def _audit_parts(status: Status) -> list[str | tuple[str, str]]:
@@ -97,12 +94,8 @@ def _spool_parts(spool: SpoolTotals | Unseen) -> list[str | tuple[str, str]]:
         return _unseen(spool)
     if not spool.waiting_notes and not spool.waiting_events:
         return ["nothing waits"]
-    return [
-        (
-            f"{spool.waiting_notes:,} notes, {spool.waiting_events:,} events wait ({size(spool.waiting_bytes)})",
-            "yellow",
-        )
-    ]
+    notes, events = counted(spool.waiting_notes, "note"), counted(spool.waiting_events, "event")
+    return [(f"{notes}, {events} wait ({size(spool.waiting_bytes)})", "yellow")]
 
 
 def _unseen(part: Unseen) -> list[str | tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from shlex import quote
 
+from modeltrail_schemas.counting import counted
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.lineage import node_text, run_characters
@@ -50,14 +51,14 @@ def _steps(path: Path, edges: tuple[Edge, ...], start: str, width: int) -> list[
 def render_impact(found: Impact, *, width: int, everything: bool = False) -> list[Text]:
     """Return what stands on a thing: a summary, the model versions, what to do."""
     deployed = [item for item in found.models if item.deployed]
-    counted = [_count(len(found.models), "model version"), _count(found.datasets, "dataset version")]
-    counted += [_count(found.runs, "run")]
-    where = [f"in {_count(found.environments, 'environment')}"] if found.environments else []
+    stand = [counted(len(found.models), "model version"), counted(found.datasets, "dataset version")]
+    stand += [counted(found.runs, "run")]
+    where = [f"in {counted(found.environments, 'environment')}"] if found.environments else []
     held = [f"held there: {', '.join(map(printable, found.package_versions))}"] if found.package_versions else []
     if found.not_compared:
         held.append(f"not compared, no versions by PEP 440: {', '.join(map(printable, found.not_compared))}")
     marks = [(" RETRACTED", "bold red")] if found.retracted else []
-    lines = [line((printable(found.subject), "bold"), *marks), Text(", ".join([*counted, *where]))]
+    lines = [line((printable(found.subject), "bold"), *marks), Text(", ".join([*stand, *where]))]
     lines += [line((text, "dim")) for each in held for text in wrapped(each, width=width)]
     lines += [line("it is itself deployed ", (printable(step.value), "bold red")) for step in found.own]
     if not found.models:
@@ -66,7 +67,7 @@ def render_impact(found: Impact, *, width: int, everything: bool = False) -> lis
             command = f"modeltrail lineage --down {quote(printable(found.subject))}"
             lines += [line(("what did come of it:", "dim")), Text(f"    $ {command}", no_wrap=True)]
     elif deployed:
-        lines.append(line((f"{_count(len(deployed), 'of them')} deployed now", "bold red")))
+        lines.append(line((f"{len(deployed)} of them deployed now", "bold red")))
     else:
         lines.append(line(("none of them is deployed now", "green")))
     shown = found.models if everything else found.models[:MAX_MODELS]
@@ -93,10 +94,6 @@ def _cells(item: Affected) -> tuple[Part, ...]:
     owners = ", ".join(map(printable, item.owners))
     kind = ("inferred", "italic") if item.inferred else ""
     return Text(name(item.model), style="bold"), str(item.runs_away), Text(", ").join(where), owners, kind
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 or word == "of them" else f"{number} {word}s"
 
 
 def render_columns(found: ColumnLineage, *, width: int) -> list[Text]:

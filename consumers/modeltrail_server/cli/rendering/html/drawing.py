@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
+from modeltrail_schemas.counting import counted
+
 from modeltrail_server.cli.rendering.html.page import text
 from modeltrail_server.cli.rendering.style import SHORT_COMMIT_CHARACTERS, STATE_WORDS, name, short_run, telling_apart
 from modeltrail_server.queries.graph import Graph, Node
@@ -44,7 +46,7 @@ def draw(graph: Graph) -> str:
         for identity in drawn
     )
     left_out = len(columns) - len(drawn)
-    more = f'<p class="soft">{left_out} more are not drawn.</p>' if left_out else ""
+    more = f'<p class="soft">{counted(left_out, "more is", "more are")} not drawn.</p>' if left_out else ""
     incomplete = "" if graph.complete else '<p class="weak">There is more than was looked at.</p>'
     frame = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="Lineage"'
     shrinking = f'style="min-width:{min(width, int(width * LEAST_SCALE))}px"'

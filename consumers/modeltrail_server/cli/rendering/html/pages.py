@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from modeltrail_schemas.counting import counted
 from rich.text import Text
 
 from modeltrail_server.cli.rendering.comparison import compared_value, headings, told_together
@@ -59,7 +60,7 @@ def compare_page(comparison: Comparison, graphs: Sequence[Graph], about: Sequenc
         f"<h1>Compared: {text(heading)}</h1>",
         described if any(about) else "",
         section("Differences", differing or paragraph("No differences in what is recorded.")),
-        folded(f"{len(same)} things are equal", equal),
+        folded(counted(len(same), "thing is equal", "things are equal"), equal),
         *(_commits(step) for step in comparison.commits),
         *lineages,
     ]
@@ -200,7 +201,7 @@ def _environment(run: RunView) -> str:
     )
     rows = [(label, text(value)) for label, value in told if value]
     packages = table([(text(package), text(version)) for package, version in sorted(found.packages.items())])
-    return table(rows) + folded(f"{len(found.packages)} packages", packages)
+    return table(rows) + folded(counted(len(found.packages), "package"), packages)
 
 
 def _steps(steps: Sequence[Step]) -> str:
