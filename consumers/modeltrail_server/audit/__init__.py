@@ -83,7 +83,7 @@ def status(folder: Path, end: Position | None = None) -> Status:
         next_offset = 0
         if head.size:
             index, width = divmod(head.size - 1, TILE_WIDTH)
-            entries, _ = files.read_entries(Tile(0, index, width + 1))
+            entries = files.read_all_entries(Tile(0, index, width + 1))
             next_offset = decode_leaf(entries[-1]).offset + 1
         behind = None if end is None else max(0, end[partition] - next_offset)
         found.append(PartitionStatus(partition, head, key.renamed(head.origin).format(), next_offset, behind))

@@ -69,6 +69,15 @@ class LogFiles:
         entries, surplus = decode_bundle(data)
         return (entries[: tile.width], 0) if whole else (entries, surplus)
 
+    def read_all_entries(self, tile: Tile) -> list[bytes]:
+        """Return the entries under a level 0 tile, as many as it is wide. Raises AuditDamagedError."""
+        entries, _ = self.read_entries(tile)
+        if len(entries) < tile.width:
+            detail = f"the bundle has {counted(len(entries), 'entry', 'entries')} instead of {tile.width}"
+            first = tile.index * TILE_WIDTH + len(entries)
+            raise self.fault(FaultKind.TRUNCATED, layout.entries_path(tile), detail, index=first)
+        return entries[: tile.width]
+
     def _read(self, path_of: Callable[[Tile], str], tile: Tile, max_each_bytes: int) -> tuple[bytes, bool]:
         """Return the bytes of a tile or bundle, and whether they are of the full twin of a partial one."""
         full = Tile(tile.level, tile.index)

@@ -18,6 +18,7 @@ from modeltrail_server.projection.dead_letters import list_dead_letters, requeue
 from modeltrail_server.search.indexing import index_again
 
 LETTERS_SHOWN = 50
+MAX_PARTITION, MAX_OFFSET = 2**31 - 1, 2**63 - 1
 
 app = typer.Typer()
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be read: nothing of them is lost.")
@@ -84,6 +85,10 @@ def _read_model(command: CommandContext) -> Iterator[Engine]:
 
 def _place(text: str) -> tuple[int, int]:
     partition, _, offset = text.partition(":")
-    if not (partition.isdecimal() and offset.isdecimal()):
+    if not (_is_number(partition, MAX_PARTITION) and _is_number(offset, MAX_OFFSET)):
         raise ModeltrailError(f"{text!r} is no position of a record", remedy="write PARTITION:OFFSET, such as 0:412")
     return int(partition), int(offset)
+
+
+def _is_number(text: str, most: int) -> bool:
+    return text.isdecimal() and len(text) <= len(str(most)) and int(text) <= most

@@ -68,6 +68,19 @@ def test_a_flipped_byte_is_a_no_that_names_the_file(audited, modeltrail, home, p
     assert json.loads(modeltrail("audit", "verify", "--json")[1])["partitions"][0]["fault"]
 
 
+def test_a_bundle_that_was_emptied_is_a_no_to_each_question_that_needs_it(audited, modeltrail, home):
+    bundles = home / "audit" / "0" / "tile" / "entries"
+    bundle = next(path for path in bundles.rglob("*") if path.is_file())
+    bundle.chmod(0o644)
+    bundle.write_bytes(b"")
+
+    for question in (("status",), ("verify",), ("prove", "--offset", "1"), ("prove", "--index", "1")):
+        assert modeltrail("audit", *question)[0] == 1
+    named = f"0/tile/entries/{bundle.relative_to(bundles)}"
+    assert named in "".join(modeltrail("audit", "status")[2].split())
+    assert named in "".join(modeltrail("audit", "verify")[1].split())
+
+
 def test_a_log_cut_short_behind_its_pin_is_found(audited, modeltrail, home, tmp_path):
     assert modeltrail("audit", "pin", tmp_path / "pin")[0] == 0
     audited.declare("RETRACTED", dataset("risk/raw@9f1"), why="wrong")

@@ -145,7 +145,8 @@ def test_all_is_well_without_dead_letters(told, modeltrail):
     assert modeltrail("dead-letters", "list") == (0, "every record could be read\n", "")
     assert modeltrail("dead-letters", "requeue")[0] == 0
     assert modeltrail("dead-letters", "show", "0:1")[0] == 1
-    assert modeltrail("dead-letters", "show", "x")[0] == 2
+    for no_place in ("x", f"0:{2**63}", f"{2**31}:1", "0:" + "9" * 5_000):
+        assert modeltrail("dead-letters", "show", no_place)[0] == 2
 
 
 def test_an_event_of_a_newer_modeltrail_stops_reading_and_says_upgrade(told, modeltrail, home):
