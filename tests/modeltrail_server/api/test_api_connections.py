@@ -182,3 +182,10 @@ def test_each_connection_that_was_one_too_many_is_counted_in_the_metrics(tmp_pat
                 wait_until_closed(one_more)
         held[0].sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert b"\nmodeltrail_http_connections_refused_total 2.0\n" in everything_of(held[0])
+
+
+def test_what_a_connection_is_given_it_sends_at_once():
+    with closing(listen("127.0.0.1", 0)) as listener, closing(socket.create_connection(listener.getsockname())):
+        connection, _ = listener.accept()
+        with closing(connection):
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
