@@ -95,9 +95,11 @@ class _Named(NamedTuple):
 
 def _read_datasets(node: Json) -> list[_Named]:
     """Return what a list of datasets names. A name may be empty (the root of a store), but is told."""
-    told = [item for item in objects_of(node) if name_of(item.get("name")) or item.get("name") == ""]
-    named = [item for item in told if name_of(item.get("namespace")) or name_of(item.get("name"))]
-    return [_Named(*read_dataset(item), facets_of(item)) for item in named]
+    return [_Named(*read_dataset(item), facets_of(item)) for item in objects_of(node) if _is_named(item)]
+
+
+def _is_named(item: Mapping[str, Json]) -> bool:
+    return bool(name_of(item.get("name")) or (item.get("name") == "" and name_of(item.get("namespace"))))
 
 
 def _kind(run_id: str, job: JobName, declared: list[_Named]) -> str:
