@@ -124,9 +124,8 @@ class _Search:
         self.order = self.metric or STARTED
         self.looked_at = 0
         self.counts: dict[Meaning, int] = {}
-        self.values: dict[
-            bytes, ValuesByKey
-        ] = {}  # of runs that satisfy: under all keys asked for, where that was read
+        # Of runs that satisfy: under all keys asked for, where that was read.
+        self.values: dict[bytes, ValuesByKey] = {}
 
     def run(self) -> tuple[list[bytes], bool]:
         """Return the keys of the runs found, in order, and whether there are no more."""
