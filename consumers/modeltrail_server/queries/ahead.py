@@ -40,7 +40,7 @@ class Ahead:
         room = min(room, MAX_ROOM)
         found = self._snapshot.sources_of_entities(unknown, limit=len(unknown) + room // 2)
         makers = self._snapshot.activities_of_entities(found, ["output"], limit=MAX_LINKS)
-        made = _made_within(found, makers, max(room, len(unknown)) + NODES_TO_SPARE)
+        made = _made_within(found, makers, at_least=len(unknown), room=room + NODES_TO_SPARE)
         activities = {key: None for links in made.values() for link in links if (key := link.link.activity_key)}
         uses = self._snapshot.entities_of_activities(activities, ["input", "commit"], limit=MAX_LINKS)
         self._too_much = max(len(makers), len(uses)) >= MAX_LINKS
@@ -79,8 +79,10 @@ class Ahead:
         return [use for key in activities for use in self._uses[key]]
 
 
-def _made_within(keys: Iterable[bytes], makers: Iterable[ActivityLink], room: int) -> dict[bytes, list[ActivityLink]]:
-    """Return what made each of ``keys``, nearest first, until they fill a graph with ``room`` for so many nodes.
+def _made_within(
+    keys: Iterable[bytes], makers: Iterable[ActivityLink], *, at_least: int, room: int
+) -> dict[bytes, list[ActivityLink]]:
+    """Return what made each of ``keys``, nearest first: of so many of them, and until they fill ``room`` for nodes.
 
     A run is taken to come with a commit of its own: where it does not, this was not far enough, and is done again.
     """
@@ -90,7 +92,7 @@ def _made_within(keys: Iterable[bytes], makers: Iterable[ActivityLink], room: in
     made: dict[bytes, list[ActivityLink]] = {}
     activities: set[bytes | None] = set()
     for key, own in links.items():
-        if len(made) + NODES_OF_A_RUN * len(activities) >= room:
+        if len(made) >= at_least and len(made) + NODES_OF_A_RUN * len(activities) >= room:
             break
         made[key] = own
         activities |= {link.link.activity_key for link in own}
