@@ -19,6 +19,7 @@ from modeltrail_schemas.names import EntityRef
 from modeltrail_server.projection.batches import decode_batch
 from modeltrail_server.projection.engine import open_engine, writing
 from modeltrail_server.projection.generations import reading
+from modeltrail_server.projection.tables import Tables
 from modeltrail_server.projection.writing import write_batch, writer_for
 from modeltrail_server.queries.answering import answer
 from modeltrail_server.queries.checking import check_subject
@@ -66,13 +67,13 @@ def ask(engine: Engine, questions: int) -> dict[str, dict[str, float]]:
     }
     with reading(engine) as (connection, tables):
         wrong = draw_features(connection, tables, RETRACTED, random)
-    with retracted(engine, [EntityRef.parse(name) for name in wrong]):
+    with retracted(engine, tables, [EntityRef.parse(name) for name in wrong]):
         answers[f"check, {RETRACTED} datasets retracted"] = timed_over(engine, models, checked)
     return answers
 
 
 @contextmanager
-def retracted(engine: Engine, refs: Sequence[EntityRef]) -> Iterator[None]:
+def retracted(engine: Engine, tables: Tables, refs: Sequence[EntityRef]) -> Iterator[None]:
     """Let each of ``refs`` be retracted in the read model, and leave it as it was."""
     ids = [hashed_id(ref.format().encode()) for ref in refs]
     wrong = Statement(why="wrong")
@@ -81,8 +82,6 @@ def retracted(engine: Engine, refs: Sequence[EntityRef]) -> Iterator[None]:
         for key, ref in zip(ids, refs, strict=True)
     ]
     records = [Record(0, offset, 0, None, encode(event)) for offset, event in enumerate(events)]
-    with reading(engine) as (_, tables):
-        pass
     with writing(engine) as connection:
         write_batch(connection, writer_for(engine), tables, decode_batch(records, first_offset=0))
     try:
