@@ -14,11 +14,11 @@ from modeltrail_server.cli.context import CommandContext, command_context
 from modeltrail_server.cli.options import EXIT_NO, AsJson
 from modeltrail_server.cli.printing import quiet_pipe
 from modeltrail_server.cli.rendering.replaying import render_dead_letter, render_dead_letters
+from modeltrail_server.cli.times import PLACE
 from modeltrail_server.projection.dead_letters import list_dead_letters, requeue_dead_letters, show_dead_letter
 from modeltrail_server.search.indexing import index_again
 
 LETTERS_SHOWN = 50
-MAX_PARTITION, MAX_OFFSET = 2**31 - 1, 2**63 - 1
 
 app = typer.Typer()
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be read: nothing of them is lost.")
@@ -84,11 +84,7 @@ def _read_model(command: CommandContext) -> Iterator[Engine]:
 
 
 def _place(text: str) -> tuple[int, int]:
-    partition, _, offset = text.partition(":")
-    if not (_is_number(partition, MAX_PARTITION) and _is_number(offset, MAX_OFFSET)):
+    place = PLACE.fullmatch(text)
+    if place is None:
         raise ModeltrailError(f"{text!r} is no position of a record", remedy="write PARTITION:OFFSET, such as 0:412")
-    return int(partition), int(offset)
-
-
-def _is_number(text: str, most: int) -> bool:
-    return text.isdecimal() and len(text) <= len(str(most)) and int(text) <= most
+    return int(place[1]), int(place[2])

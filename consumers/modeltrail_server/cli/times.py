@@ -11,7 +11,9 @@ from modeltrail_schemas.errors import ModeltrailError
 from modeltrail_server.queries.as_of import AsOf
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_POSITION = re.compile(r"\d{1,6}:\d{1,18}(,\d{1,6}:\d{1,18})*")
+PLACE = re.compile(r"(\d{1,6}):(\d{1,18})")
+"""PARTITION:OFFSET of a record, no larger than any log has them."""
+_POSITION = re.compile(rf"{PLACE.pattern}(,{PLACE.pattern})*")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 NS_PER_DAY = 86_400 * 1_000_000_000
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])")
